@@ -1,0 +1,62 @@
+# Everything a contributor types. PostgreSQL comes from internal/pgserver: GAPLESS_TEST_DSN, else a container, else programs found on
+# the machine.
+
+# One shell line that fails when any of its commands does.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-integration bench generate verify lint clean
+
+GO ?= go
+REPO ?= .
+OUT ?= bench/results.json
+
+# Tools are pinned in modules of their own, so they stay out of the module graph of who imports Gapless. The goose command is built
+# without the databases that we do not use: minutes less.
+GOOSE_TAGS := no_clickhouse,no_libsql,no_mssql,no_mysql,no_sqlite3,no_vertica,no_ydb
+TOOL := $(GO) tool -modfile=tools/go.mod
+GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
+LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
+
+# Packages whose tests start no server.
+UNIT = $$($(GO) list ./... | grep -v -e /integration_test -e /internal/pgserver -e /internal/devdb -e /examples -e /bench)
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves the database up
+	KEEP="$(KEEP)" $(GO) run ./examples/githistory -repo "$(REPO)"
+
+test: ## every test, with the race detector
+	$(TEST) -race -timeout=20m ./...
+
+test-unit: ## the tests that need no database
+	$(TEST) -race $(UNIT)
+
+test-integration: ## the tests against PostgreSQL
+	$(TEST) -race -timeout=20m ./integration_test/...
+
+bench: ## benchmarks against raw PostgreSQL, written to OUT
+	$(GO) run ./bench -out "$(OUT)"
+
+generate: ## db/ from queries/ and migrations/, docs/schema.sql from migrations/
+	$(TOOL) sqlc generate
+	$(GO) run ./internal/devdb -write docs/schema.sql
+
+verify: lint ## what must hold before a commit, tests apart: lint, format, generated files, queries, migrations
+	$(GO) mod tidy -diff
+	@# goose validate takes every .go file for a migration.
+	@dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; cp migrations/*.sql "$$dir"; $(GOOSE) -dir "$$dir" validate
+	$(TOOL) sqlc diff
+	$(GO) run ./internal/devdb -check docs/schema.sql -- $(TOOL) sqlc vet
+	@echo 'verify: all is well'
+
+lint: ## go vet, gofumpt, golangci-lint
+	$(GO) vet ./...
+	@files=$$($(TOOL) gofumpt -l .); if [ -n "$$files" ]; then echo "run gofumpt on:"; echo "$$files"; exit 1; fi
+	$(LINT) run
+
+clean: ## remove what builds and tests leave behind
+	$(GO) clean -testcache
+	rm -rf bin coverage.out *.test
