@@ -1,0 +1,136 @@
+-- +goose Up
+-- The store itself: how Gapless refuses, and the one row that says what this store is.
+-- The schema eventstream is there already: goose keeps its version table in it, and a role may be given the schema without the right to
+-- create one.
+-- Locks: none that matter, everything here is new.
+
+COMMENT ON SCHEMA eventstream IS
+    'Gapless: event streams without a hole. Rules live in constraints and triggers here; SELECT * FROM eventstream.audit() checks them.';
+
+-- Errors are part of the interface: a SQLSTATE in class ES to match on, the numbers as one JSON object in DETAIL, and what to
+-- do in HINT. One function raises them all, so that they cannot come in two shapes. It returns boolean to be usable in a CHECK.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse(
+    p_code text,
+    p_message text,
+    p_detail jsonb,
+    p_hint text
+) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = p_code, MESSAGE = p_message, DETAIL = p_detail::text, HINT = p_hint;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse(text, text, jsonb, text) IS
+    'Raises an error of class ES: SQLSTATE p_code, DETAIL one JSON object, HINT what to do. Never returns.';
+
+-- A value is refused with the rule it breaks; a long one is shown shortened, since errors end up in logs.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_value(
+    p_field text,
+    p_value text,
+    p_rule text
+) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    RETURN eventstream.refuse(
+        'ES008',
+        format('invalid %s %s: must be %s', p_field, coalesce(quote_literal(left(p_value, 64)), 'NULL'), p_rule),
+        jsonb_build_object('field', p_field, 'value', left(p_value, 64), 'bytes', octet_length(p_value), 'rule', p_rule),
+        format('Give a %s that is %s.', p_field, p_rule));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_value(text, text, text) IS
+    'Raises ES008 (invalid value), naming the field, the value and the rule. Never returns.';
+
+-- The partition count as a constant that every writer can check against without reading a row that all writers share. Chosen
+-- at install: SET eventstream.partition_count = 64 in the session that migrates, or Options.PartitionCount in Go.
+CREATE FUNCTION eventstream.partition_count() RETURNS integer
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+AS 'SELECT 32';
+
+-- +goose StatementBegin
+DO $$
+DECLARE
+    v_count text := coalesce(nullif(current_setting('eventstream.partition_count', true), ''), '32');
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        PERFORM eventstream.refuse(
+            'ES009',
+            format('database encoding is %s: Gapless needs UTF8', current_setting('server_encoding')),
+            jsonb_build_object('encoding', current_setting('server_encoding'), 'required', 'UTF8'),
+            'Create the database with ENCODING ''UTF8'' TEMPLATE template0.');
+    END IF;
+    IF v_count !~ '^[0-9]{1,5}$' OR v_count::integer NOT BETWEEN 1 AND 32768 THEN
+        PERFORM eventstream.refuse_value('partition_count', v_count, 'a whole number from 1 to 32768');
+    END IF;
+    EXECUTE format(
+        'CREATE OR REPLACE FUNCTION eventstream.partition_count() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS %L',
+        'SELECT ' || v_count::integer);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.partition_count() IS
+    'Number of partitions of this store, chosen at install. Equals store.partition_count; audit() reports a difference.';
+
+CREATE TABLE eventstream.store (
+    store_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    partition_count integer NOT NULL DEFAULT eventstream.partition_count(),
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT store_pkey PRIMARY KEY (store_id),
+    -- A stream's partition is computed from the count, so it is a whole number of at least one.
+    CONSTRAINT store_partition_count_range CHECK (partition_count BETWEEN 1 AND 32768)
+);
+
+-- One store in a database: a unique index on a constant leaves room for one row.
+CREATE UNIQUE INDEX store_one_row ON eventstream.store ((true));
+
+COMMENT ON TABLE eventstream.store IS 'What this store is: one row, written at install, never changed.';
+COMMENT ON COLUMN eventstream.store.store_id IS 'Tells this store from every other one.';
+COMMENT ON COLUMN eventstream.store.partition_count IS 'Number of partitions, 32 unless chosen otherwise at install; never changes.';
+COMMENT ON COLUMN eventstream.store.created_at IS 'When the store was installed.';
+COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
+
+INSERT INTO eventstream.store DEFAULT VALUES;
+
+-- A changed count would send every stream to another partition, so the row is frozen once it is there.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.store_frozen() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES009',
+        format('%s on eventstream.store refused: the store''s identity and partition count are chosen at install', TG_OP),
+        jsonb_build_object('table', 'eventstream.store', 'operation', TG_OP),
+        'For another partition count, install a new store and copy the events into it.');
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.store_frozen() IS 'Trigger: refuses every change of the store row (ES009).';
+
+CREATE TRIGGER store_frozen
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.store
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.store_frozen();
+
+COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never changes.';
+
+-- +goose Down
+DROP TABLE eventstream.store;
+DROP FUNCTION eventstream.store_frozen();
+DROP FUNCTION eventstream.partition_count();
+DROP FUNCTION eventstream.refuse_value(text, text, text);
+DROP FUNCTION eventstream.refuse(text, text, jsonb, text);

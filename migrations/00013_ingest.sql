@@ -1,0 +1,308 @@
+-- +goose Up
+-- Ingest: events that come with their versions given, in any order, any number of times.
+-- Locks: none at install. At run time the head of the stream in hand.
+
+-- Moves what no longer waits: the run of pending events right above the watermark.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.advance_watermark(p_stream_id text) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    v_watermark bigint;
+    v_end bigint;
+BEGIN
+    SELECT s.watermark INTO v_watermark
+    FROM eventstream.streams AS s
+    WHERE s.stream_id = p_stream_id
+    FOR NO KEY UPDATE;
+    IF NOT EXISTS (
+        SELECT FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id AND p.version = v_watermark + 1
+    ) THEN
+        RETURN coalesce(v_watermark, 0);
+    END IF;
+
+    -- In version order, the first that waits alone ends the run: the scan stops at the first hole.
+    SELECT p.version INTO v_end
+    FROM eventstream.pending_events AS p
+    WHERE p.stream_id = p_stream_id
+        AND p.version > v_watermark
+        AND NOT EXISTS (
+            SELECT FROM eventstream.pending_events AS q WHERE q.stream_id = p_stream_id AND q.version = p.version + 1
+        )
+    ORDER BY p.version
+    LIMIT 1;
+
+    PERFORM set_config('eventstream.gate', 'advance', true);
+    WITH moved AS (
+        DELETE FROM eventstream.pending_events AS p
+        WHERE p.stream_id = p_stream_id AND p.version > v_watermark AND p.version <= v_end
+        RETURNING p.*
+    )
+    INSERT INTO eventstream.events (
+        version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+    )
+    SELECT m.version, m.event_id, m.occurred_at, m.partition_id, m.stream_id, m.tenant_id, m.type, m.payload, m.data, m.metadata
+    FROM moved AS m
+    ORDER BY m.version;
+    PERFORM set_config('eventstream.gate', '', true);
+    RETURN v_end;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.advance_watermark(text) IS
+    'Moves the events that wait right above the stream''s watermark into events; returns the new watermark, 0 for an unknown stream.';
+
+-- Two different events for one version, or one event for two: both are reported, and nothing is taken.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_ingest(
+    p_stream_id text,
+    p_versions bigint[],
+    p_event_ids uuid[],
+    p_types text[],
+    p_payloads jsonb[],
+    p_data bytea[]
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = ''
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    r record;
+BEGIN
+    SELECT u.version, u.event_id, k.event_id AS other_id, k.place INTO r
+    FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data) AS u (version, event_id, type, payload, data)
+    CROSS JOIN LATERAL (
+        SELECT e.event_id, e.type, e.payload, e.data, 'events' AS place
+        FROM eventstream.events AS e
+        WHERE e.stream_id = p_stream_id AND e.version = u.version
+        UNION ALL
+        SELECT p.event_id, p.type, p.payload, p.data, 'pending_events'
+        FROM eventstream.pending_events AS p
+        WHERE p.stream_id = p_stream_id AND p.version = u.version
+    ) AS k
+    WHERE k.event_id <> u.event_id
+        OR k.type <> u.type
+        OR k.payload <> coalesce(u.payload, 'null')
+        OR k.data IS DISTINCT FROM u.data
+    ORDER BY u.version
+    LIMIT 1;
+    IF NOT FOUND THEN
+        SELECT u.version, (array_agg(u.event_id))[1] AS event_id, (array_agg(u.event_id))[count(*)] AS other_id, 'this call' AS place
+        INTO r
+        FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data) AS u (version, event_id, type, payload, data)
+        GROUP BY u.version
+        HAVING count(DISTINCT (u.event_id, u.type, coalesce(u.payload, 'null'), u.data)) > 1
+        ORDER BY u.version
+        LIMIT 1;
+    END IF;
+    IF FOUND THEN
+        PERFORM eventstream.refuse(
+            'ES001',
+            CASE
+                WHEN r.event_id = r.other_id THEN format('version %s of stream %L: event %s comes with other content than it has in %s',
+                    r.version, p_stream_id, r.event_id, r.place)
+                ELSE format('version %s of stream %L is event %s in %s, and event %s here',
+                    r.version, p_stream_id, r.other_id, r.place, r.event_id)
+            END,
+            jsonb_build_object('stream_id', p_stream_id, 'version', r.version, 'event_id', r.event_id,
+                'other_event_id', r.other_id, 'place', r.place),
+            'Two sources number this stream differently. Find out which is right; the store keeps what it has.');
+    END IF;
+
+    SELECT u.event_id, u.version, k.stream_id AS found_stream_id, k.version AS found_version INTO r
+    FROM unnest(p_versions, p_event_ids) AS u (version, event_id)
+    CROSS JOIN LATERAL (
+        SELECT e.stream_id, e.version FROM eventstream.events AS e WHERE e.event_id = u.event_id
+        UNION ALL
+        SELECT p.stream_id, p.version FROM eventstream.pending_events AS p WHERE p.event_id = u.event_id
+        UNION ALL
+        SELECT p_stream_id, min(o.version)
+        FROM unnest(p_versions, p_event_ids) AS o (version, event_id)
+        WHERE o.event_id = u.event_id
+    ) AS k
+    WHERE (k.stream_id, k.version) <> (p_stream_id, u.version)
+    LIMIT 1;
+    PERFORM eventstream.refuse(
+        'ES005',
+        format('event %s for version %s of stream %L is there already, as version %s of stream %L',
+            r.event_id, r.version, p_stream_id, r.found_version, r.found_stream_id),
+        jsonb_build_object('event_id', r.event_id, 'stream_id', p_stream_id, 'version', r.version,
+            'found_stream_id', r.found_stream_id, 'found_version', r.found_version),
+        'An event id names one event. Give each event an id of its own.');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[]) IS
+    'Raises ES001 or ES005: says which event of an ingest contradicts what is there. Never returns.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.ingest(
+    p_stream_id text,
+    p_versions bigint[],
+    p_event_ids uuid[],
+    p_types text[],
+    p_payloads jsonb[],
+    p_data bytea[] DEFAULT NULL,
+    p_metadata jsonb[] DEFAULT NULL,
+    p_occurred_at timestamptz[] DEFAULT NULL,
+    p_tenant_id text DEFAULT NULL,
+    p_partition_id integer DEFAULT NULL
+) RETURNS TABLE (
+    appended bigint,
+    pending bigint,
+    duplicates bigint,
+    watermark bigint,
+    current_version bigint
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+SET enable_seqscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+DECLARE
+    v_events integer := coalesce(cardinality(p_versions), 0);
+    v_head record;
+    v_is_new boolean[];
+    v_new bigint;
+    v_run bigint;
+    v_fits boolean;
+BEGIN
+    IF v_events > 100000 THEN
+        PERFORM eventstream.refuse_value('number of events', v_events::text, 'at most 100000 in one call');
+    ELSIF v_events = 0 THEN
+        PERFORM eventstream.refuse_value('number of events', '0', 'at least 1');
+    ELSIF p_stream_id IS NULL THEN
+        PERFORM eventstream.refuse_value('stream_id', NULL, 'given');
+    ELSIF (v_events = ALL (ARRAY[
+        coalesce(cardinality(p_event_ids), 0), coalesce(cardinality(p_types), 0),
+        coalesce(cardinality(p_payloads), v_events), coalesce(cardinality(p_data), v_events),
+        coalesce(cardinality(p_metadata), v_events), coalesce(cardinality(p_occurred_at), v_events)])) IS NOT TRUE
+    THEN
+        PERFORM eventstream.refuse_value('batch', NULL, format('arrays of one length, here %s', v_events));
+    ELSIF EXISTS (SELECT FROM unnest(p_event_ids) AS e WHERE e IS NULL) THEN
+        PERFORM eventstream.refuse_value('event_id', NULL, 'given for each event: it tells a repeated delivery from another event');
+    ELSIF EXISTS (SELECT FROM unnest(p_versions) AS v WHERE v IS NULL OR v < 1) THEN
+        PERFORM eventstream.refuse_value('version', p_versions::text, '1 or more for each event');
+    END IF;
+
+    LOOP
+        SELECT s.tenant_id, s.partition_id, s.watermark INTO v_head
+        FROM eventstream.streams AS s
+        WHERE s.stream_id = p_stream_id
+        FOR NO KEY UPDATE;
+        EXIT WHEN FOUND;
+        PERFORM eventstream.create_head(p_stream_id, p_tenant_id, p_partition_id);
+    END LOOP;
+    IF p_tenant_id <> v_head.tenant_id THEN
+        PERFORM eventstream.refuse_events(p_stream_id, p_tenant_id, v_head.partition_id, 0, 0, 0);
+    ELSIF p_partition_id <> v_head.partition_id THEN
+        PERFORM eventstream.refuse_partition(p_stream_id, v_head.partition_id, p_partition_id);
+    END IF;
+
+    -- Each event is new, or exactly what is there already, or what came before it in this call; anything else contradicts.
+    SELECT
+        array_agg(j.is_new ORDER BY j.ordinality),
+        count(*) FILTER (WHERE j.is_new),
+        bool_and(j.fits) AND count(DISTINCT j.version) = count(DISTINCT j.event_id)
+    INTO v_is_new, v_new, v_fits
+    FROM (
+        SELECT
+            u.ordinality,
+            u.version,
+            u.event_id,
+            e.version IS NULL AND p.version IS NULL AND row_number() OVER same_version = 1 AS is_new,
+            CASE
+                WHEN e.version IS NOT NULL THEN
+                    (e.event_id, e.type, e.payload) = (u.event_id, u.type, u.payload) AND e.data IS NOT DISTINCT FROM u.data
+                WHEN p.version IS NOT NULL THEN
+                    (p.event_id, p.type, p.payload) = (u.event_id, u.type, u.payload) AND p.data IS NOT DISTINCT FROM u.data
+                ELSE
+                    first_value(u.event_id) OVER same_version = u.event_id
+                    AND first_value(u.type) OVER same_version = u.type
+                    AND first_value(u.payload) OVER same_version = u.payload
+                    AND first_value(u.data) OVER same_version IS NOT DISTINCT FROM u.data
+                    AND NOT EXISTS (SELECT FROM eventstream.events AS o WHERE o.event_id = u.event_id)
+                    AND NOT EXISTS (SELECT FROM eventstream.pending_events AS o WHERE o.event_id = u.event_id)
+            END AS fits
+        FROM (
+            SELECT a.version, a.event_id, a.type, coalesce(a.payload, 'null') AS payload, a.data, a.ordinality
+            FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data)
+                WITH ORDINALITY AS a (version, event_id, type, payload, data, ordinality)
+        ) AS u
+        LEFT JOIN eventstream.events AS e ON e.stream_id = p_stream_id AND e.version = u.version
+        LEFT JOIN eventstream.pending_events AS p ON p.stream_id = p_stream_id AND p.version = u.version
+        WINDOW same_version AS (PARTITION BY u.version ORDER BY u.ordinality)
+    ) AS j;
+    IF v_fits IS NOT TRUE THEN
+        PERFORM eventstream.refuse_ingest(p_stream_id, p_versions, p_event_ids, p_types, p_payloads, p_data);
+    END IF;
+
+    -- What follows the watermark enters at once; what leaves a hole waits.
+    SELECT count(*) INTO v_run
+    FROM (
+        SELECT u.version, row_number() OVER (ORDER BY u.version) AS nth
+        FROM unnest(p_versions, v_is_new) AS u (version, is_new)
+        WHERE u.is_new
+    ) AS n
+    WHERE n.version = v_head.watermark + n.nth;
+    IF v_run > 0 THEN
+        INSERT INTO eventstream.events (
+            version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+        )
+        SELECT u.version, u.event_id, coalesce(u.occurred_at, clock_timestamp()), v_head.partition_id, p_stream_id,
+            v_head.tenant_id, u.type, coalesce(u.payload, 'null'), u.data, coalesce(u.metadata, '{}')
+        FROM unnest(v_is_new, p_versions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
+            AS u (is_new, version, event_id, type, payload, data, metadata, occurred_at)
+        WHERE u.is_new AND u.version <= v_head.watermark + v_run
+        ORDER BY u.version;
+    END IF;
+    IF v_run < v_new THEN
+        INSERT INTO eventstream.pending_events (
+            version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+        )
+        SELECT u.version, u.event_id, coalesce(u.occurred_at, clock_timestamp()), v_head.partition_id, p_stream_id,
+            v_head.tenant_id, u.type, coalesce(u.payload, 'null'), u.data, coalesce(u.metadata, '{}')
+        FROM unnest(v_is_new, p_versions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
+            AS u (is_new, version, event_id, type, payload, data, metadata, occurred_at)
+        WHERE u.is_new AND u.version > v_head.watermark + v_run;
+    END IF;
+
+    watermark := eventstream.advance_watermark(p_stream_id);
+    SELECT s.current_version INTO current_version FROM eventstream.streams AS s WHERE s.stream_id = p_stream_id;
+    appended := watermark - v_head.watermark;
+    duplicates := v_events - v_new;
+    SELECT count(*) INTO pending
+    FROM unnest(p_versions, v_is_new) AS u (version, is_new)
+    WHERE u.is_new AND u.version > ingest.watermark;
+    RETURN NEXT;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.ingest(
+    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer
+) IS
+    'Takes events of one stream with their versions given, in any order and any number of times. What follows the watermark enters events; '
+    'what leaves a hole waits in pending_events. Returns how many entered (with those that waited for them), how many of these wait, how '
+    'many were there already, and where the stream stands. At most 100000 events a call.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.ingest(
+    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer
+) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.advance_watermark(text) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION eventstream.ingest(text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer);
+DROP FUNCTION eventstream.refuse_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[]);
+DROP FUNCTION eventstream.advance_watermark(text);
