@@ -1,0 +1,50 @@
+-- name: EventAppendBatch :many
+-- The one write: a row for each request, in the order of the requests.
+SELECT
+    b.request::integer AS request,
+    coalesce(b.outcome, '')::text AS outcome,
+    coalesce(b.first_version, 0)::bigint AS first_version,
+    coalesce(b.last_version, 0)::bigint AS last_version,
+    coalesce(b.last_position, 0)::bigint AS last_position,
+    b.current_version::bigint AS current_version,
+    b.watermark::bigint AS watermark,
+    coalesce(b.tenant_id, '')::text AS tenant_id
+FROM eventstream.append_batch(
+    @stream_ids::text[],
+    @expected::bigint[],
+    @event_counts::integer[],
+    @event_ids::uuid[],
+    @types::text[],
+    @payloads::jsonb[],
+    @data::bytea[],
+    @metadata::jsonb[],
+    @occurred_at::timestamptz[],
+    @tenant_ids::text[],
+    @partition_ids::integer[],
+    @atomic::boolean
+) AS b;
+
+-- name: EventIngest :one
+-- Events of one stream with their versions given.
+SELECT
+    i.appended::bigint AS appended,
+    i.pending::bigint AS pending,
+    i.duplicates::bigint AS duplicates,
+    i.watermark::bigint AS watermark,
+    i.current_version::bigint AS current_version
+FROM eventstream.ingest(
+    @stream_id::text,
+    @versions::bigint[],
+    @event_ids::uuid[],
+    @types::text[],
+    @payloads::jsonb[],
+    @data::bytea[],
+    @metadata::jsonb[],
+    @occurred_at::timestamptz[],
+    sqlc.narg(tenant_id)::text,
+    sqlc.narg(partition_id)::integer
+) AS i;
+
+-- name: StreamAdvanceWatermark :one
+-- Moves what no longer waits; the new watermark, 0 for an unknown stream.
+SELECT eventstream.advance_watermark(@stream_id::text)::bigint AS watermark;
