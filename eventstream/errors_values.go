@@ -1,0 +1,137 @@
+package eventstream
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+)
+
+// maxShownBytes bounds what an error repeats of a value: errors end up in logs, and a value may be a whole payload.
+const maxShownBytes = 64
+
+// InvalidValueError says that a value breaks the rule for its kind.
+type InvalidValueError struct {
+	// Field names what was given, as the database does: stream_id, tenant_id, event_type, payload.
+	Field string
+	// Value is what was given, shortened to 64 bytes.
+	Value string
+	// Rule is what it must be.
+	Rule string
+}
+
+func invalidValue(field, value, rule string) *InvalidValueError {
+	return &InvalidValueError{Field: field, Value: shorten(value), Rule: rule}
+}
+
+// Error names the field, the value and the rule.
+func (e *InvalidValueError) Error() string {
+	return fmt.Sprintf("invalid %s %s: must be %s", e.Field, quote(e.Value), e.Rule)
+}
+
+// Is matches ErrInvalidValue.
+func (e *InvalidValueError) Is(target error) bool { return target == ErrInvalidValue }
+
+// TenantMismatchError says that an event belongs to another tenant than its stream, or to none where one must be named.
+type TenantMismatchError struct {
+	// StreamID is the stream that was to be appended to.
+	StreamID StreamID
+	// StreamTenant is the stream's tenant; empty while the stream has no events.
+	StreamTenant TenantID
+	// EventTenant is the event's tenant; empty if it names none.
+	EventTenant TenantID
+}
+
+// Error names the stream and both tenants.
+func (e *TenantMismatchError) Error() string {
+	return fmt.Sprintf("stream %s belongs to %s, the event to %s: append with the stream's tenant, or to another stream",
+		quote(string(e.StreamID)), tenantWords(e.StreamTenant), tenantWords(e.EventTenant))
+}
+
+// Is matches ErrTenantMismatch.
+func (e *TenantMismatchError) Is(target error) bool { return target == ErrTenantMismatch }
+
+func tenantWords(id TenantID) string {
+	if id == "" {
+		return "no tenant"
+	}
+	return "tenant " + quote(string(id))
+}
+
+// StreamMismatchError says that an event was made for another stream.
+type StreamMismatchError struct {
+	// StreamID is the stream that was to be appended to.
+	StreamID StreamID
+	// EventStreamID is the stream that the event names.
+	EventStreamID StreamID
+}
+
+// Error names both streams.
+func (e *StreamMismatchError) Error() string {
+	return fmt.Sprintf("event of stream %s cannot be appended to stream %s: make a new event with NewEvent",
+		quote(string(e.EventStreamID)), quote(string(e.StreamID)))
+}
+
+// Is matches ErrStreamMismatch.
+func (e *StreamMismatchError) Is(target error) bool { return target == ErrStreamMismatch }
+
+// PartitionMismatchError says that an event names another partition than its stream's.
+type PartitionMismatchError struct {
+	// StreamID is the stream that was to be appended to.
+	StreamID StreamID
+	// StreamPartition is the partition that the stream was created in.
+	StreamPartition int
+	// EventPartition is the one that was asked for.
+	EventPartition int
+}
+
+// Error names the stream and both partitions.
+func (e *PartitionMismatchError) Error() string {
+	return fmt.Sprintf("stream %s is in partition %d, the event in partition %d: give the stream's partition, or none",
+		quote(string(e.StreamID)), e.StreamPartition, e.EventPartition)
+}
+
+// Is matches ErrPartitionMismatch.
+func (e *PartitionMismatchError) Is(target error) bool { return target == ErrPartitionMismatch }
+
+// ReconstructError says which rule the parts of a stream break. Reconstruct, ReconstructFrom and the JSON decoding of an
+// EventStream return it.
+type ReconstructError struct {
+	// StreamID is the stream that was to be put together.
+	StreamID StreamID
+	// Rule is what must hold, in words.
+	Rule string
+	// Got is the value that breaks it.
+	Got string
+	// Bound is the value that it is held against.
+	Bound string
+
+	cause error
+}
+
+// Error names the stream, the rule and both values.
+func (e *ReconstructError) Error() string {
+	return fmt.Sprintf("stream %s: %s: got %s, against %s: load it again from the database",
+		quote(string(e.StreamID)), e.Rule, e.Got, e.Bound)
+}
+
+// Is matches ErrReconstruct.
+func (e *ReconstructError) Is(target error) bool { return target == ErrReconstruct }
+
+// Unwrap returns the *InvalidValueError behind a part that is itself invalid, else nil.
+func (e *ReconstructError) Unwrap() error { return e.cause }
+
+// quote makes a value safe to print: on one line, escaped, and short.
+func quote(s string) string { return strconv.Quote(shorten(s)) }
+
+// shorten cuts s to maxShownBytes without cutting a character in two. What it returned once, it returns again.
+func shorten(s string) string {
+	const mark = "..."
+	if len(s) <= maxShownBytes {
+		return s
+	}
+	cut := maxShownBytes - len(mark)
+	for cut > maxShownBytes-len(mark)-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + mark
+}

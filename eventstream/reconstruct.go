@@ -1,0 +1,152 @@
+package eventstream
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Reconstruct puts a stream together from its parts, as a database or a document keeps them. The events are copied; a nil
+// expectedVersion is no expectation.
+//
+// It returns a *ReconstructError, which says the rule and both values, for parts that do not fit together:
+//   - an id, partition or expected version that is not valid (the error then wraps an *InvalidValueError);
+//   - a watermark below 0 or above currentVersion;
+//   - an event of another stream;
+//   - events that do not run 1, 2, 3 ... without a gap, stop before the watermark, or go past currentVersion;
+//   - updatedAt before createdAt.
+//
+// Events of several tenants are accepted, so that HasConsistentTenant can report them.
+func Reconstruct(
+	streamID StreamID,
+	partitionKey PartitionKey,
+	currentVersion int64,
+	watermark int64,
+	events []Event,
+	expectedVersion *int64,
+	createdAt time.Time,
+	updatedAt time.Time,
+) (*EventStream, error) {
+	return ReconstructFrom(0, streamID, partitionKey, currentVersion, watermark, events, expectedVersion, createdAt, updatedAt)
+}
+
+// ReconstructFrom is Reconstruct for a stream on top of a snapshot: its events run baseVersion+1, baseVersion+2 ... A base
+// below 0 or above the watermark is refused too. Base 0 is Reconstruct.
+//
+// A stream that has a base and no events does not know its tenant: name it on the event that is appended next.
+func ReconstructFrom(
+	baseVersion int64,
+	streamID StreamID,
+	partitionKey PartitionKey,
+	currentVersion int64,
+	watermark int64,
+	events []Event,
+	expectedVersion *int64,
+	createdAt time.Time,
+	updatedAt time.Time,
+) (*EventStream, error) {
+	s := &EventStream{
+		id:        streamID,
+		partition: partitionKey,
+		base:      baseVersion,
+		current:   currentVersion,
+		watermark: watermark,
+		events:    events,
+		expected:  clonePointer(expectedVersion),
+		createdAt: createdAt.UTC().Round(0),
+		updatedAt: updatedAt.UTC().Round(0),
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	// Copied once they are known to be in order: a caller's mistake costs nothing.
+	s.events = cloneEvents(events)
+	return s, nil
+}
+
+// check holds every rule of Reconstruct against the stream as it stands. Loading and decoding build a stream and then call it.
+func (s *EventStream) check() error {
+	if err := s.checkValues(); err != nil {
+		return err
+	}
+	if err := s.checkNumbers(); err != nil {
+		return err
+	}
+	if err := s.checkEvents(); err != nil {
+		return err
+	}
+	if s.updatedAt.Before(s.createdAt) {
+		return s.broken("updatedAt must not be before createdAt",
+			"updatedAt "+s.updatedAt.Format(time.RFC3339Nano), "createdAt "+s.createdAt.Format(time.RFC3339Nano))
+	}
+	return nil
+}
+
+func (s *EventStream) checkValues() error {
+	if err := s.id.Validate(); err != nil {
+		return s.invalid("the stream id must be valid", quote(string(s.id)), streamIDRule, err)
+	}
+	if err := s.partition.Validate(); err != nil {
+		return s.invalid("the partition must be valid", s.partition.String(), partitionKeyRule, err)
+	}
+	if s.tenant != "" {
+		if err := s.tenant.Validate(); err != nil {
+			return s.invalid("the tenant must be valid", quote(string(s.tenant)), tenantIDRule, err)
+		}
+	}
+	if s.expected != nil && *s.expected < 0 {
+		got := strconv.FormatInt(*s.expected, 10)
+		return s.invalid("expectedVersion must not be negative", "expectedVersion "+got, "0",
+			invalidValue("expected version", got, "0 or more"))
+	}
+	return nil
+}
+
+func (s *EventStream) checkNumbers() error {
+	switch {
+	case s.watermark < 0:
+		return s.broken("the watermark must not be negative", number("watermark", s.watermark), "0")
+	case s.watermark > s.current:
+		return s.broken("the watermark must not be above currentVersion",
+			number("watermark", s.watermark), number("currentVersion", s.current))
+	case s.base < 0:
+		return s.broken("the base version must not be negative", number("base version", s.base), "0")
+	case s.base > s.watermark:
+		return s.broken("the base version must not be above the watermark",
+			number("base version", s.base), number("watermark", s.watermark))
+	}
+	return nil
+}
+
+// checkEvents comes after checkNumbers: with 0 <= base <= current its sums cannot overflow before the count is judged.
+func (s *EventStream) checkEvents() error {
+	for i, e := range s.events {
+		next := s.base + int64(i) + 1
+		switch {
+		case e.StreamID != s.id:
+			return s.broken("every event must be of the stream",
+				fmt.Sprintf("event %d of stream %s", i+1, quote(string(e.StreamID))), "stream "+quote(string(s.id)))
+		case e.Version != next:
+			return s.broken("events must run without a gap from the version after the base",
+				fmt.Sprintf("version %d in place %d", e.Version, i+1), number("version", next))
+		case int64(i) >= s.current-s.base:
+			return s.broken("events must not go past currentVersion",
+				number("version", e.Version), number("currentVersion", s.current))
+		}
+	}
+	if last := s.lastVersion(); last < s.watermark {
+		return s.broken("events must not stop before the watermark",
+			number("last version", last), number("watermark", s.watermark))
+	}
+	return nil
+}
+
+func number(name string, value int64) string { return name + " " + strconv.FormatInt(value, 10) }
+
+func (s *EventStream) broken(rule, got, bound string) error {
+	return s.invalid(rule, got, bound, nil)
+}
+
+func (s *EventStream) invalid(rule, got, bound string, cause error) error {
+	return &ReconstructError{StreamID: s.id, Rule: rule, Got: got, Bound: bound, cause: cause}
+}
