@@ -1,0 +1,165 @@
+package eventstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// databaseError is an error of this package with the database's behind it.
+type databaseError struct {
+	domain error
+	cause  *pgconn.PgError
+}
+
+func (e *databaseError) Error() string   { return e.domain.Error() }
+func (e *databaseError) Unwrap() []error { return []error{e.domain, e.cause} }
+
+// mapError turns an error of the database into one of this package, by SQLSTATE or by the constraint's name, never by its text.
+// Anything else is returned as it is.
+func mapError(err error) error {
+	var cause *pgconn.PgError
+	if !errors.As(err, &cause) {
+		return err
+	}
+	if domain := domainError(cause); domain != nil {
+		return &databaseError{domain: domain, cause: cause}
+	}
+	return err
+}
+
+func domainError(e *pgconn.PgError) error {
+	if strings.HasPrefix(e.Code, "ES") {
+		return refusedError(e)
+	}
+	switch e.Code {
+	case "42P01", "3F000", "42883", "42703": // undefined table, schema, function, column
+		return &NotMigratedError{Missing: e.Message}
+	case "25006": // read-only transaction
+		return ErrReadOnly
+	case "22P05", "22P02", "22021", "22023": // not in jsonb, not JSON, not in the encoding
+		return invalidValue("payload", e.Message, "JSON and text that PostgreSQL can store: UTF-8, without NUL")
+	}
+	switch e.ConstraintName {
+	case "events_pkey", "pending_events_pkey":
+		return fmt.Errorf("%w: another writer took the version first (%s)", ErrVersionConflict, e.Detail)
+	case "events_event_id_key", "pending_events_event_id_key":
+		return &EventIDConflictError{Problem: "is there already: " + e.Detail}
+	case "events_position_key":
+		return ErrPositionOrder
+	}
+	return nil
+}
+
+// refusalDetail is what the DETAIL of an ES error holds: one JSON object, with those of these fields that matter to it.
+type refusalDetail struct {
+	StreamID        string    `json:"stream_id"`
+	Version         int64     `json:"version"`
+	Expected        int64     `json:"expected"`
+	CurrentVersion  int64     `json:"current_version"`
+	NextVersion     int64     `json:"next_version"`
+	FirstMissing    int64     `json:"first_missing"`
+	StreamTenant    string    `json:"stream_tenant"`
+	EventTenant     string    `json:"event_tenant"`
+	StreamPartition int       `json:"stream_partition"`
+	EventPartition  int       `json:"event_partition"`
+	PartitionID     int       `json:"partition_id"`
+	PartitionCount  int       `json:"partition_count"`
+	EventID         uuid.UUID `json:"event_id"`
+	OtherEventID    uuid.UUID `json:"other_event_id"`
+	Place           string    `json:"place"`
+	FoundStreamID   string    `json:"found_stream_id"`
+	FoundVersion    int64     `json:"found_version"`
+	Problem         string    `json:"problem"`
+	Field           string    `json:"field"`
+	Value           string    `json:"value"`
+	Rule            string    `json:"rule"`
+}
+
+// refusedError gives the error for a SQLSTATE of class ES. A DETAIL that cannot be read costs the numbers, not the kind.
+func refusedError(e *pgconn.PgError) error {
+	var d refusalDetail
+	_ = json.Unmarshal([]byte(e.Detail), &d)
+	id := StreamID(d.StreamID)
+	switch e.Code {
+	case "ES001":
+		if d.Place != "" {
+			return &IngestConflictError{
+				StreamID: id, Version: d.Version, EventID: d.EventID, OtherEventID: d.OtherEventID, Place: d.Place,
+			}
+		}
+		return &VersionConflictError{StreamID: id, Expected: d.Expected, Actual: d.CurrentVersion}
+	case "ES002":
+		return &GapError{StreamID: id, FirstMissing: max(d.FirstMissing, d.NextVersion), CurrentVersion: d.CurrentVersion}
+	case "ES003":
+		return &TenantMismatchError{
+			StreamID: id, StreamTenant: TenantID(d.StreamTenant), EventTenant: TenantID(d.EventTenant),
+		}
+	case "ES004":
+		return ErrAppendOnly
+	case "ES005":
+		return &EventIDConflictError{
+			EventID: d.EventID, StreamID: id, FoundStreamID: StreamID(d.FoundStreamID), FoundVersion: d.FoundVersion,
+			Problem: d.Problem,
+		}
+	case "ES006":
+		return ErrPositionOrder
+	}
+	return refusedValue(e, d)
+}
+
+// refusedValue is refusedError for what is about values and the store rather than about a stream's history.
+func refusedValue(e *pgconn.PgError, d refusalDetail) error {
+	switch e.Code {
+	case "ES007":
+		if d.PartitionCount > 0 {
+			return invalidValue("partition_id", strconv.Itoa(d.PartitionID), fmt.Sprintf("from 0 to %d", d.PartitionCount-1))
+		}
+		return &PartitionMismatchError{
+			StreamID: StreamID(d.StreamID), StreamPartition: d.StreamPartition, EventPartition: d.EventPartition,
+		}
+	case "ES008":
+		return invalidValue(d.Field, d.Value, d.Rule)
+	case "ES009":
+		return fmt.Errorf("%w: %s", ErrStoreMismatch, e.Message)
+	}
+	return nil
+}
+
+// retryCodes are SQLSTATEs after which nothing of the statement is left, and another try may do better.
+var retryCodes = []string{
+	"40001", // serialization failure
+	"40P01", // deadlock detected
+	"53300", // too many connections
+	"57P01", // terminated by an administrator
+	"57P02", // crash shutdown
+	"57P03", // starting up
+	"ES006", // another writer drew its position in between
+}
+
+// SafeToRetry reports whether a call that failed with err may be tried again as it was, with the same events, and whether that
+// may help: the connection was lost or could not be had, the server ended it, or a concurrent transaction was in the way. The
+// call may have gone through all the same; its event ids tell, and the second try is then a Duplicate.
+//
+// It is false for refusals, for bad input, and once the context has ended. In a transaction, all of it must be tried again.
+func SafeToRetry(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false
+	}
+	var cause *pgconn.PgError
+	if errors.As(err, &cause) {
+		return strings.HasPrefix(cause.Code, "08") || slices.Contains(retryCodes, cause.Code)
+	}
+	var network net.Error
+	return pgconn.SafeToRetry(err) || errors.As(err, &network) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}

@@ -1,0 +1,50 @@
+package eventstream
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// Repository reads and writes event streams in PostgreSQL. It holds no state but a cached partition count, and is safe for
+// use by several goroutines as far as its handle is: a pool is, a connection and a transaction are not.
+//
+// Each method has a Tx twin that does the same in a transaction of the caller. Errors of the database come back as the errors
+// of this package where there is one for them; the *pgconn.PgError stays reachable through errors.As.
+type Repository struct {
+	handle  Handle
+	queries *db.Queries
+	config  Config
+	// partitions is the store's partition count once it is known, else 0. It never changes.
+	partitions atomic.Int32
+}
+
+// Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
+type Handle = db.DBTX
+
+// NewRepository returns a repository on a pool, a connection or a transaction. A nil config means the defaults. It returns an
+// *InvalidValueError for a nil handle or a config out of bounds, and does not talk to the database.
+func NewRepository(handle Handle, config *Config) (*Repository, error) {
+	if handle == nil {
+		return nil, invalidValue("handle", "nil", "a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx")
+	}
+	complete, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Repository{handle: handle, queries: db.New(), config: complete}, nil
+}
+
+// partitionCount returns the store's partition count, which it asks for once.
+func (r *Repository) partitionCount(ctx context.Context, h Handle) (int, error) {
+	if count := r.partitions.Load(); count > 0 {
+		return int(count), nil
+	}
+	count, err := r.queries.StorePartitionCount(ctx, h)
+	if err != nil {
+		return 0, mapError(err)
+	}
+	r.partitions.Store(count)
+	return int(count), nil
+}

@@ -1,0 +1,119 @@
+package eventstream
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// AuditFinding is one thing that is wrong with the store.
+type AuditFinding struct {
+	// Check is the view that found it, without its prefix audit_: triggers, gaps, heads, order, tenants, partitions, pending.
+	Check string
+	// Severity is "error" for damage, or "warning" for a hole that events wait behind.
+	Severity string
+	// StreamID is the stream concerned; empty if it is not about one.
+	StreamID StreamID
+	// Version is the version concerned; 0 if it is not about one.
+	Version int64
+	// Detail is the row of the view, as a JSON object.
+	Detail json.RawMessage
+}
+
+// PartitionStat is what one partition holds, by the heads of its streams.
+type PartitionStat struct {
+	// Partition is the partition.
+	Partition PartitionKey
+	// Streams is the number of streams in it.
+	Streams int64
+	// Events is the number of events that readers see.
+	Events int64
+	// Behind is by how many versions the watermarks lag behind, summed over streams with a hole.
+	Behind int64
+	// LastPosition is the highest position in it.
+	LastPosition int64
+}
+
+// Audit lets the database check every promise over all that it stores, and returns what is wrong: nothing means clean. It
+// reads the tables whole, a few seconds for a million events, and locks nothing. SELECT * FROM eventstream.audit() is the same.
+func (r *Repository) Audit(ctx context.Context) ([]AuditFinding, error) {
+	return r.audit(ctx, r.handle)
+}
+
+// AuditTx is Audit in a transaction of the caller.
+func (r *Repository) AuditTx(ctx context.Context, tx pgx.Tx) ([]AuditFinding, error) {
+	return r.audit(ctx, tx)
+}
+
+// VerifyGapless checks one stream in the database: that its events run 1, 2, 3 ... up to its watermark. It returns nil if so,
+// a *GapError with the first missing version if not, and a *StreamNotFoundError for a stream that is not there.
+func (r *Repository) VerifyGapless(ctx context.Context, id StreamID) error {
+	return r.verifyGapless(ctx, r.handle, id)
+}
+
+// VerifyGaplessTx is VerifyGapless in a transaction of the caller.
+func (r *Repository) VerifyGaplessTx(ctx context.Context, tx pgx.Tx, id StreamID) error {
+	return r.verifyGapless(ctx, tx, id)
+}
+
+// PartitionStats returns what each partition holds, for those that hold a stream, by reading all heads.
+func (r *Repository) PartitionStats(ctx context.Context) ([]PartitionStat, error) {
+	return r.partitionStats(ctx, r.handle)
+}
+
+// PartitionStatsTx is PartitionStats in a transaction of the caller.
+func (r *Repository) PartitionStatsTx(ctx context.Context, tx pgx.Tx) ([]PartitionStat, error) {
+	return r.partitionStats(ctx, tx)
+}
+
+func (r *Repository) audit(ctx context.Context, h Handle) ([]AuditFinding, error) {
+	rows, err := r.queries.AuditList(ctx, h)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	findings := make([]AuditFinding, len(rows))
+	for i, row := range rows {
+		findings[i] = AuditFinding{
+			Check: row.CheckName, Severity: row.Severity, StreamID: StreamID(row.StreamID), Version: row.Version,
+			Detail: row.Detail,
+		}
+	}
+	return findings, nil
+}
+
+func (r *Repository) verifyGapless(ctx context.Context, h Handle, id StreamID) error {
+	if err := id.Validate(); err != nil {
+		return err
+	}
+	row, err := r.queries.StreamVerify(ctx, h, string(id))
+	if err != nil {
+		return notFound(err, &StreamNotFoundError{StreamID: id})
+	}
+	switch {
+	case row.FirstMissing > 0:
+		return &GapError{StreamID: id, FirstMissing: row.FirstMissing, CurrentVersion: row.CurrentVersion}
+	case row.LastVersion < row.Watermark:
+		return &GapError{StreamID: id, FirstMissing: row.LastVersion + 1, CurrentVersion: row.CurrentVersion}
+	}
+	return nil
+}
+
+func (r *Repository) partitionStats(ctx context.Context, h Handle) ([]PartitionStat, error) {
+	count, err := r.partitionCount(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.queries.PartitionStats(ctx, h)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	stats := make([]PartitionStat, len(rows))
+	for i, row := range rows {
+		stats[i] = PartitionStat{
+			Partition: PartitionKey{ID: int(row.PartitionID), Count: count},
+			Streams:   row.Streams, Events: row.Events, Behind: row.Behind, LastPosition: row.LastPosition,
+		}
+	}
+	return stats, nil
+}

@@ -1,0 +1,108 @@
+package eventstream
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// IngestResult says what became of the events of an Ingest, and where the stream stands.
+type IngestResult struct {
+	// Appended is how many events entered the stream: of this call, and of earlier ones that waited for them.
+	Appended int64
+	// Pending is how many events of this call wait for a version before them.
+	Pending int64
+	// Duplicates is how many events of this call were there already.
+	Duplicates int64
+	// Watermark is the highest version up to which nothing is missing: what readers see.
+	Watermark int64
+	// CurrentVersion is the highest version that arrived. Equal to Watermark, nothing is missing.
+	CurrentVersion int64
+}
+
+// Ingest takes events of a stream that come with their Version set, in any order and any number of times, in one round trip.
+// What follows the watermark enters the stream; what leaves a hole waits, unseen by readers, until the hole is filled. An
+// event that is there already changes nothing.
+//
+// Another event for a version that is taken is an *IngestConflictError, an id used for two events an *EventIDConflictError;
+// then nothing of the call is kept.
+func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (IngestResult, error) {
+	return r.ingest(ctx, r.handle, id, events)
+}
+
+// IngestTx is Ingest in a transaction of the caller.
+func (r *Repository) IngestTx(ctx context.Context, tx pgx.Tx, id StreamID, events ...Event) (IngestResult, error) {
+	return r.ingest(ctx, tx, id, events)
+}
+
+// AdvanceWatermark moves events that wait for nothing any more into the stream and returns its watermark. Ingest does so by
+// itself; this is for a stream whose hole was filled by other means. It returns ErrStreamNotFound for a stream that is not
+// there.
+func (r *Repository) AdvanceWatermark(ctx context.Context, id StreamID) (int64, error) {
+	return r.advanceWatermark(ctx, r.handle, id)
+}
+
+// AdvanceWatermarkTx is AdvanceWatermark in a transaction of the caller.
+func (r *Repository) AdvanceWatermarkTx(ctx context.Context, tx pgx.Tx, id StreamID) (int64, error) {
+	return r.advanceWatermark(ctx, tx, id)
+}
+
+func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID) (int64, error) {
+	if err := id.Validate(); err != nil {
+		return 0, err
+	}
+	watermark, err := r.queries.StreamAdvanceWatermark(ctx, h, string(id))
+	if err != nil {
+		return 0, mapError(err)
+	}
+	if watermark > 0 {
+		return watermark, nil
+	}
+	head, err := r.stream(ctx, h, id)
+	return head.Watermark, err
+}
+
+func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events []Event) (IngestResult, error) {
+	params, err := ingestParams(id, events)
+	if err != nil {
+		return IngestResult{}, err
+	}
+	row, err := r.queries.EventIngest(ctx, h, params)
+	if err != nil {
+		return IngestResult{}, mapError(err)
+	}
+	return IngestResult(row), nil
+}
+
+func ingestParams(id StreamID, events []Event) (db.EventIngestParams, error) {
+	if err := checkEventCount(len(events)); err != nil {
+		return db.EventIngestParams{}, err
+	}
+	if err := id.Validate(); err != nil {
+		return db.EventIngestParams{}, err
+	}
+	columns := newEventColumns(len(events))
+	tenant, err := columns.addAll(id, events)
+	if err != nil {
+		return db.EventIngestParams{}, err
+	}
+	p := db.EventIngestParams{
+		StreamID: string(id), Versions: make([]int64, len(events)),
+		EventIds: columns.ids, Types: columns.types, Payloads: columns.payloads,
+		Data: columns.data, Metadata: columns.metadata, OccurredAt: columns.occurredAt,
+	}
+	if tenant != "" {
+		name := string(tenant)
+		p.TenantID = &name
+	}
+	for i, e := range events {
+		if e.Version < 1 {
+			return p, invalidValue("version", strconv.FormatInt(e.Version, 10), "1 or more for each event of an Ingest")
+		}
+		p.Versions[i] = e.Version
+	}
+	return p, nil
+}

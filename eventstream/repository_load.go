@@ -1,0 +1,175 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// Load brings a whole stream into memory, in one round trip, through the checks of Reconstruct. It returns a
+// *StreamNotFoundError for a stream that is not there. For a long stream, Read goes through its events in bounded memory.
+func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error) {
+	return r.load(ctx, r.handle, id)
+}
+
+// LoadTx is Load in a transaction of the caller.
+func (r *Repository) LoadTx(ctx context.Context, tx pgx.Tx, id StreamID) (*EventStream, error) {
+	return r.load(ctx, tx, id)
+}
+
+// GetOrCreate is Load, but for a stream that is not there it returns an empty one. Nothing is written: the stream is created
+// by the Save of its first event, which fails with a *VersionConflictError if another writer was faster.
+func (r *Repository) GetOrCreate(ctx context.Context, id StreamID) (*EventStream, error) {
+	return r.getOrCreate(ctx, r.handle, id)
+}
+
+// GetOrCreateTx is GetOrCreate in a transaction of the caller.
+func (r *Repository) GetOrCreateTx(ctx context.Context, tx pgx.Tx, id StreamID) (*EventStream, error) {
+	return r.getOrCreate(ctx, tx, id)
+}
+
+// Save appends the new events of a stream, in one round trip, and moves its watermark over them. The stream must still be at
+// the version that it was loaded with, else Save returns a *VersionConflictError and the stream keeps its new events: load it
+// again and decide anew. Repeating a Save whose answer was lost is safe. A stream without new events is left alone.
+func (r *Repository) Save(ctx context.Context, stream *EventStream) (AppendResult, error) {
+	return r.save(ctx, r.handle, stream)
+}
+
+// SaveTx is Save in a transaction of the caller. If that is rolled back, the stream in memory is ahead of the database: load
+// it again.
+func (r *Repository) SaveTx(ctx context.Context, tx pgx.Tx, stream *EventStream) (AppendResult, error) {
+	return r.save(ctx, tx, stream)
+}
+
+func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStream, error) {
+	if err := id.Validate(); err != nil {
+		return nil, err
+	}
+	rows, err := r.queries.EventListWithHead(ctx, h, string(id))
+	if err != nil {
+		return nil, mapError(err)
+	}
+	if len(rows) > 0 {
+		events := make([]Event, len(rows))
+		for i := range rows {
+			events[i] = eventFromRow(&rows[i].Event)
+		}
+		return streamFromRow(rows[0].Stream, rows[0].PartitionCount, events)
+	}
+	// No events: there is no such stream, or all that arrived of it waits for its first event.
+	row, err := r.queries.StreamGet(ctx, h, string(id))
+	if err != nil {
+		return nil, notFound(err, &StreamNotFoundError{StreamID: id})
+	}
+	return streamFromRow(row.Stream, row.PartitionCount, nil)
+}
+
+func (r *Repository) getOrCreate(ctx context.Context, h Handle, id StreamID) (*EventStream, error) {
+	stream, err := r.load(ctx, h, id)
+	if !errors.Is(err, ErrStreamNotFound) {
+		return stream, err
+	}
+	count, err := r.partitionCount(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	stream = New(id)
+	stream.partition = partitionOf(id, count)
+	return stream, nil
+}
+
+func (r *Repository) save(ctx context.Context, h Handle, stream *EventStream) (AppendResult, error) {
+	events := stream.unsaved()
+	if len(events) == 0 {
+		return AppendResult{CurrentVersion: stream.current}, nil
+	}
+	request := AppendRequest{StreamID: stream.id, Expected: Exact(stream.watermark), Events: events}
+	if stream.watermark == 0 {
+		placement, err := r.placement(ctx, h, stream)
+		if err != nil {
+			return AppendResult{}, err
+		}
+		request.Partition = &placement
+	}
+	result, err := r.append(ctx, h, request)
+	if err != nil {
+		return AppendResult{}, err
+	}
+	stream.confirm(nil, time.Now())
+	return result, nil
+}
+
+// placement returns the partition that a new stream goes into. New does not know the store: where it chose the usual partition
+// for another count, the usual one of this store is meant.
+func (r *Repository) placement(ctx context.Context, h Handle, stream *EventStream) (PartitionKey, error) {
+	count, err := r.partitionCount(ctx, h)
+	if err != nil {
+		return PartitionKey{}, err
+	}
+	if stream.partition.Count == count {
+		return stream.partition, nil
+	}
+	if stream.partition != partitionOf(stream.id, stream.partition.Count) {
+		return PartitionKey{}, &StoreMismatchError{
+			Subject: "partition count", Expected: int64(stream.partition.Count), Actual: int64(count),
+		}
+	}
+	stream.partition = partitionOf(stream.id, count)
+	for i := range stream.events {
+		stream.events[i].PartitionID = stream.partition.ID
+	}
+	return stream.partition, nil
+}
+
+// notFound returns missing for a query without a row, and the mapped error for anything else.
+func notFound(err, missing error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return missing
+	}
+	return mapError(err)
+}
+
+// streamFromRow builds a stream that owns events, through the checks of Reconstruct.
+func streamFromRow(head db.Stream, partitionCount int32, events []Event) (*EventStream, error) {
+	s := &EventStream{
+		id:        StreamID(head.StreamID),
+		partition: PartitionKey{ID: int(head.PartitionID), Count: int(partitionCount)},
+		tenant:    TenantID(head.TenantID),
+		events:    events,
+		watermark: head.Watermark,
+		current:   head.CurrentVersion,
+		createdAt: head.CreatedAt.UTC(),
+		updatedAt: head.UpdatedAt.UTC(),
+	}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// eventFromRow takes over what the row holds, without copying.
+func eventFromRow(row *db.Event) Event {
+	e := Event{
+		ID:          row.EventID,
+		StreamID:    StreamID(row.StreamID),
+		Version:     row.Version,
+		Position:    row.Position,
+		Type:        EventType(row.Type),
+		Payload:     row.Payload,
+		Data:        row.Data,
+		Metadata:    row.Metadata,
+		TenantID:    TenantID(row.TenantID),
+		PartitionID: int(row.PartitionID),
+		OccurredAt:  row.OccurredAt.UTC(),
+		RecordedAt:  row.RecordedAt.UTC(),
+	}
+	// The column is never NULL; beside data, the JSON null stands for none.
+	if e.Data != nil && string(e.Payload) == "null" {
+		e.Payload = nil
+	}
+	return e
+}
