@@ -436,7 +436,11 @@ DECLARE
     v_positions bigint[];
 BEGIN
     IF v_requests > (
-        SELECT count(*) FROM unnest(p_stream_ids) AS q (stream_id) JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+        SELECT count(*)
+        FROM unnest(p_stream_ids) AS q (stream_id)
+        CROSS JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s
     ) THEN
         PERFORM eventstream.create_heads(p_stream_ids, p_expected, p_tenant_ids, p_partition_ids);
     END IF;
@@ -447,11 +451,16 @@ BEGIN
             nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
             s.current_version AS head_version, s.watermark AS head_watermark,
             s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
-        FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
-            WITH ORDINALITY AS q (stream_id, expected, events, tenant_id, partition_id, ordinality)
-        JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
-        ORDER BY q.stream_id COLLATE "C", q.ordinality
-        FOR NO KEY UPDATE OF s
+        FROM (
+            SELECT u.*
+            FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
+                WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
+            ORDER BY u.stream_id COLLATE "C", u.ordinality
+            OFFSET 0
+        ) AS q
+        CROSS JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id FOR NO KEY UPDATE
+        ) AS s
     ), counted AS (
         SELECT l.*, sum(l.events) OVER (PARTITION BY l.stream_id ORDER BY l.ordinality) AS events_so_far
         FROM locked AS l
@@ -471,7 +480,9 @@ BEGIN
     IF NOT v_placed THEN
         PERFORM eventstream.refuse_partition(s.stream_id, s.partition_id, q.partition_id)
         FROM unnest(p_stream_ids, p_partition_ids) AS q (stream_id, partition_id)
-        JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+        CROSS JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s
         WHERE nullif(q.partition_id, -1) <> s.partition_id;
     END IF;
     IF v_fit IS NOT TRUE OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
@@ -486,7 +497,9 @@ BEGIN
         SELECT array_agg(s.tenant_id ORDER BY q.ordinality), array_agg(s.partition_id ORDER BY q.ordinality)
         INTO v_tenants, v_partitions
         FROM unnest(p_stream_ids) WITH ORDINALITY AS q (stream_id, ordinality)
-        LEFT JOIN eventstream.streams AS s ON s.stream_id = q.stream_id;
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s ON true;
     END IF;
 
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
@@ -585,6 +598,8 @@ CREATE OR REPLACE FUNCTION eventstream.audit()
  LANGUAGE plpgsql
  STABLE
  SET search_path TO ''
+ SET jit TO 'off'
+ SET work_mem TO '64MB'
 AS $function$
 BEGIN
     RETURN QUERY
@@ -673,7 +688,7 @@ BEGIN
     FROM (
         SELECT DISTINCT ON (q.stream_id COLLATE "C")
             q.stream_id, nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
-            EXISTS (SELECT FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id) AS is_there
+            (SELECT true FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id) AS is_there
         FROM unnest(p_stream_ids, p_expected, p_tenant_ids, p_partition_ids)
             WITH ORDINALITY AS q (stream_id, expected, tenant_id, partition_id, ordinality)
         -- Of several requests for a new stream, the first that can create it decides where it goes. One that cannot has its head
@@ -721,6 +736,8 @@ DECLARE
     v_last_positions bigint[];
     v_in_order boolean;
     v_moved boolean;
+    v_was text := coalesce(current_setting('eventstream.gate', true), '');
+    v_gate text;
     r record;
 BEGIN
     -- One event, the common case, needs no grouping.
@@ -732,14 +749,16 @@ BEGIN
         PERFORM eventstream.refuse_swallowed();
         RETURN NULL;
     END IF;
-    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 1)::bigint;
+    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
     v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
     IF r.events = 1 THEN
         IF (r.position > v_key AND r.position <= v_last) IS NOT TRUE THEN
             PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
         END IF;
+        v_gate := set_config('eventstream.gate', 'move', true);
         v_moved := eventstream.move_head(
             r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
 
@@ -781,6 +800,7 @@ BEGIN
             array_agg(n.stream_id), array_agg(n.version), array_agg(n.position), v_key, v_last)
         FROM new_events AS n;
     END IF;
+    v_gate := set_config('eventstream.gate', 'move', true);
     IF cardinality(v_stream_ids) = 1 THEN
         v_moved := eventstream.move_head(v_stream_ids[1], v_tenant_ids[1], v_partition_ids[1],
             v_first_versions[1], v_last_versions[1], v_first_positions[1], v_last_positions[1]);
@@ -788,6 +808,7 @@ BEGIN
         v_moved := eventstream.move_heads(v_stream_ids, v_tenant_ids, v_partition_ids,
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
+    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $function$;
@@ -958,16 +979,20 @@ BEGIN
                     AND first_value(u.type) OVER same_version = u.type
                     AND first_value(u.payload) OVER same_version = u.payload
                     AND first_value(u.data) OVER same_version IS NOT DISTINCT FROM u.data
-                    AND NOT EXISTS (SELECT FROM eventstream.events AS o WHERE o.event_id = u.event_id)
-                    AND NOT EXISTS (SELECT FROM eventstream.pending_events AS o WHERE o.event_id = u.event_id)
+                    AND (SELECT o.event_id FROM eventstream.events AS o WHERE o.event_id = u.event_id) IS NULL
+                    AND (SELECT o.event_id FROM eventstream.pending_events AS o WHERE o.event_id = u.event_id) IS NULL
             END AS fits
         FROM (
             SELECT a.version, a.event_id, a.type, coalesce(a.payload, 'null') AS payload, a.data, a.ordinality
             FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data)
                 WITH ORDINALITY AS a (version, event_id, type, payload, data, ordinality)
         ) AS u
-        LEFT JOIN eventstream.events AS e ON e.stream_id = p_stream_id AND e.version = u.version
-        LEFT JOIN eventstream.pending_events AS p ON p.stream_id = p_stream_id AND p.version = u.version
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.events AS h WHERE h.stream_id = p_stream_id AND h.version = u.version OFFSET 0
+        ) AS e ON true
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.pending_events AS h WHERE h.stream_id = p_stream_id AND h.version = u.version OFFSET 0
+        ) AS p ON true
         WINDOW same_version AS (PARTITION BY u.version ORDER BY u.ordinality)
     ) AS j;
     IF v_fits IS NOT TRUE THEN
@@ -1110,7 +1135,9 @@ BEGIN
             WITH ORDINALITY AS q (
                 stream_id, expected, events, tenant_id, found, same, place, first, last, position, ordinality
             )
-        LEFT JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s ON true
         ORDER BY q.stream_id COLLATE "C", q.ordinality
     LOOP
         IF v_stream_id IS DISTINCT FROM r.stream_id THEN
@@ -1230,6 +1257,17 @@ DECLARE
     v_created bigint := 0;
     r record;
 BEGIN
+    -- Many at once would compare each with all the others.
+    IF cardinality(p_stream_ids) > 500 THEN
+        FOR v_from IN 1 .. cardinality(p_stream_ids) BY 500 LOOP
+            PERFORM eventstream.move_heads(
+                p_stream_ids[v_from:v_from + 499], p_tenant_ids[v_from:v_from + 499], p_partition_ids[v_from:v_from + 499],
+                p_first_versions[v_from:v_from + 499], p_last_versions[v_from:v_from + 499],
+                p_first_positions[v_from:v_from + 499], p_last_positions[v_from:v_from + 499]);
+        END LOOP;
+        RETURN true;
+    END IF;
+
     -- The runs come in order of stream_id, and a nested loop keeps it: heads are locked in that order.
     UPDATE eventstream.streams AS s
     SET current_version = u.last_version,
@@ -1240,6 +1278,8 @@ BEGIN
         p_stream_ids, p_tenant_ids, p_partition_ids, p_first_versions, p_last_versions, p_first_positions, p_last_positions
     ) AS u (stream_id, tenant_id, partition_id, first_version, last_version, first_position, last_position)
     WHERE s.stream_id = u.stream_id
+        -- Leaves the planner no way that reads other heads, whatever the size of the table when it planned.
+        AND s.stream_id = ANY (p_stream_ids)
         AND s.watermark = u.first_version - 1
         AND s.current_version = u.first_version - 1
         AND s.tenant_id = u.tenant_id
@@ -1267,7 +1307,9 @@ BEGIN
         FROM unnest(
             p_stream_ids, p_tenant_ids, p_partition_ids, p_first_versions, p_last_versions, p_first_positions, p_last_positions
         ) AS u (stream_id, tenant_id, partition_id, first_version, last_version, first_position, last_position)
-        LEFT JOIN eventstream.streams AS s ON s.stream_id = u.stream_id
+        LEFT JOIN LATERAL (
+            SELECT h.last_position FROM eventstream.streams AS h WHERE h.stream_id = u.stream_id OFFSET 0
+        ) AS s ON true
         WHERE s.last_position IS DISTINCT FROM u.last_position
     LOOP
         PERFORM eventstream.move_head(
@@ -1318,6 +1360,8 @@ AS $function$
 DECLARE
     r record;
     v_head eventstream.streams;
+    v_was text := coalesce(current_setting('eventstream.gate', true), '');
+    v_gate text := set_config('eventstream.gate', 'move', true);
 BEGIN
     FOR r IN
         SELECT n.stream_id, n.tenant_id, n.partition_id, min(n.version) AS first_version, max(n.version) AS last_version
@@ -1334,6 +1378,7 @@ BEGIN
             PERFORM eventstream.refuse_events(r.stream_id, r.tenant_id, r.partition_id, r.first_version, r.last_version, 0);
         END IF;
     END LOOP;
+    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $function$;
@@ -1573,6 +1618,9 @@ BEGIN
     HAVING NOT coalesce(bool_and(u.step = 1), true)
     ORDER BY u.stream_id
     LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN; -- In order, but of several tenants or partitions: the heads say which is wrong.
+    END IF;
     IF r.events <> r.last_version - r.first_version + 1 THEN
         PERFORM eventstream.refuse(
             'ES002',
@@ -1661,7 +1709,9 @@ BEGIN
         s.tenant_id::text
     FROM unnest(p_stream_ids, p_outcomes, p_first_versions, p_last_versions, p_last_positions)
         WITH ORDINALITY AS q (stream_id, outcome, first_version, last_version, last_position, ordinality)
-    LEFT JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+    LEFT JOIN LATERAL (
+        SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+    ) AS s ON true
     ORDER BY q.ordinality;
     PERFORM eventstream.drop_empty_heads(p_stream_ids);
 END;
@@ -1676,34 +1726,54 @@ CREATE OR REPLACE FUNCTION eventstream.required_objects()
  SET search_path TO ''
 AS $function$
     VALUES
-        ('trigger', 'store', 'store_frozen', 'store_frozen'),
-        ('trigger', 'streams', 'streams_insert', 'append_only'),
-        ('trigger', 'streams', 'streams_update', 'append_only'),
-        ('trigger', 'streams', 'streams_delete', 'append_only'),
-        ('trigger', 'streams', 'streams_truncate', 'append_only'),
-        ('trigger', 'events', 'events_in_flight', 'events_in_flight'),
-        ('trigger', 'events', 'events_gate', 'events_gate'),
-        ('trigger', 'events', 'events_append_only', 'append_only'),
-        ('trigger', 'pending_events', 'pending_events_gate', 'pending_events_gate'),
-        ('trigger', 'pending_events', 'pending_events_append_only', 'append_only'),
-        ('trigger', 'pending_events', 'pending_events_delete', 'append_only'),
-        ('constraint', 'store', 'store_pkey', 'p'),
-        ('constraint', 'store', 'store_partition_count_range', 'c'),
-        ('constraint', 'streams', 'streams_pkey', 'p'),
-        ('constraint', 'streams', 'streams_watermark_range', 'c'),
-        ('constraint', 'events', 'events_pkey', 'p'),
-        ('constraint', 'events', 'events_event_id_key', 'u'),
-        ('constraint', 'events', 'events_position_key', 'u'),
-        ('constraint', 'pending_events', 'pending_events_pkey', 'p'),
-        ('constraint', 'pending_events', 'pending_events_event_id_key', 'u'),
-        ('domain', 'stream_id', 'stream_id_valid', 'c'),
-        ('domain', 'tenant_id', 'tenant_id_valid', 'c'),
-        ('domain', 'event_type', 'event_type_valid', 'c'),
-        ('domain', 'version', 'version_valid', 'c'),
-        ('domain', 'head_version', 'head_version_valid', 'c'),
-        ('domain', 'partition_id', 'partition_id_valid', 'c'),
-        ('domain', 'metadata', 'metadata_valid', 'c'),
-        ('domain', 'occurred_at', 'occurred_at_valid', 'c'),
+        ('trigger', 'store', 'store_frozen',
+            'BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.store FOR EACH STATEMENT EXECUTE FUNCTION eventstream.store_frozen()'),
+        ('trigger', 'streams', 'streams_insert',
+            'BEFORE INSERT ON eventstream.streams FOR EACH ROW WHEN (((NOT (((pg_trigger_depth() > 0) AND (current_setting(''eventstream.gate''::text, true) = ''move''::text)) IS TRUE)) AND (((new.current_version)::bigint <> 0) OR ((new.watermark)::bigint <> 0) OR (new.last_position <> 0) OR (current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''create''::text)))) EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'streams', 'streams_update',
+            'BEFORE UPDATE ON eventstream.streams FOR EACH ROW WHEN (((pg_trigger_depth() = 0) OR (current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''move''::text))) EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'streams', 'streams_delete',
+            'BEFORE DELETE ON eventstream.streams FOR EACH ROW WHEN ((((old.current_version)::bigint <> 0) OR (current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''create''::text))) EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'streams', 'streams_truncate',
+            'BEFORE TRUNCATE ON eventstream.streams FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'events', 'events_in_flight',
+            'BEFORE INSERT ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_in_flight()'),
+        ('trigger', 'events', 'events_gate',
+            'AFTER INSERT ON eventstream.events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_gate()'),
+        ('trigger', 'events', 'events_append_only',
+            'BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'pending_events', 'pending_events_gate',
+            'AFTER INSERT ON eventstream.pending_events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_gate()'),
+        ('trigger', 'pending_events', 'pending_events_append_only',
+            'BEFORE UPDATE OR TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'pending_events', 'pending_events_delete',
+            'BEFORE DELETE ON eventstream.pending_events FOR EACH STATEMENT WHEN ((current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''advance''::text)) EXECUTE FUNCTION eventstream.append_only()'),
+        ('constraint', 'store', 'store_pkey',
+            'PRIMARY KEY (store_id)'),
+        ('constraint', 'store', 'store_partition_count_range',
+            'CHECK (((partition_count >= 1) AND (partition_count <= 32768)))'),
+        ('constraint', 'streams', 'streams_pkey',
+            'PRIMARY KEY (stream_id)'),
+        ('constraint', 'streams', 'streams_watermark_range',
+            'CHECK (((watermark)::bigint <= (current_version)::bigint))'),
+        ('constraint', 'events', 'events_pkey',
+            'PRIMARY KEY (stream_id, version)'),
+        ('constraint', 'events', 'events_event_id_key',
+            'UNIQUE (event_id)'),
+        ('constraint', 'events', 'events_position_key',
+            'UNIQUE ("position")'),
+        ('constraint', 'pending_events', 'pending_events_pkey',
+            'PRIMARY KEY (stream_id, version)'),
+        ('constraint', 'pending_events', 'pending_events_event_id_key',
+            'UNIQUE (event_id)'),
+        ('domain', 'stream_id', 'stream_id_valid', '%eventstream.refuse%'),
+        ('domain', 'tenant_id', 'tenant_id_valid', '%eventstream.refuse%'),
+        ('domain', 'event_type', 'event_type_valid', '%eventstream.refuse%'),
+        ('domain', 'version', 'version_valid', '%eventstream.refuse%'),
+        ('domain', 'head_version', 'head_version_valid', '%VALUE >= 0%'),
+        ('domain', 'partition_id', 'partition_id_valid', '%eventstream.refuse%'),
+        ('domain', 'metadata', 'metadata_valid', '%eventstream.refuse%'),
+        ('domain', 'occurred_at', 'occurred_at_valid', '%eventstream.refuse%'),
         ('column', 'streams', 'stream_id', 'eventstream.stream_id'),
         ('column', 'streams', 'tenant_id', 'eventstream.tenant_id'),
         ('column', 'streams', 'partition_id', 'eventstream.partition_id'),
@@ -1721,6 +1791,15 @@ AS $function$
         ('column', 'events', 'partition_id', 'eventstream.partition_id'),
         ('column', 'events', 'occurred_at', 'eventstream.occurred_at'),
         ('column', 'events', 'recorded_at', 'timestamp with time zone'),
+        ('column', 'pending_events', 'stream_id', 'eventstream.stream_id'),
+        ('column', 'pending_events', 'version', 'eventstream.version'),
+        ('column', 'pending_events', 'event_id', 'uuid'),
+        ('column', 'pending_events', 'type', 'eventstream.event_type'),
+        ('column', 'pending_events', 'payload', 'jsonb'),
+        ('column', 'pending_events', 'metadata', 'eventstream.metadata'),
+        ('column', 'pending_events', 'tenant_id', 'eventstream.tenant_id'),
+        ('column', 'pending_events', 'partition_id', 'eventstream.partition_id'),
+        ('column', 'pending_events', 'occurred_at', 'eventstream.occurred_at'),
         -- Increment, cache, cycle: a cached or cyclic sequence would give positions that a reader of the log has passed already.
         ('sequence', 'events', 'events_position_seq', '1 1 false')
 $function$;
@@ -1824,7 +1903,7 @@ CREATE VIEW eventstream.audit_triggers AS (
     table_name text,
     kind text,
     name text,
-    problem text COLLATE "C"
+    problem text
 );
 COMMENT ON VIEW eventstream.audit_triggers IS 'Triggers, constraints, column types and the sequence that hold the rules, where one is missing, disabled or not validated.';
 
@@ -1852,11 +1931,11 @@ COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never cha
 CREATE TRIGGER streams_delete BEFORE DELETE ON eventstream.streams FOR EACH ROW WHEN ((((old.current_version)::bigint <> 0) OR (current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'create'::text))) EXECUTE FUNCTION eventstream.append_only();
 COMMENT ON TRIGGER streams_delete ON eventstream.streams IS 'Heads are never removed, but for an empty one whose append was refused.';
 
-CREATE TRIGGER streams_insert BEFORE INSERT ON eventstream.streams FOR EACH ROW WHEN (((pg_trigger_depth() = 0) AND (((new.current_version)::bigint <> 0) OR ((new.watermark)::bigint <> 0) OR (new.last_position <> 0) OR (current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'create'::text)))) EXECUTE FUNCTION eventstream.append_only();
+CREATE TRIGGER streams_insert BEFORE INSERT ON eventstream.streams FOR EACH ROW WHEN (((NOT (((pg_trigger_depth() > 0) AND (current_setting('eventstream.gate'::text, true) = 'move'::text)) IS TRUE)) AND (((new.current_version)::bigint <> 0) OR ((new.watermark)::bigint <> 0) OR (new.last_position <> 0) OR (current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'create'::text)))) EXECUTE FUNCTION eventstream.append_only();
 COMMENT ON TRIGGER streams_insert ON eventstream.streams IS 'Heads are created by the gate alone.';
 
 CREATE TRIGGER streams_truncate BEFORE TRUNCATE ON eventstream.streams FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
 COMMENT ON TRIGGER streams_truncate ON eventstream.streams IS 'Heads are never removed.';
 
-CREATE TRIGGER streams_update BEFORE UPDATE ON eventstream.streams FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION eventstream.append_only();
+CREATE TRIGGER streams_update BEFORE UPDATE ON eventstream.streams FOR EACH ROW WHEN (((pg_trigger_depth() = 0) OR (current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'move'::text))) EXECUTE FUNCTION eventstream.append_only();
 COMMENT ON TRIGGER streams_update ON eventstream.streams IS 'Heads are moved by the gate alone.';

@@ -167,6 +167,17 @@ DECLARE
     v_created bigint := 0;
     r record;
 BEGIN
+    -- Many at once would compare each with all the others.
+    IF cardinality(p_stream_ids) > 500 THEN
+        FOR v_from IN 1 .. cardinality(p_stream_ids) BY 500 LOOP
+            PERFORM eventstream.move_heads(
+                p_stream_ids[v_from:v_from + 499], p_tenant_ids[v_from:v_from + 499], p_partition_ids[v_from:v_from + 499],
+                p_first_versions[v_from:v_from + 499], p_last_versions[v_from:v_from + 499],
+                p_first_positions[v_from:v_from + 499], p_last_positions[v_from:v_from + 499]);
+        END LOOP;
+        RETURN true;
+    END IF;
+
     -- The runs come in order of stream_id, and a nested loop keeps it: heads are locked in that order.
     UPDATE eventstream.streams AS s
     SET current_version = u.last_version,
@@ -177,6 +188,8 @@ BEGIN
         p_stream_ids, p_tenant_ids, p_partition_ids, p_first_versions, p_last_versions, p_first_positions, p_last_positions
     ) AS u (stream_id, tenant_id, partition_id, first_version, last_version, first_position, last_position)
     WHERE s.stream_id = u.stream_id
+        -- Leaves the planner no way that reads other heads, whatever the size of the table when it planned.
+        AND s.stream_id = ANY (p_stream_ids)
         AND s.watermark = u.first_version - 1
         AND s.current_version = u.first_version - 1
         AND s.tenant_id = u.tenant_id
@@ -204,7 +217,9 @@ BEGIN
         FROM unnest(
             p_stream_ids, p_tenant_ids, p_partition_ids, p_first_versions, p_last_versions, p_first_positions, p_last_positions
         ) AS u (stream_id, tenant_id, partition_id, first_version, last_version, first_position, last_position)
-        LEFT JOIN eventstream.streams AS s ON s.stream_id = u.stream_id
+        LEFT JOIN LATERAL (
+            SELECT h.last_position FROM eventstream.streams AS h WHERE h.stream_id = u.stream_id OFFSET 0
+        ) AS s ON true
         WHERE s.last_position IS DISTINCT FROM u.last_position
     LOOP
         PERFORM eventstream.move_head(

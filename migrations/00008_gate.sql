@@ -97,6 +97,9 @@ BEGIN
     HAVING NOT coalesce(bool_and(u.step = 1), true)
     ORDER BY u.stream_id
     LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN; -- In order, but of several tenants or partitions: the heads say which is wrong.
+    END IF;
     IF r.events <> r.last_version - r.first_version + 1 THEN
         PERFORM eventstream.refuse(
             'ES002',
@@ -137,6 +140,8 @@ DECLARE
     v_last_positions bigint[];
     v_in_order boolean;
     v_moved boolean;
+    v_was text := coalesce(current_setting('eventstream.gate', true), '');
+    v_gate text;
     r record;
 BEGIN
     -- One event, the common case, needs no grouping.
@@ -148,14 +153,16 @@ BEGIN
         PERFORM eventstream.refuse_swallowed();
         RETURN NULL;
     END IF;
-    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 1)::bigint;
+    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
     v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
     IF r.events = 1 THEN
         IF (r.position > v_key AND r.position <= v_last) IS NOT TRUE THEN
             PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
         END IF;
+        v_gate := set_config('eventstream.gate', 'move', true);
         v_moved := eventstream.move_head(
             r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
 
@@ -197,6 +204,7 @@ BEGIN
             array_agg(n.stream_id), array_agg(n.version), array_agg(n.position), v_key, v_last)
         FROM new_events AS n;
     END IF;
+    v_gate := set_config('eventstream.gate', 'move', true);
     IF cardinality(v_stream_ids) = 1 THEN
         v_moved := eventstream.move_head(v_stream_ids[1], v_tenant_ids[1], v_partition_ids[1],
             v_first_versions[1], v_last_versions[1], v_first_positions[1], v_last_positions[1]);
@@ -204,6 +212,7 @@ BEGIN
         v_moved := eventstream.move_heads(v_stream_ids, v_tenant_ids, v_partition_ids,
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
+    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $$;
@@ -223,6 +232,8 @@ AS $$
 DECLARE
     r record;
     v_head eventstream.streams;
+    v_was text := coalesce(current_setting('eventstream.gate', true), '');
+    v_gate text := set_config('eventstream.gate', 'move', true);
 BEGIN
     FOR r IN
         SELECT n.stream_id, n.tenant_id, n.partition_id, min(n.version) AS first_version, max(n.version) AS last_version
@@ -239,6 +250,7 @@ BEGIN
             PERFORM eventstream.refuse_events(r.stream_id, r.tenant_id, r.partition_id, r.first_version, r.last_version, 0);
         END IF;
     END LOOP;
+    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $$;

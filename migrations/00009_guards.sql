@@ -2,10 +2,11 @@
 -- History is append-only: no UPDATE, DELETE or TRUNCATE of events, of what waits, or of heads, by anyone, the owner included.
 -- Locks: SHARE ROW EXCLUSIVE on the three tables for the moment of CREATE TRIGGER.
 --
--- How the gate's own writes get through, at no cost to them: they come from inside a trigger (pg_trigger_depth() > 0), so the WHEN
--- clauses below are false. Two functions write from outside one: append_batch creates an empty head to hold a new stream's row, and
--- advance_watermark takes what no longer waits. They say so in the transaction-local setting eventstream.gate; all that a forger of it
--- gains is an empty head or an event that no longer waits, and audit() shows both.
+-- How Gapless' own writes get through: the gate writes from inside a trigger (pg_trigger_depth() > 0) and says so in the
+-- transaction-local setting eventstream.gate ('move'), so that neither a trigger of somebody else nor the setting alone moves a head. Two
+-- functions write from outside a trigger: append_batch creates an empty head to hold a new stream's row ('create'), and advance_watermark
+-- takes what no longer waits ('advance'). All that a forger of these gains is an empty head or an event that no longer waits, and audit()
+-- shows both.
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.append_only() RETURNS trigger
@@ -47,7 +48,7 @@ CREATE TRIGGER pending_events_delete
 CREATE TRIGGER streams_insert
     BEFORE INSERT ON eventstream.streams
     FOR EACH ROW
-    WHEN (pg_trigger_depth() = 0 AND (
+    WHEN (NOT (pg_trigger_depth() > 0 AND current_setting('eventstream.gate', true) = 'move') IS TRUE AND (
         NEW.current_version <> 0 OR NEW.watermark <> 0 OR NEW.last_position <> 0
         OR current_setting('eventstream.gate', true) IS DISTINCT FROM 'create'))
     EXECUTE FUNCTION eventstream.append_only();
@@ -55,7 +56,7 @@ CREATE TRIGGER streams_insert
 CREATE TRIGGER streams_update
     BEFORE UPDATE ON eventstream.streams
     FOR EACH ROW
-    WHEN (pg_trigger_depth() = 0)
+    WHEN (pg_trigger_depth() = 0 OR current_setting('eventstream.gate', true) IS DISTINCT FROM 'move')
     EXECUTE FUNCTION eventstream.append_only();
 
 CREATE TRIGGER streams_delete

@@ -66,7 +66,7 @@ BEGIN
     FROM (
         SELECT DISTINCT ON (q.stream_id COLLATE "C")
             q.stream_id, nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
-            EXISTS (SELECT FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id) AS is_there
+            (SELECT true FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id) AS is_there
         FROM unnest(p_stream_ids, p_expected, p_tenant_ids, p_partition_ids)
             WITH ORDINALITY AS q (stream_id, expected, tenant_id, partition_id, ordinality)
         -- Of several requests for a new stream, the first that can create it decides where it goes. One that cannot has its head

@@ -96,7 +96,9 @@ BEGIN
             WITH ORDINALITY AS q (
                 stream_id, expected, events, tenant_id, found, same, place, first, last, position, ordinality
             )
-        LEFT JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s ON true
         ORDER BY q.stream_id COLLATE "C", q.ordinality
     LOOP
         IF v_stream_id IS DISTINCT FROM r.stream_id THEN
@@ -176,7 +178,9 @@ BEGIN
         s.tenant_id::text
     FROM unnest(p_stream_ids, p_outcomes, p_first_versions, p_last_versions, p_last_positions)
         WITH ORDINALITY AS q (stream_id, outcome, first_version, last_version, last_position, ordinality)
-    LEFT JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+    LEFT JOIN LATERAL (
+        SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+    ) AS s ON true
     ORDER BY q.ordinality;
     PERFORM eventstream.drop_empty_heads(p_stream_ids);
 END;
@@ -186,8 +190,8 @@ $$;
 COMMENT ON FUNCTION eventstream.refused_batch(text[], text[], bigint[], bigint[], bigint[]) IS
     'Result of an atomic batch of which nothing was applied. For append_batch alone.';
 
--- Several requests: each statement works on all of them. Planner settings: a plan made while the tables are small would scan or hash
--- them whole, and be kept while they grow.
+-- Several requests: each statement works on all of them. A plan made while the tables are small would read them whole, and be kept while
+-- they grow: LATERAL with OFFSET 0, or with FOR UPDATE, leaves the planner one way, a look at the index for each request.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.append_many(
     p_stream_ids text[],
@@ -241,7 +245,11 @@ DECLARE
     v_positions bigint[];
 BEGIN
     IF v_requests > (
-        SELECT count(*) FROM unnest(p_stream_ids) AS q (stream_id) JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+        SELECT count(*)
+        FROM unnest(p_stream_ids) AS q (stream_id)
+        CROSS JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s
     ) THEN
         PERFORM eventstream.create_heads(p_stream_ids, p_expected, p_tenant_ids, p_partition_ids);
     END IF;
@@ -252,11 +260,16 @@ BEGIN
             nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
             s.current_version AS head_version, s.watermark AS head_watermark,
             s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
-        FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
-            WITH ORDINALITY AS q (stream_id, expected, events, tenant_id, partition_id, ordinality)
-        JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
-        ORDER BY q.stream_id COLLATE "C", q.ordinality
-        FOR NO KEY UPDATE OF s
+        FROM (
+            SELECT u.*
+            FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
+                WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
+            ORDER BY u.stream_id COLLATE "C", u.ordinality
+            OFFSET 0
+        ) AS q
+        CROSS JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id FOR NO KEY UPDATE
+        ) AS s
     ), counted AS (
         SELECT l.*, sum(l.events) OVER (PARTITION BY l.stream_id ORDER BY l.ordinality) AS events_so_far
         FROM locked AS l
@@ -276,7 +289,9 @@ BEGIN
     IF NOT v_placed THEN
         PERFORM eventstream.refuse_partition(s.stream_id, s.partition_id, q.partition_id)
         FROM unnest(p_stream_ids, p_partition_ids) AS q (stream_id, partition_id)
-        JOIN eventstream.streams AS s ON s.stream_id = q.stream_id
+        CROSS JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s
         WHERE nullif(q.partition_id, -1) <> s.partition_id;
     END IF;
     IF v_fit IS NOT TRUE OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
@@ -291,7 +306,9 @@ BEGIN
         SELECT array_agg(s.tenant_id ORDER BY q.ordinality), array_agg(s.partition_id ORDER BY q.ordinality)
         INTO v_tenants, v_partitions
         FROM unnest(p_stream_ids) WITH ORDINALITY AS q (stream_id, ordinality)
-        LEFT JOIN eventstream.streams AS s ON s.stream_id = q.stream_id;
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
+        ) AS s ON true;
     END IF;
 
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN

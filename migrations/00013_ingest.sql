@@ -232,16 +232,20 @@ BEGIN
                     AND first_value(u.type) OVER same_version = u.type
                     AND first_value(u.payload) OVER same_version = u.payload
                     AND first_value(u.data) OVER same_version IS NOT DISTINCT FROM u.data
-                    AND NOT EXISTS (SELECT FROM eventstream.events AS o WHERE o.event_id = u.event_id)
-                    AND NOT EXISTS (SELECT FROM eventstream.pending_events AS o WHERE o.event_id = u.event_id)
+                    AND (SELECT o.event_id FROM eventstream.events AS o WHERE o.event_id = u.event_id) IS NULL
+                    AND (SELECT o.event_id FROM eventstream.pending_events AS o WHERE o.event_id = u.event_id) IS NULL
             END AS fits
         FROM (
             SELECT a.version, a.event_id, a.type, coalesce(a.payload, 'null') AS payload, a.data, a.ordinality
             FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data)
                 WITH ORDINALITY AS a (version, event_id, type, payload, data, ordinality)
         ) AS u
-        LEFT JOIN eventstream.events AS e ON e.stream_id = p_stream_id AND e.version = u.version
-        LEFT JOIN eventstream.pending_events AS p ON p.stream_id = p_stream_id AND p.version = u.version
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.events AS h WHERE h.stream_id = p_stream_id AND h.version = u.version OFFSET 0
+        ) AS e ON true
+        LEFT JOIN LATERAL (
+            SELECT h.* FROM eventstream.pending_events AS h WHERE h.stream_id = p_stream_id AND h.version = u.version OFFSET 0
+        ) AS p ON true
         WINDOW same_version AS (PARTITION BY u.version ORDER BY u.ordinality)
     ) AS j;
     IF v_fits IS NOT TRUE THEN

@@ -151,7 +151,8 @@ WHERE s.current_version > s.watermark OR p.stream_id IS NOT NULL;
 COMMENT ON VIEW eventstream.audit_pending IS
     'Streams with a hole: the first missing version, how many events wait, how many are missing, and since when.';
 
--- What must be there for the rules to hold, by name, and what it must be.
+-- What must be there for the rules to hold, by name, and what it must be: the definition of a trigger or constraint, a pattern for that of
+-- a domain's rule, the type of a column. A trigger of the right name that never fires would be no better than none.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.required_objects() RETURNS TABLE (
     kind text,
@@ -164,34 +165,54 @@ IMMUTABLE
 SET search_path = ''
 AS $$
     VALUES
-        ('trigger', 'store', 'store_frozen', 'store_frozen'),
-        ('trigger', 'streams', 'streams_insert', 'append_only'),
-        ('trigger', 'streams', 'streams_update', 'append_only'),
-        ('trigger', 'streams', 'streams_delete', 'append_only'),
-        ('trigger', 'streams', 'streams_truncate', 'append_only'),
-        ('trigger', 'events', 'events_in_flight', 'events_in_flight'),
-        ('trigger', 'events', 'events_gate', 'events_gate'),
-        ('trigger', 'events', 'events_append_only', 'append_only'),
-        ('trigger', 'pending_events', 'pending_events_gate', 'pending_events_gate'),
-        ('trigger', 'pending_events', 'pending_events_append_only', 'append_only'),
-        ('trigger', 'pending_events', 'pending_events_delete', 'append_only'),
-        ('constraint', 'store', 'store_pkey', 'p'),
-        ('constraint', 'store', 'store_partition_count_range', 'c'),
-        ('constraint', 'streams', 'streams_pkey', 'p'),
-        ('constraint', 'streams', 'streams_watermark_range', 'c'),
-        ('constraint', 'events', 'events_pkey', 'p'),
-        ('constraint', 'events', 'events_event_id_key', 'u'),
-        ('constraint', 'events', 'events_position_key', 'u'),
-        ('constraint', 'pending_events', 'pending_events_pkey', 'p'),
-        ('constraint', 'pending_events', 'pending_events_event_id_key', 'u'),
-        ('domain', 'stream_id', 'stream_id_valid', 'c'),
-        ('domain', 'tenant_id', 'tenant_id_valid', 'c'),
-        ('domain', 'event_type', 'event_type_valid', 'c'),
-        ('domain', 'version', 'version_valid', 'c'),
-        ('domain', 'head_version', 'head_version_valid', 'c'),
-        ('domain', 'partition_id', 'partition_id_valid', 'c'),
-        ('domain', 'metadata', 'metadata_valid', 'c'),
-        ('domain', 'occurred_at', 'occurred_at_valid', 'c'),
+        ('trigger', 'store', 'store_frozen',
+            'BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.store FOR EACH STATEMENT EXECUTE FUNCTION eventstream.store_frozen()'),
+        ('trigger', 'streams', 'streams_insert',
+            'BEFORE INSERT ON eventstream.streams FOR EACH ROW WHEN (((NOT (((pg_trigger_depth() > 0) AND (current_setting(''eventstream.gate''::text, true) = ''move''::text)) IS TRUE)) AND (((new.current_version)::bigint <> 0) OR ((new.watermark)::bigint <> 0) OR (new.last_position <> 0) OR (current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''create''::text)))) EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'streams', 'streams_update',
+            'BEFORE UPDATE ON eventstream.streams FOR EACH ROW WHEN (((pg_trigger_depth() = 0) OR (current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''move''::text))) EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'streams', 'streams_delete',
+            'BEFORE DELETE ON eventstream.streams FOR EACH ROW WHEN ((((old.current_version)::bigint <> 0) OR (current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''create''::text))) EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'streams', 'streams_truncate',
+            'BEFORE TRUNCATE ON eventstream.streams FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'events', 'events_in_flight',
+            'BEFORE INSERT ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_in_flight()'),
+        ('trigger', 'events', 'events_gate',
+            'AFTER INSERT ON eventstream.events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_gate()'),
+        ('trigger', 'events', 'events_append_only',
+            'BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'pending_events', 'pending_events_gate',
+            'AFTER INSERT ON eventstream.pending_events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_gate()'),
+        ('trigger', 'pending_events', 'pending_events_append_only',
+            'BEFORE UPDATE OR TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('trigger', 'pending_events', 'pending_events_delete',
+            'BEFORE DELETE ON eventstream.pending_events FOR EACH STATEMENT WHEN ((current_setting(''eventstream.gate''::text, true) IS DISTINCT FROM ''advance''::text)) EXECUTE FUNCTION eventstream.append_only()'),
+        ('constraint', 'store', 'store_pkey',
+            'PRIMARY KEY (store_id)'),
+        ('constraint', 'store', 'store_partition_count_range',
+            'CHECK (((partition_count >= 1) AND (partition_count <= 32768)))'),
+        ('constraint', 'streams', 'streams_pkey',
+            'PRIMARY KEY (stream_id)'),
+        ('constraint', 'streams', 'streams_watermark_range',
+            'CHECK (((watermark)::bigint <= (current_version)::bigint))'),
+        ('constraint', 'events', 'events_pkey',
+            'PRIMARY KEY (stream_id, version)'),
+        ('constraint', 'events', 'events_event_id_key',
+            'UNIQUE (event_id)'),
+        ('constraint', 'events', 'events_position_key',
+            'UNIQUE ("position")'),
+        ('constraint', 'pending_events', 'pending_events_pkey',
+            'PRIMARY KEY (stream_id, version)'),
+        ('constraint', 'pending_events', 'pending_events_event_id_key',
+            'UNIQUE (event_id)'),
+        ('domain', 'stream_id', 'stream_id_valid', '%eventstream.refuse%'),
+        ('domain', 'tenant_id', 'tenant_id_valid', '%eventstream.refuse%'),
+        ('domain', 'event_type', 'event_type_valid', '%eventstream.refuse%'),
+        ('domain', 'version', 'version_valid', '%eventstream.refuse%'),
+        ('domain', 'head_version', 'head_version_valid', '%VALUE >= 0%'),
+        ('domain', 'partition_id', 'partition_id_valid', '%eventstream.refuse%'),
+        ('domain', 'metadata', 'metadata_valid', '%eventstream.refuse%'),
+        ('domain', 'occurred_at', 'occurred_at_valid', '%eventstream.refuse%'),
         ('column', 'streams', 'stream_id', 'eventstream.stream_id'),
         ('column', 'streams', 'tenant_id', 'eventstream.tenant_id'),
         ('column', 'streams', 'partition_id', 'eventstream.partition_id'),
@@ -209,6 +230,15 @@ AS $$
         ('column', 'events', 'partition_id', 'eventstream.partition_id'),
         ('column', 'events', 'occurred_at', 'eventstream.occurred_at'),
         ('column', 'events', 'recorded_at', 'timestamp with time zone'),
+        ('column', 'pending_events', 'stream_id', 'eventstream.stream_id'),
+        ('column', 'pending_events', 'version', 'eventstream.version'),
+        ('column', 'pending_events', 'event_id', 'uuid'),
+        ('column', 'pending_events', 'type', 'eventstream.event_type'),
+        ('column', 'pending_events', 'payload', 'jsonb'),
+        ('column', 'pending_events', 'metadata', 'eventstream.metadata'),
+        ('column', 'pending_events', 'tenant_id', 'eventstream.tenant_id'),
+        ('column', 'pending_events', 'partition_id', 'eventstream.partition_id'),
+        ('column', 'pending_events', 'occurred_at', 'eventstream.occurred_at'),
         -- Increment, cache, cycle: a cached or cyclic sequence would give positions that a reader of the log has passed already.
         ('sequence', 'events', 'events_position_seq', '1 1 false')
 $$;
@@ -225,19 +255,17 @@ SELECT
     CASE
         WHEN coalesce(t.oid, c.oid, a.attrelid, q.seqrelid) IS NULL THEN 'missing'
         WHEN t.tgenabled NOT IN ('O', 'A') THEN 'disabled'
-        WHEN t.oid IS NOT NULL THEN format('calls %s instead of %s', f.proname, r.expected)
         WHEN NOT c.convalidated THEN 'not validated'
         WHEN NOT (i.indisvalid AND i.indisready) THEN 'its index is not valid'
-        WHEN c.oid IS NOT NULL THEN format('is of kind %s instead of %s', c.contype, r.expected)
         WHEN NOT a.attnotnull THEN 'may be NULL'
         WHEN a.attrelid IS NOT NULL THEN format('has type %s instead of %s', format_type(a.atttypid, NULL), r.expected)
-        ELSE 'gives numbers in advance, or not upwards by one'
+        WHEN q.seqrelid IS NOT NULL THEN 'gives numbers in advance, or not upwards by one'
+        ELSE format('is %s instead of %s', coalesce(pg_get_triggerdef(t.oid), pg_get_constraintdef(c.oid)), r.expected)
     END::text AS problem
 FROM eventstream.required_objects() AS r
 LEFT JOIN pg_catalog.pg_trigger AS t
     ON r.kind = 'trigger' AND t.tgrelid = to_regclass('eventstream.' || r.table_name) AND t.tgname = r.name
     AND NOT t.tgisinternal
-LEFT JOIN pg_catalog.pg_proc AS f ON f.oid = t.tgfoid
 LEFT JOIN pg_catalog.pg_constraint AS c
     ON c.conname = r.name AND (
         r.kind = 'constraint' AND c.conrelid = to_regclass('eventstream.' || r.table_name)
@@ -250,10 +278,11 @@ LEFT JOIN pg_catalog.pg_sequence AS q
     ON r.kind = 'sequence' AND q.seqrelid = to_regclass('eventstream.' || r.name)
 WHERE NOT coalesce(
     CASE r.kind
-        WHEN 'trigger' THEN t.tgenabled IN ('O', 'A') AND f.proname = r.expected
+        WHEN 'trigger' THEN t.tgenabled IN ('O', 'A')
+            AND pg_get_triggerdef(t.oid) = format('CREATE TRIGGER %I %s', r.name, r.expected)
         WHEN 'column' THEN a.attnotnull AND format_type(a.atttypid, NULL) = r.expected
         WHEN 'sequence' THEN concat_ws(' ', q.seqincrement, q.seqcache, q.seqcycle::text) = r.expected
-        ELSE c.convalidated AND c.contype::text = r.expected AND coalesce(i.indisvalid AND i.indisready, true)
+        ELSE c.convalidated AND pg_get_constraintdef(c.oid) LIKE r.expected AND coalesce(i.indisvalid AND i.indisready, true)
     END, false);
 
 COMMENT ON VIEW eventstream.audit_triggers IS
@@ -270,6 +299,9 @@ CREATE FUNCTION eventstream.audit() RETURNS TABLE (
 LANGUAGE plpgsql
 STABLE
 SET search_path = ''
+-- Compiling these queries and sorting on disk took longer than running them.
+SET jit = off
+SET work_mem = '64MB'
 AS $$
 BEGIN
     RETURN QUERY
