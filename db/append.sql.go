@@ -7,8 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 const eventAppendBatch = `-- name: EventAppendBatch :many
@@ -25,7 +23,7 @@ FROM eventstream.append_batch(
     $1::text[],
     $2::bigint[],
     $3::integer[],
-    $4::uuid[],
+    ($4::text[])::uuid[],
     $5::text[],
     $6::jsonb[],
     $7::bytea[],
@@ -41,7 +39,7 @@ type EventAppendBatchParams struct {
 	StreamIds    []string
 	Expected     []int64
 	EventCounts  []int32
-	EventIds     []uuid.UUID
+	EventIds     []string
 	Types        []string
 	Payloads     []json.RawMessage
 	Data         [][]byte
@@ -63,7 +61,7 @@ type EventAppendBatchRow struct {
 	TenantID       string
 }
 
-// The one write: a row for each request, in the order of the requests.
+// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
 func (q *Queries) EventAppendBatch(ctx context.Context, db DBTX, arg EventAppendBatchParams) ([]EventAppendBatchRow, error) {
 	rows, err := db.Query(ctx, eventAppendBatch,
 		arg.StreamIds,
@@ -116,7 +114,7 @@ SELECT
 FROM eventstream.ingest(
     $1::text,
     $2::bigint[],
-    $3::uuid[],
+    ($3::text[])::uuid[],
     $4::text[],
     $5::jsonb[],
     $6::bytea[],
@@ -130,7 +128,7 @@ FROM eventstream.ingest(
 type EventIngestParams struct {
 	StreamID    string
 	Versions    []int64
-	EventIds    []uuid.UUID
+	EventIds    []string
 	Types       []string
 	Payloads    []json.RawMessage
 	Data        [][]byte

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
@@ -217,7 +216,7 @@ func checkEventCount(events int) error {
 
 // eventColumns are events by column.
 type eventColumns struct {
-	ids        []uuid.UUID
+	ids        []string
 	types      []string
 	payloads   []json.RawMessage
 	data       [][]byte
@@ -228,7 +227,7 @@ type eventColumns struct {
 
 func newEventColumns(size int) *eventColumns {
 	return &eventColumns{
-		ids:        make([]uuid.UUID, 0, size),
+		ids:        make([]string, 0, size),
 		types:      make([]string, 0, size),
 		payloads:   make([]json.RawMessage, 0, size),
 		occurredAt: make([]time.Time, 0, size),
@@ -260,7 +259,7 @@ func (c *eventColumns) addAll(id StreamID, events []Event) (TenantID, error) {
 
 func (c *eventColumns) add(e *Event) {
 	at := len(c.ids)
-	c.ids = append(c.ids, e.ID)
+	c.ids = append(c.ids, e.ID.String())
 	c.types = append(c.types, string(e.Type))
 	c.payloads = append(c.payloads, e.Payload)
 	c.occurredAt = append(c.occurredAt, e.OccurredAt)

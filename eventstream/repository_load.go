@@ -49,23 +49,28 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
-	rows, err := r.queries.EventListWithHead(ctx, h, string(id))
-	if err != nil {
-		return nil, mapError(err)
-	}
-	if len(rows) > 0 {
-		events := make([]Event, len(rows))
-		for i := range rows {
-			events[i] = eventFromRow(&rows[i].Event)
+	for {
+		rows, err := r.queries.EventListWithHead(ctx, h, string(id))
+		if err != nil {
+			return nil, mapError(err)
 		}
-		return streamFromRow(rows[0].Stream, rows[0].PartitionCount, events)
+		if len(rows) > 0 {
+			events := make([]Event, len(rows))
+			for i := range rows {
+				events[i] = eventFromRow(&rows[i].Event)
+			}
+			return streamFromRow(rows[0].Stream, rows[0].PartitionCount, events)
+		}
+		// No events: there is no such stream, or all that arrived of it waits for its first event.
+		row, err := r.queries.StreamGet(ctx, h, string(id))
+		if err != nil {
+			return nil, notFound(err, &StreamNotFoundError{StreamID: id})
+		}
+		if row.Stream.Watermark == 0 {
+			return streamFromRow(row.Stream, row.PartitionCount, nil)
+		}
+		// The first event arrived between the two queries: now the first one finds it.
 	}
-	// No events: there is no such stream, or all that arrived of it waits for its first event.
-	row, err := r.queries.StreamGet(ctx, h, string(id))
-	if err != nil {
-		return nil, notFound(err, &StreamNotFoundError{StreamID: id})
-	}
-	return streamFromRow(row.Stream, row.PartitionCount, nil)
 }
 
 func (r *Repository) getOrCreate(ctx context.Context, h Handle, id StreamID) (*EventStream, error) {

@@ -1,5 +1,5 @@
 -- name: EventAppendBatch :many
--- The one write: a row for each request, in the order of the requests.
+-- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
 SELECT
     b.request::integer AS request,
     coalesce(b.outcome, '')::text AS outcome,
@@ -13,7 +13,7 @@ FROM eventstream.append_batch(
     @stream_ids::text[],
     @expected::bigint[],
     @event_counts::integer[],
-    @event_ids::uuid[],
+    (@event_ids::text[])::uuid[],
     @types::text[],
     @payloads::jsonb[],
     @data::bytea[],
@@ -35,7 +35,7 @@ SELECT
 FROM eventstream.ingest(
     @stream_id::text,
     @versions::bigint[],
-    @event_ids::uuid[],
+    (@event_ids::text[])::uuid[],
     @types::text[],
     @payloads::jsonb[],
     @data::bytea[],
