@@ -28,8 +28,11 @@ func TestParseVersion(t *testing.T) {
 func TestNewestInstallation(t *testing.T) {
 	t.Parallel()
 	got := newest([]installation{
-		{bindir: "a", major: 15, minor: 18}, {bindir: "b", major: 17, minor: 2},
-		{bindir: "c", major: 17, minor: 6}, {bindir: "d", major: 17, minor: 6}, {bindir: "e", major: 16, minor: 9},
+		{bindir: "a", major: 15, minor: 18},
+		{bindir: "b", major: 17, minor: 2},
+		{bindir: "c", major: 17, minor: 6},
+		{bindir: "d", major: 17, minor: 6},
+		{bindir: "e", major: 16, minor: 9},
 	})
 	require.Equal(t, "c", got.bindir)
 }

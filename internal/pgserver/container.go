@@ -24,7 +24,8 @@ const (
 	labelHost  = "gapless.pgserver.host"
 
 	// readyTimeout bounds the start of a server, by any way, once it is installed.
-	readyTimeout = 60 * time.Second
+	// It is long because a busy machine takes most of a minute; a server that ends is noticed at once.
+	readyTimeout = 2 * time.Minute
 
 	postgresPort = "5432/tcp"
 

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// engineTimeout bounds the question whether there is a container engine at all.
-	engineTimeout = 3 * time.Second
+	// engineTimeout bounds the question whether there is a container engine at all. Where none runs the answer comes at
+	// once; the time is for an engine on a busy machine.
+	engineTimeout = 10 * time.Second
 
 	// pullSilence is how long a pull may say nothing before we believe that no registry can be reached: a firewall
 	// that drops packets would otherwise hold a test run for minutes.

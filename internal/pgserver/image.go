@@ -95,7 +95,7 @@ func (e *engine) build(ctx context.Context, image string, req request) error {
 		return fmt.Errorf("building %s: %w", image, err)
 	}
 
-	req.logf("building image %s from Debian packages; this takes a minute or two, once", image)
+	req.logf("building image %s from Debian packages; this takes some minutes, once", image)
 	var output strings.Builder
 	cmd := exec.CommandContext(ctx, "sh", filepath.Join(dir, "image", "build.sh"), suite, major, image)
 	cmd.Env = append(os.Environ(), "DOCKER_HOST="+e.client.DaemonHost())

@@ -38,27 +38,32 @@ func (f *fakeImages) build(_ context.Context, image string, _ request) error {
 
 func TestChooseImage(t *testing.T) {
 	t.Parallel()
+	const forky = builtPrefix + "18-forky"
 	for name, tc := range map[string]struct {
-		fake  fakeImages
-		env   environment
-		want  string
-		calls []string
+		present, pullable []string
+		named             string
+		want              string
+		calls             []string
 	}{
-		"official, present":         {fakeImages{present: []string{officialImage, builtImage}}, environment{}, officialImage, nil},
-		"built earlier: no pull":    {fakeImages{present: []string{builtImage}}, environment{}, builtImage, nil},
-		"official, pulled":          {fakeImages{pullable: []string{officialImage}}, environment{}, officialImage, []string{"pull " + officialImage}},
-		"no registry: built":        {fakeImages{}, environment{}, builtImage, []string{"pull " + officialImage, "build " + builtImage}},
-		"named, present":            {fakeImages{present: []string{"x:1"}}, environment{image: "x:1"}, "x:1", nil},
-		"named, pulled":             {fakeImages{pullable: []string{"x:1"}}, environment{image: "x:1"}, "x:1", []string{"pull x:1"}},
-		"named like a built one":    {fakeImages{}, environment{image: "gapless-postgres:18-forky"}, "gapless-postgres:18-forky", []string{"build gapless-postgres:18-forky"}},
-		"named, built and present ": {fakeImages{present: []string{builtImage}}, environment{image: builtImage}, builtImage, nil},
+		"official, present":      {present: []string{officialImage, builtImage}, want: officialImage},
+		"built earlier: no pull": {present: []string{builtImage}, want: builtImage},
+		"official, pulled": {
+			pullable: []string{officialImage}, want: officialImage,
+			calls: []string{"pull " + officialImage},
+		},
+		"no registry: built":     {want: builtImage, calls: []string{"pull " + officialImage, "build " + builtImage}},
+		"named, present":         {named: "x:1", present: []string{"x:1"}, want: "x:1"},
+		"named, pulled":          {named: "x:1", pullable: []string{"x:1"}, want: "x:1", calls: []string{"pull x:1"}},
+		"named like a built one": {named: forky, want: forky, calls: []string{"build " + forky}},
+		"named, built earlier":   {named: builtImage, present: []string{builtImage}, want: builtImage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := chooseImage(t.Context(), &tc.fake, request{env: tc.env})
+			fake := &fakeImages{present: tc.present, pullable: tc.pullable}
+			got, err := chooseImage(t.Context(), fake, request{env: environment{image: tc.named}})
 			require.NoError(t, err)
 			require.Equal(t, tc.want, got)
-			require.Equal(t, tc.calls, tc.fake.calls)
+			require.Equal(t, tc.calls, fake.calls)
 		})
 	}
 }

@@ -78,7 +78,8 @@ script=$scripts/$suite
 say "installing postgresql-$major from Debian $suite"
 "$debootstrap" --variant=minbase --include="postgresql-$major,ca-certificates" \
     "$suite" "$root" "$mirror" "$script" >"$work/log" 2>&1 9>&- || {
-    tail -n 15 "$work/log" >&2
+    # An archive's address may hold a password.
+    tail -n 15 "$work/log" | sed 's|//[^/ @]*@|//|' >&2
     die "debootstrap failed"
 }
 
