@@ -1,0 +1,88 @@
+package integration_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whoever reads that a test holds a promise can look at the test.
+func TestDocsNameTestsThatExist(t *testing.T) {
+	t.Parallel()
+	declared := declaredTests(t)
+	mention := regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)")
+	mentioned := 0
+	for _, name := range docFiles {
+		for _, match := range mention.FindAllStringSubmatch(readDoc(t, name), -1) {
+			require.True(t, declared[match[1]], "%s names %s, which is no test of ours", name, match[1])
+			mentioned++
+		}
+	}
+	require.Greater(t, mentioned, 20)
+}
+
+// Each page's SQL blocks are one psql session on a fresh database. A text block that follows one is its output.
+func TestDocsSQLGivesTheOutputShown(t *testing.T) {
+	t.Parallel()
+	for _, name := range docFiles {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			conn := session(t, b).PgConn()
+			blocks := docBlocks(t, name)
+			roles := docRoles(t, b, blocks)
+			for i, block := range blocks {
+				if block.language != "sql" {
+					continue
+				}
+				var got strings.Builder
+				for _, statement := range docStatements(t, roles.Replace(block.text)) {
+					got.WriteString(psqlOutput(b.ctx, t, conn, statement))
+				}
+				if i+1 < len(blocks) && blocks[i+1].language == "text" {
+					require.Equal(t, normalOutput(blocks[i+1].text), normalOutput(got.String()), "%s:%d", name, block.line)
+				} else {
+					require.NotContains(t, got.String(), "ERROR:", "%s:%d", name, block.line)
+				}
+			}
+		})
+	}
+}
+
+// A Go block of the documentation is the marked part of an example, which is compiled and run.
+func TestDocsGoBlocksAreTheExamples(t *testing.T) {
+	t.Parallel()
+	regions := docRegions(t)
+	require.NotEmpty(t, regions)
+	shown := 0
+	for _, name := range docFiles {
+		for _, block := range docBlocks(t, name) {
+			if block.language == "go" {
+				require.Contains(t, regions, strings.TrimSpace(block.text), "%s:%d", name, block.line)
+				shown++
+			}
+		}
+	}
+	require.Equal(t, len(regions), shown, "every marked part is shown somewhere")
+}
+
+func TestDocsLinksAndMakeTargetsExist(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	target := regexp.MustCompile("(?m)(?:^|`)(?:KEEP=1 )?make ([a-z][a-z-]*)")
+	makefile := readDoc(t, "Makefile")
+	for _, name := range docFiles {
+		text := readDoc(t, name)
+		for _, match := range link.FindAllStringSubmatch(text, -1) {
+			_, err := os.Stat(filepath.Join("..", filepath.Dir(name), match[1]))
+			require.NoError(t, err, "a link in %s", name)
+		}
+		for _, match := range target.FindAllStringSubmatch(text, -1) {
+			require.Contains(t, makefile, "\n"+match[1]+":", "a target in %s", name)
+		}
+	}
+}

@@ -1,0 +1,55 @@
+// Package integration_test proves the promises of Gapless against a real PostgreSQL. Files are named by promise.
+//
+// One server serves all tests (see internal/pgserver for where it comes from), one database on it is migrated, and each
+// test works on a clone of its own, so all of them run in parallel. A test that fails leaves its database, and its log
+// says the URL; on a server that ends with the run, set GAPLESS_TEST_DSN to one that stays.
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/gaplesspg/gapless/internal/pgserver"
+)
+
+// server is the one of this run; TestMain sets it before any test starts.
+var server *pgserver.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if err := startServer(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Fprintln(os.Stderr, "PostgreSQL:", server.Origin)
+	code := m.Run()
+	// Leaks are looked for after a success only: a failed test is the better story, and may well be their reason.
+	err := server.Stop()
+	if code == 0 {
+		err = errors.Join(err, goleak.Find())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
+}
+
+// startServer also tells programs that tests start, among them this one, to use the same server.
+func startServer() (err error) {
+	server, err = pgserver.Start(context.Background(), pgserver.Options{Log: os.Stderr, NeedSuperuser: true})
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.Setenv("GAPLESS_TEST_DSN", server.DSN("")),
+		os.Setenv("GAPLESS_TEST_SOURCE", "dsn"))
+}

@@ -1,0 +1,439 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/migrations"
+)
+
+// DESIGN's section The tables, column by column: the type under the domain, and whether it may be NULL.
+var tableColumns = map[string]map[string]string{
+	"store": {"store_id": "uuid", "partition_count": "integer", "created_at": "timestamp with time zone"},
+	"streams": {
+		"stream_id": "text", "partition_id": "integer", "tenant_id": "text", "current_version": "bigint", "watermark": "bigint",
+		"last_position": "bigint", "created_at": "timestamp with time zone", "updated_at": "timestamp with time zone",
+	},
+	"events": {
+		"position": "bigint", "stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb",
+		"data": "bytea, may be NULL", "metadata": "jsonb", "tenant_id": "text", "partition_id": "integer",
+		"occurred_at": "timestamp with time zone", "recorded_at": "timestamp with time zone",
+	},
+	"pending_events": {
+		"stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb", "data": "bytea, may be NULL",
+		"metadata": "jsonb", "tenant_id": "text", "partition_id": "integer", "occurred_at": "timestamp with time zone",
+		"received_at": "timestamp with time zone",
+	},
+}
+
+func TestTablesHaveTheDocumentedColumns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	got := map[string]map[string]string{}
+	r, err := b.pool.Query(b.ctx, `
+		SELECT c.relname, a.attname, format_type(coalesce(nullif(y.typbasetype, 0), y.oid), NULL)
+			|| CASE WHEN a.attnotnull THEN '' ELSE ', may be NULL' END
+		FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		JOIN pg_catalog.pg_type AS y ON y.oid = a.atttypid
+		WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'goose_db_version'`)
+	require.NoError(t, err)
+	var table, column, kind string
+	_, err = pgx.ForEachRow(r, []any{&table, &column, &kind}, func() error {
+		if got[table] == nil {
+			got[table] = map[string]string{}
+		}
+		got[table][column] = kind
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, tableColumns, got)
+}
+
+func TestTablesHaveTheDocumentedKeys(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, err := b.pool.Query(b.ctx, `SELECT c.conrelid::regclass || ' ' || c.conname || ' ' || pg_get_constraintdef(c.oid)
+		FROM pg_catalog.pg_constraint AS c
+		JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid
+		WHERE c.connamespace = 'eventstream'::regnamespace AND c.contype IN ('p', 'u', 'x', 'f', 'c') AND t.relname <> 'goose_db_version'
+		ORDER BY 1`)
+	require.NoError(t, err)
+	got, err := pgx.CollectRows(r, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"eventstream.events events_event_id_key UNIQUE (event_id)",
+		"eventstream.events events_pkey PRIMARY KEY (stream_id, version)",
+		"eventstream.events events_position_key UNIQUE (\"position\")",
+		"eventstream.pending_events pending_events_event_id_key UNIQUE (event_id)",
+		"eventstream.pending_events pending_events_pkey PRIMARY KEY (stream_id, version)",
+		"eventstream.store store_partition_count_range CHECK (((partition_count >= 1) AND (partition_count <= 32768)))",
+		"eventstream.store store_pkey PRIMARY KEY (store_id)",
+		"eventstream.streams streams_pkey PRIMARY KEY (stream_id)",
+		"eventstream.streams streams_watermark_range CHECK (((watermark)::bigint <= (current_version)::bigint))",
+	}, got)
+
+	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_indexes
+		WHERE schemaname = 'eventstream' AND tablename = 'events'
+			AND indexdef LIKE '%USING btree (partition_id, "position")'`), "the log of a partition has an index")
+}
+
+// CHECK 0 <= watermark <= current_version holds for a superuser too who turned the triggers off.
+func TestTablesKeepTheWatermarkInItsRange(t *testing.T) {
+	t.Parallel()
+	b := attackStore(t)
+	conn := session(t, b)
+	simple(t, conn, `SET session_replication_role = replica`)
+	for set, constraint := range map[string]string{
+		"watermark = 4":        "streams_watermark_range",
+		"current_version = 2":  "streams_watermark_range",
+		"watermark = -1":       "head_version_valid",
+		"current_version = -1": "head_version_valid",
+	} {
+		refusal := requireSQLState(t, simpleErr(b.ctx, conn, `UPDATE eventstream.streams SET `+set+` WHERE stream_id = 'order-1'`), "23514")
+		require.Equal(t, constraint, refusal.ConstraintName, set)
+	}
+}
+
+func TestEveryConstraintHasAName(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, err := b.pool.Query(b.ctx, `SELECT coalesce(t.relname, y.typname), c.conname
+		FROM pg_catalog.pg_constraint AS c
+		LEFT JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid
+		LEFT JOIN pg_catalog.pg_type AS y ON y.oid = c.contypid
+		-- From PostgreSQL 18 on, NOT NULL (n) is a constraint as well, named by the server.
+		WHERE c.connamespace = 'eventstream'::regnamespace AND c.contype <> 'n' AND coalesce(t.relname, '') <> 'goose_db_version'`)
+	require.NoError(t, err)
+	var owner, name string
+	count := 0
+	_, err = pgx.ForEachRow(r, []any{&owner, &name}, func() error {
+		count++
+		require.Regexp(t, "^"+owner+"_[a-z_]+$", name)
+		require.NotRegexp(t, regexp.MustCompile(`_check\d*$|_excl\d*$|_key\d+$`), name, "a name that PostgreSQL made up")
+		return nil
+	})
+	require.NoError(t, err)
+	require.Positive(t, count)
+}
+
+func TestEveryObjectHasAComment(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, err := b.pool.Query(b.ctx, `
+		WITH ours AS (
+			SELECT c.oid FROM pg_catalog.pg_class AS c
+			WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relname <> 'goose_db_version'
+		), objects (kind, name, comment) AS (
+			SELECT 'schema', n.nspname::text, obj_description(n.oid, 'pg_namespace')
+			FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'eventstream'
+			UNION ALL
+			SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'r' THEN 'table' ELSE c.relkind::text END, c.relname, obj_description(c.oid, 'pg_class')
+			FROM pg_catalog.pg_class AS c JOIN ours USING (oid) WHERE c.relkind NOT IN ('i', 'S', 'c')
+			UNION ALL
+			-- An index that a constraint made is explained by the constraint.
+			SELECT 'index', c.relname, obj_description(c.oid, 'pg_class')
+			FROM pg_catalog.pg_class AS c
+			WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relkind = 'i'
+				AND c.relname <> ALL (SELECT conname FROM pg_catalog.pg_constraint)
+			UNION ALL
+			SELECT 'column', c.relname || '.' || a.attname, col_description(c.oid, a.attnum)
+			FROM pg_catalog.pg_class AS c JOIN ours USING (oid)
+			JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+			WHERE c.relkind = 'r'
+			UNION ALL
+			SELECT 'function', p.oid::regprocedure::text, obj_description(p.oid, 'pg_proc')
+			FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = 'eventstream'::regnamespace
+			UNION ALL
+			SELECT 'type', y.typname, obj_description(y.oid, 'pg_type')
+			FROM pg_catalog.pg_type AS y WHERE y.typnamespace = 'eventstream'::regnamespace AND y.typtype IN ('d', 'e')
+			UNION ALL
+			SELECT 'trigger', g.tgname, obj_description(g.oid, 'pg_trigger')
+			FROM pg_catalog.pg_trigger AS g JOIN ours ON ours.oid = g.tgrelid WHERE NOT g.tgisinternal
+		)
+		SELECT o.kind, coalesce(string_agg(o.name, ', ') FILTER (WHERE length(o.comment) > 10 IS NOT TRUE), ''), count(*)
+		FROM objects AS o GROUP BY o.kind`)
+	require.NoError(t, err)
+	var kind, without string
+	var count int
+	kinds := 0
+	_, err = pgx.ForEachRow(r, []any{&kind, &without, &count}, func() error {
+		kinds++
+		require.Empty(t, without, "%s without a comment", kind)
+		require.Positive(t, count)
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 8, kinds)
+}
+
+// inlinable are the functions without SET search_path: a SET clause forbids inlining. They call nothing that a search_path could
+// replace: operators and functions of pg_catalog, which is searched first, or schema-qualified names.
+var inlinable = []string{
+	"eventstream.in_flight_key(bigint)",
+	"eventstream.judge(bigint,text,text,bigint,bigint)",
+	"eventstream.partition_count()",
+}
+
+func TestEveryFunctionSetsItsSearchPath(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, err := b.pool.Query(b.ctx, `SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc AS p
+		WHERE p.pronamespace = 'eventstream'::regnamespace AND NOT coalesce(p.proconfig @> ARRAY['search_path=""'], false)
+		ORDER BY 1`)
+	require.NoError(t, err)
+	got, err := pgx.CollectRows(r, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Equal(t, inlinable, got)
+
+	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_proc AS p
+		JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+		WHERE p.oid = ANY ($1::text[]::regprocedure[]) AND (l.lanname <> 'sql' OR p.prosecdef)`, inlinable),
+		"only a plain function in SQL is inlined")
+}
+
+// Whoever may read or write the tables has what the triggers need; nobody else can run what writes.
+func TestFunctionsThatWriteAreNotForEverybody(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	role := newRole(t, b)
+	execSQL(t, b.ctx, b.pool, `GRANT USAGE ON SCHEMA eventstream TO `+role)
+	conn := connect(t, b.dsn, role)
+	for _, sql := range []string{
+		`SELECT * FROM eventstream.append_batch(ARRAY['a'], ARRAY[-1], ARRAY[1], NULL, ARRAY['t'], NULL)`,
+		`SELECT eventstream.append('a', 't')`,
+		`SELECT * FROM eventstream.ingest('a', ARRAY[1], ARRAY[gen_random_uuid()], ARRAY['t'], NULL)`,
+		`SELECT eventstream.advance_watermark('a')`,
+		`SELECT eventstream.create_head('a', NULL, NULL)`,
+		`SELECT eventstream.drop_empty_heads(ARRAY['a'])`,
+		`SELECT eventstream.move_head('a', 'default', 1, 1, 1, 1, 1)`,
+		`SELECT * FROM eventstream.append_many(ARRAY['a', 'b'], ARRAY[-1, -1], ARRAY[1, 1], NULL, ARRAY['t', 't'], NULL, NULL, NULL, NULL,
+			NULL, NULL, true)`,
+		`INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload) VALUES ('a', 1, 0, 't', '{}')`,
+		`SELECT * FROM eventstream.events`,
+	} {
+		requireSQLState(t, simpleErr(b.ctx, conn, sql), denied)
+	}
+	requireHeads(t, b.pool, "")
+}
+
+func TestPositionIsAnIdentityThatIsDrawnOneByOne(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var identity, sequence string
+	var increment, cache, minimum, maximum int64
+	var cycle bool
+	require.NoError(t, b.pool.QueryRow(b.ctx, `
+		SELECT a.attidentity::text, pg_get_serial_sequence('eventstream.events', 'position'),
+			s.seqincrement, s.seqcache, s.seqmin, s.seqmax, s.seqcycle
+		FROM pg_catalog.pg_attribute AS a
+		JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = pg_get_serial_sequence('eventstream.events', 'position')::regclass
+		WHERE a.attrelid = 'eventstream.events'::regclass AND a.attname = 'position'`).Scan(
+		&identity, &sequence, &increment, &cache, &minimum, &maximum, &cycle))
+	require.Contains(t, []string{"a", "d"}, identity)
+	require.Equal(t, "eventstream.events_position_seq", sequence)
+	require.EqualValues(t, 1, increment)
+	require.EqualValues(t, 1, cache, "a cache hands out numbers that others have passed")
+	require.EqualValues(t, 1, minimum)
+	require.Equal(t, int64(1<<63-1), maximum)
+	require.False(t, cycle)
+}
+
+func TestStoreHasOneRowForEver(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	store := func() (id uuid.UUID, count int, at time.Time) {
+		require.NoError(t, b.pool.QueryRow(b.ctx, `SELECT store_id, partition_count, created_at FROM eventstream.store`).Scan(&id, &count, &at))
+		return id, count, at
+	}
+	id, count, at := store()
+	require.NotZero(t, id)
+	require.Equal(t, 32, count)
+	require.WithinDuration(t, time.Now(), at, 24*time.Hour) // A template may be older than the test.
+
+	conn := session(t, b)
+	for sql, code := range map[string]string{
+		`INSERT INTO eventstream.store DEFAULT VALUES`:                                          "23505",
+		`INSERT INTO eventstream.store (store_id, partition_count) SELECT gen_random_uuid(), 8`: "23505",
+		`UPDATE eventstream.store SET partition_count = 8`:                                      "ES009",
+		`UPDATE eventstream.store SET store_id = gen_random_uuid()`:                             "ES009",
+		`DELETE FROM eventstream.store`:                                                         "ES009",
+		`TRUNCATE eventstream.store`:                                                            "ES009",
+	} {
+		requireSQLState(t, simpleErr(b.ctx, conn, sql), code)
+	}
+	sameID, sameCount, sameAt := store()
+	require.Equal(t, []any{id, count, at}, []any{sameID, sameCount, sameAt})
+}
+
+func TestPartitionCountIsChosenAtInstallAndHolds(t *testing.T) {
+	t.Parallel()
+	for _, count := range []int{1, 7, 32768} {
+		t.Run(fmt.Sprint(count), func(t *testing.T) {
+			t.Parallel()
+			dsn := newDatabase(t)
+			b := &bundle{ctx: t.Context(), dsn: dsn, pool: newPool(t, dsn)}
+			require.NoError(t, migrations.Up(b.ctx, b.pool, &migrations.Options{PartitionCount: count}))
+			require.EqualValues(t, count, number(t, b.ctx, b.pool, `SELECT partition_count FROM eventstream.store`))
+			require.EqualValues(t, count, number(t, b.ctx, b.pool, `SELECT eventstream.partition_count()`))
+
+			execSQL(t, b.ctx, b.pool, `SELECT eventstream.append('order-' || n, 't') FROM generate_series(1, 50) AS n`)
+			require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.streams
+				WHERE partition_id <> eventstream.partition_of(stream_id, $1)`, count))
+			for _, partition := range []int{-2, count} { // -1 stands for not given.
+				_, err := b.pool.Exec(b.ctx, `SELECT eventstream.append('other', 't', p_partition_id => $1)`, partition)
+				requireSQLState(t, err, "ES007")
+			}
+			execSQL(t, b.ctx, b.pool, `SELECT eventstream.append('other', 't', p_partition_id => $1)`, count-1)
+			key, err := eventstream.PartitionOf("order-42", count)
+			require.NoError(t, err)
+			require.EqualValues(t, key.ID, number(t, b.ctx, b.pool,
+				`SELECT partition_id FROM eventstream.streams WHERE stream_id = 'order-42'`))
+			requireAuditClean(t, b)
+		})
+	}
+}
+
+// recorded_at is the database's clock at the moment of writing, occurred_at the caller's, whatever it says.
+func TestRecordedAtIsTheDatabasesClock(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	conn := session(t, b)
+	clock := func() (at time.Time) {
+		require.NoError(t, conn.QueryRow(b.ctx, `SELECT clock_timestamp()`).Scan(&at))
+		return at
+	}
+	simple(t, conn, `BEGIN`)
+	before := clock()
+	simple(t, conn, insertSQL(rows(order9(1))))
+	between := clock()
+	simple(t, conn, `SELECT eventstream.append('order-9', 't', p_occurred_at => '1999-12-31 23:59:59.123456+00')`)
+	after := clock()
+	simple(t, conn, `COMMIT`)
+
+	var occurred, recorded time.Time
+	at := func(version int) {
+		require.NoError(t, conn.QueryRow(b.ctx, `SELECT occurred_at, recorded_at FROM eventstream.events
+			WHERE stream_id = 'order-9' AND version = $1`, version).Scan(&occurred, &recorded))
+	}
+	at(1)
+	require.True(t, !recorded.Before(before) && !recorded.After(between), "the time of the statement, not of its transaction")
+	require.True(t, !occurred.Before(before) && !occurred.After(between), "now, unless the caller says otherwise")
+	at(2)
+	require.True(t, !recorded.Before(between) && !recorded.After(after))
+	require.True(t, occurred.Equal(time.Date(1999, 12, 31, 23, 59, 59, 123456000, time.UTC)))
+
+	// The functions take no recorded_at; what a raw INSERT says of it is the writer's word, as everything in a raw INSERT.
+	require.Zero(t, number(t, b.ctx, conn, `SELECT count(*) FROM pg_catalog.pg_proc AS p
+		WHERE p.pronamespace = 'eventstream'::regnamespace AND p.proname IN ('append', 'append_batch', 'ingest')
+			AND 'p_recorded_at' = ANY (p.proargnames)`))
+}
+
+func TestEventIDDefaultsToUUIDv7(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	conn := session(t, b)
+	simple(t, conn, insertSQL(manyRows(500, 0)), `SELECT eventstream.append('order-9', 't') FROM generate_series(1, 500)`)
+	r, err := conn.Query(b.ctx, `SELECT event_id, recorded_at FROM eventstream.events ORDER BY position`)
+	require.NoError(t, err)
+	var id uuid.UUID
+	var recorded time.Time
+	seen := map[uuid.UUID]bool{}
+	_, err = pgx.ForEachRow(r, []any{&id, &recorded}, func() error {
+		require.Equal(t, uuid.Version(7), id.Version(), id)
+		require.Equal(t, uuid.RFC4122, id.Variant(), id)
+		seconds, nanos := id.Time().UnixTime()
+		require.WithinDuration(t, recorded, time.Unix(seconds, nanos), time.Second, "its first 48 bits are the time")
+		seen[id] = true
+		return nil
+	})
+	require.NoError(t, err)
+	require.Len(t, seen, 1000)
+
+	simple(t, conn, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload, event_id)
+		VALUES ('order-8', 1, 8, 't', '{}', '11111111-2222-4333-8444-555555555555')`)
+	require.EqualValues(t, 1, number(t, b.ctx, conn, `SELECT count(*) FROM eventstream.events
+		WHERE event_id = '11111111-2222-4333-8444-555555555555'`), "a caller may bring any")
+}
+
+// refusalsByCode raises every SQLSTATE of ours once. Each names what is wrong in its DETAIL.
+var refusalsByCode = map[string]struct {
+	sql  string
+	keys []string
+}{
+	"ES001": {`SELECT eventstream.append('order-1', 't', p_expected => 7)`, []string{"stream_id", "expected", "current_version"}},
+	"ES002": {values(5), []string{"stream_id", "next_version", "first_version"}},
+	"ES003": {insertSQL(rows(order1(4).of("acme"))), []string{"stream_id", "stream_tenant", "event_tenant"}},
+	"ES004": {`DELETE FROM eventstream.events`, []string{"table", "operation"}},
+	"ES005": {
+		`SELECT eventstream.append('order-8', 't', p_event_id => event_id) FROM eventstream.events WHERE stream_id = 'order-1' LIMIT 1`,
+		[]string{"event_id", "stream_id", "found_stream_id", "found_version"},
+	},
+	"ES006": {insertSQL(rows(order1(4).at(6))), []string{"stream_id", "version", "position"}},
+	"ES007": {insertSQL(rows(order1(4).in(4))), []string{"stream_id", "stream_partition", "event_partition"}},
+	"ES008": {insertSQL(rows(order1(0))), []string{"field", "value", "rule"}},
+	"ES009": {`DELETE FROM eventstream.store`, []string{"table", "operation"}},
+}
+
+func TestRefusalsSayNumbersInDetailAndWhatToDoInHint(t *testing.T) {
+	t.Parallel()
+	b := attackStore(t)
+	for n := 1; n <= 9; n++ {
+		code := fmt.Sprintf("ES%03d", n)
+		t.Run(code, func(t *testing.T) {
+			refusal := requireSQLState(t, simpleErr(b.ctx, session(t, b), refusalsByCode[code].sql), code)
+			var detail map[string]any
+			require.NoError(t, json.Unmarshal([]byte(refusal.Detail), &detail), refusal.Detail)
+			for _, key := range refusalsByCode[code].keys {
+				require.Contains(t, detail, key)
+				require.NotNil(t, detail[key], "%s in %s", key, refusal.Detail)
+			}
+			require.Regexp(t, `^[A-Z].*\.$`, refusal.Hint)
+			require.NotEmpty(t, refusal.Message)
+			require.NotContains(t, refusal.Message, "<NULL>")
+		})
+	}
+	requireAuditClean(t, b)
+}
+
+// Every refusal of every attack has the same shape, not only the one of each code above.
+func TestEveryRefusalHasDetailAndHint(t *testing.T) {
+	t.Parallel()
+	b := attackStore(t)
+	conn := connect(t, b.dsn, ownerRole(t, b))
+	attacks := map[string]string{}
+	for _, a := range statementAttacks {
+		attacks[a.name] = a.sql
+	}
+	for _, a := range rowAttacks {
+		attacks["rows: "+a.name] = insertSQL(resolve(t, b, a.rows))
+	}
+	seen := map[string]int{}
+	for name, sql := range attacks {
+		tx, err := conn.Begin(b.ctx)
+		require.NoError(t, err)
+		err = simpleErr(b.ctx, conn, sql)
+		if code := sqlState(err); len(code) == 5 && code[:2] == "ES" {
+			seen[code]++
+			refusal := requireSQLState(t, err, code)
+			var detail map[string]any
+			require.NoError(t, json.Unmarshal([]byte(refusal.Detail), &detail), "%s: %s", name, refusal.Detail)
+			require.NotEmpty(t, detail, name)
+			require.NotContains(t, refusal.Message, "stream NULL", name)
+			require.NotEmpty(t, refusal.Hint, name)
+		}
+		_ = tx.Rollback(b.ctx)
+		simple(t, conn, `ROLLBACK`, `DISCARD TEMP`, `DEALLOCATE ALL`)
+	}
+	for _, code := range []string{"ES002", "ES003", "ES004", "ES006", "ES007", "ES008", "ES009"} {
+		require.Positive(t, seen[code], code)
+	}
+}
