@@ -189,30 +189,42 @@ func TestUnusualInsertsThatLeaveNoGapAreTaken(t *testing.T) {
 		{"CTE", `WITH ins AS (` + values(4) + ` RETURNING *) SELECT count(*) FROM ins`, "order-1@4 order-2@2"},
 		{"CTE that feeds another table", `CREATE TEMP TABLE copies (LIKE eventstream.events);
 			WITH ins AS (` + values(4, 5) + ` RETURNING *) INSERT INTO copies SELECT * FROM ins`, "order-1@5 order-2@2"},
-		{"two CTEs of two streams", `WITH a AS (` + values(4, 5) + `), b AS (` + insertSQL(rows(order2(3))) + `) SELECT 1`,
-			"order-1@5 order-2@3"},
+		{
+			"two CTEs of two streams", `WITH a AS (` + values(4, 5) + `), b AS (` + insertSQL(rows(order2(3))) + `) SELECT 1`,
+			"order-1@5 order-2@3",
+		},
 		{"two CTEs of one stream, the second after the first", `WITH a AS (` + values(4) + ` RETURNING version), b AS (
 			INSERT INTO ` + columns + ` SELECT 'order-1', a.version + 1, 5, 't', '{}' FROM a) SELECT 1`, "order-1@5 order-2@2"},
-		{"INSERT ... SELECT of many streams, mixed", `INSERT INTO ` + columns + `
+		{
+			"INSERT ... SELECT of many streams, mixed", `INSERT INTO ` + columns + `
 			SELECT 'new-' || s, v, s, 't', '{}' FROM generate_series(0, 2) AS s, generate_series(1, 100) AS v ORDER BY v, md5(s || '-' || v)`,
-			"new-0@100 new-1@100 new-2@100 order-1@3 order-2@2"},
-		{"INSERT ... SELECT of many streams, one by one, falling", `INSERT INTO ` + columns + `
+			"new-0@100 new-1@100 new-2@100 order-1@3 order-2@2",
+		},
+		{
+			"INSERT ... SELECT of many streams, one by one, falling", `INSERT INTO ` + columns + `
 			SELECT 'new-' || s, v, s, 't', '{}' FROM generate_series(0, 2) AS s, generate_series(1, 100) AS v ORDER BY s DESC, v`,
-			"new-0@100 new-1@100 new-2@100 order-1@3 order-2@2"},
-		{"INSERT ... SELECT from the table itself", `INSERT INTO ` + columns + `
+			"new-0@100 new-1@100 new-2@100 order-1@3 order-2@2",
+		},
+		{
+			"INSERT ... SELECT from the table itself", `INSERT INTO ` + columns + `
 			SELECT 'copy-' || stream_id, version, partition_id, type, payload FROM eventstream.events ORDER BY position`,
-			"copy-order-1@3 copy-order-2@2 order-1@3 order-2@2"},
-		{"INSERT ... SELECT of nothing", `INSERT INTO ` + columns + ` SELECT 'order-1', 9, 5, 't', '{}' WHERE false`,
-			"order-1@3 order-2@2"},
+			"copy-order-1@3 copy-order-2@2 order-1@3 order-2@2",
+		},
+		{
+			"INSERT ... SELECT of nothing", `INSERT INTO ` + columns + ` SELECT 'order-1', 9, 5, 't', '{}' WHERE false`,
+			"order-1@3 order-2@2",
+		},
 		{"ON CONFLICT DO NOTHING without a conflict", values(4) + ` ON CONFLICT DO NOTHING`, "order-1@4 order-2@2"},
 		{"ON CONFLICT DO NOTHING that drops what is there", values(2, 3, 4, 5) + ` ON CONFLICT DO NOTHING`, "order-1@5 order-2@2"},
 		{"MERGE", mergeSource + `WHEN NOT MATCHED THEN INSERT (stream_id, version, partition_id, type, payload)
 			VALUES (v.stream_id, v.version - 1, 5, 't', '{}')`, "order-1@4 order-2@2"},
 		{"updatable view", `CREATE TEMP VIEW v AS SELECT stream_id, version, partition_id, type, payload FROM eventstream.events;
 			INSERT INTO v VALUES ('order-1', 4, 5, 't', '{}')`, "order-1@4 order-2@2"},
-		{"OVERRIDING USER VALUE, which ignores a position", `INSERT INTO eventstream.events
+		{
+			"OVERRIDING USER VALUE, which ignores a position", `INSERT INTO eventstream.events
 			(stream_id, version, partition_id, type, payload, position) OVERRIDING USER VALUE VALUES ('order-1', 4, 5, 't', '{}', 6)`,
-			"order-1@4 order-2@2"},
+			"order-1@4 order-2@2",
+		},
 		{"constraints deferred", `SET CONSTRAINTS ALL DEFERRED; ` + values(4) + `; SET CONSTRAINTS ALL IMMEDIATE`, "order-1@4 order-2@2"},
 		{"serializable", `SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; ` + values(4) + `; ` + values(5), "order-1@5 order-2@2"},
 		{"repeatable read", `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; ` + values(4) + `; ` + values(5), "order-1@5 order-2@2"},
