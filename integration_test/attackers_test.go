@@ -65,9 +65,9 @@ func awaitTemporaryObjectsGone(t *testing.T, b *bundle, role string) {
 	t.Helper()
 	t.Cleanup(func() {
 		require.Eventually(t, func() bool {
-			return 0 == number(t, context.Background(), b.pool, `SELECT
+			return number(t, context.Background(), b.pool, `SELECT
 				(SELECT count(*) FROM pg_class WHERE relowner = $1::text::regrole AND pg_is_other_temp_schema(relnamespace))
-				+ (SELECT count(*) FROM pg_proc WHERE proowner = $1::text::regrole AND pg_is_other_temp_schema(pronamespace))`, role)
+				+ (SELECT count(*) FROM pg_proc WHERE proowner = $1::text::regrole AND pg_is_other_temp_schema(pronamespace))`, role) == 0
 		}, blockTimeout, 5*time.Millisecond)
 	})
 }
