@@ -312,7 +312,8 @@ func TestRefusedAppendsTouchOnlyTheStreamsInHand(t *testing.T) {
 				require.Zero(t, f.seqScans, "%s %+v", table, f)
 				require.Zero(t, f.updated, "%s %+v", table, f)
 				require.Equal(t, f.inserted, f.deleted, "%s %+v", table, f) // An empty head that holds a lock comes and goes.
-				require.LessOrEqual(t, f.idxTuples, int64(30), "%s %+v", table, f)
+				// A lookup meets what earlier refusals left of their empty heads; the whole index would be 50,000 entries.
+				require.LessOrEqual(t, f.idxTuples, int64(200), "%s %+v", table, f)
 				require.LessOrEqual(t, f.blocks, int64(200), "%s %+v", table, f)
 				require.Contains(t, []string{"eventstream.events", "eventstream.streams"}, table)
 			}
