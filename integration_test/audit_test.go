@@ -238,7 +238,9 @@ var damages = map[string][]damage{
 			"gate replaced by another function", `DROP TRIGGER events_gate ON eventstream.events;
 			CREATE FUNCTION public.open_gate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 			CREATE TRIGGER events_gate AFTER INSERT ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION public.open_gate()`,
-			triggerDamage("events", "events_gate", "calls open_gate instead of events_gate"), false,
+			triggerDamage("events", "events_gate", "is CREATE TRIGGER events_gate AFTER INSERT ON eventstream.events "+
+				"FOR EACH STATEMENT EXECUTE FUNCTION public.open_gate() instead of AFTER INSERT ON eventstream.events "+
+				"REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_gate()"), false,
 		},
 		{
 			"primary key dropped", `ALTER TABLE eventstream.events DROP CONSTRAINT events_pkey`,
@@ -247,7 +249,7 @@ var damages = map[string][]damage{
 		{
 			"primary key replaced by a unique one", `ALTER TABLE eventstream.events DROP CONSTRAINT events_pkey;
 			ALTER TABLE eventstream.events ADD CONSTRAINT events_pkey UNIQUE (stream_id, version)`,
-			triggerDamage("events", "events_pkey", "is of kind u instead of p"), false,
+			triggerDamage("events", "events_pkey", "is UNIQUE (stream_id, version) instead of PRIMARY KEY (stream_id, version)"), false,
 		},
 		{
 			"unique event id dropped", `ALTER TABLE eventstream.events DROP CONSTRAINT events_event_id_key`,
