@@ -37,6 +37,24 @@ type Event struct {
 	Metadata json.RawMessage
 }
 
+// Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.
+type ParkedEvent struct {
+	// The event.
+	Position int64
+	// Its version in its stream.
+	Version int64
+	// When it was put aside.
+	ParkedAt time.Time
+	// How often the handler failed on it; 0 if it waits behind another of its stream.
+	Tries int32
+	// The subscription.
+	Subscription string
+	// Its stream.
+	StreamID string
+	// What the handler said last.
+	Error string
+}
+
 // What this store is: one row, written at install, never changed.
 type Store struct {
 	// Tells this store from every other one.

@@ -50,7 +50,12 @@ func withQueryMode(mode pgx.QueryExecMode) bundleOption {
 // test failed.
 func setup(t testing.TB, options ...bundleOption) *bundle {
 	t.Helper()
-	dsn := migratedDatabase(t)
+	return bundleOn(t, migratedDatabase(t), options...)
+}
+
+// bundleOn is a bundle on a database that is there already.
+func bundleOn(t testing.TB, dsn string, options ...bundleOption) *bundle {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	pool := newPool(t, dsn, options...)

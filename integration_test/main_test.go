@@ -2,7 +2,8 @@
 //
 // One server serves all tests (see internal/pgserver for where it comes from), one database on it is migrated, and each
 // test works on a clone of its own, so all of them run in parallel. A test that fails leaves its database, and its log
-// says the URL; on a server that ends with the run, set GAPLESS_TEST_DSN to one that stays.
+// says the URL; on a server that ends with the run, set GAPLESS_TEST_DSN to one that stays. Tests about a standby, or about
+// another cluster, start servers of their own (harness_standby_test.go).
 package integration_test
 
 import (

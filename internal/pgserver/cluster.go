@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,9 @@ var (
 type cluster struct {
 	installation
 	account  account
+	req      request
 	dir      string
+	address  string // of the server, once it runs
 	password string
 	dog      *watchdog
 	server   *exec.Cmd
@@ -52,39 +55,43 @@ func startBinaries(ctx context.Context, req request) (*Server, error) {
 		return nil, err
 	}
 	removeLeftoverClusters()
-	c, err := newCluster(ctx, found, req)
-	if err != nil {
-		return nil, fmt.Errorf("using %s: %w", found.bindir, err)
+	return startCluster(ctx, &cluster{installation: found, req: req, password: rand.Text()}, (*cluster).initdb)
+}
+
+// startCluster gives a cluster a directory, lets fill put the data in it, and starts the server.
+func startCluster(
+	ctx context.Context, c *cluster, fill func(*cluster, context.Context) error,
+) (*Server, error) {
+	err := c.makeDir()
+	if err == nil {
+		err = fill(c, ctx)
 	}
-	address, err := c.start(ctx, req)
+	if err == nil {
+		err = c.start(ctx)
+	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("using %s: %w", found.bindir, err), c.remove())
+		return nil, errors.Join(fmt.Errorf("using %s: %w", c.bindir, err), c.remove())
 	}
 	return &Server{
-		Origin: fmt.Sprintf("cluster from %s (PostgreSQL %s)", found.bindir, found.version),
-		base:   localURL(address, c.password),
+		Origin: fmt.Sprintf("cluster from %s (PostgreSQL %s)", c.bindir, c.version),
+		base:   localURL(c.address, c.password),
+		host:   c,
 		stop:   c.remove,
 	}, nil
 }
 
-// newCluster makes the directory and runs initdb in it.
-func newCluster(ctx context.Context, in installation, req request) (*cluster, error) {
-	acc, err := serverAccount()
-	if err != nil {
-		return nil, err
+// makeDir makes the directory, for the account that the programs run as, and arms the watchdog.
+func (c *cluster) makeDir() (err error) {
+	if c.account, err = serverAccount(); err != nil {
+		return err
 	}
-	dir, err := os.MkdirTemp("", clusterPrefix+strconv.Itoa(os.Getpid())+"-")
-	if err != nil {
-		return nil, err
+	if c.dir, err = os.MkdirTemp("", clusterPrefix+strconv.Itoa(os.Getpid())+"-"); err != nil {
+		return err
 	}
-	c := &cluster{installation: in, account: acc, dir: dir, password: rand.Text()}
-	if c.dog, err = startWatchdog(removeClusterScript, dir); err != nil {
-		req.logf("a killed run would leave its cluster behind: %v", err)
+	if c.dog, err = startWatchdog(removeClusterScript, c.dir); err != nil {
+		c.req.logf("a killed run would leave its cluster behind: %v", err)
 	}
-	if err := errors.Join(acc.own(dir), c.initdb(ctx)); err != nil {
-		return nil, errors.Join(err, c.remove())
-	}
-	return c, nil
+	return c.account.own(c.dir)
 }
 
 // initdb prefers the locale of our images. Systems whose C library lacks it get C, which sorts the same.
@@ -112,32 +119,30 @@ func (c *cluster) initdb(ctx context.Context) error {
 	return firstErr
 }
 
-// start runs the server on a free port and gives its address.
-func (c *cluster) start(ctx context.Context, req request) (string, error) {
+// start runs the server on a free port.
+func (c *cluster) start(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	var err error
 	for range portAttempts {
-		var address string
-		if address, err = freeAddress(); err != nil {
-			return "", err
+		if c.address, err = freeAddress(); err != nil {
+			return err
 		}
-		if err = c.launch(address, req); err != nil {
-			return "", err
+		if err = c.launch(); err != nil {
+			return err
 		}
-		if err = c.waitReady(ctx, address); err == nil {
-			return address, nil
+		if err = c.waitReady(ctx); err == nil {
+			return nil
 		}
 		if !errors.Is(err, ErrServerEnded) {
 			break
 		}
 	}
-	return "", fmt.Errorf("%w\n%s", err, c.logTail())
+	return fmt.Errorf("%w\n%s", err, c.logTail())
 }
 
 // launch starts the server's process and watches for its end.
-func (c *cluster) launch(address string, req request) error {
-	host, port, err := net.SplitHostPort(address)
+func (c *cluster) launch() error {
+	host, port, err := net.SplitHostPort(c.address)
 	if err != nil {
 		return err
 	}
@@ -147,7 +152,7 @@ func (c *cluster) launch(address string, req request) error {
 	}
 	defer logFile.Close()
 
-	args := append([]string{"-D", c.data(), "-h", host, "-p", port, "-k", socketDir(c.dir)}, req.serverArgs()...)
+	args := append([]string{"-D", c.data(), "-h", host, "-p", port, "-k", socketDir(c.dir)}, c.req.serverArgs()...)
 	// Not bound to a context: the server outlives Start.
 	cmd := c.command(context.Background(), "postgres", args...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
@@ -164,8 +169,8 @@ func (c *cluster) launch(address string, req request) error {
 }
 
 // waitReady connects until the server answers, its process ends, or ctx does.
-func (c *cluster) waitReady(ctx context.Context, address string) error {
-	dsn := localURL(address, c.password).String()
+func (c *cluster) waitReady(ctx context.Context) error {
+	dsn := localURL(c.address, c.password).String()
 	for delay := 20 * time.Millisecond; ; delay = min(2*delay, 500*time.Millisecond) {
 		select {
 		case <-c.ended:
@@ -202,7 +207,9 @@ func (c *cluster) command(ctx context.Context, program string, args ...string) *
 	c.account.apply(cmd)
 	// The account may neither enter our working directory nor own our HOME.
 	cmd.Dir = c.dir
-	cmd.Env = append(os.Environ(), "HOME="+c.dir)
+	// The caller's PG... variables may name another server, and its options.
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PG") })
+	cmd.Env = append(env, "HOME="+c.dir)
 	return cmd
 }
 
@@ -215,8 +222,7 @@ func (c *cluster) logTail() string {
 	if err != nil {
 		return "(no log: " + err.Error() + ")"
 	}
-	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
-	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+	return tail(string(content))
 }
 
 // freeAddress asks the system for a port that nobody uses.

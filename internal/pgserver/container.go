@@ -50,63 +50,83 @@ func startContainer(ctx context.Context, req request) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.logf("starting a container of %s", image)
-	password := rand.Text()
-	ctr, err := runContainer(ctx, image, password, req)
+	return eng.serve(ctx, &containerHost{image: image, password: rand.Text(), req: req}, containerPlan{
+		command: append([]string{"postgres"}, req.serverArgs()...),
+		// Both kinds of image pass this on. Nobody needs this cluster after a power cut, and syncing takes seconds.
+		env: map[string]string{"POSTGRES_INITDB_ARGS": "--no-sync"},
+		// The log only, as in the module's BasicWaitStrategies: which address is reachable is found out afterwards.
+		ready: wait.ForLog("database system is ready to accept connections").WithOccurrence(2),
+	})
+}
+
+// containerHost is a container that a server runs in.
+type containerHost struct {
+	ctr             *postgres.PostgresContainer
+	image, password string
+	req             request
+}
+
+// containerPlan is in what the containers of a primary and of a replica differ.
+type containerPlan struct {
+	command []string
+	env     map[string]string
+	ready   wait.Strategy
+}
+
+// serve runs the container and finds the server in it.
+func (e *engine) serve(ctx context.Context, h *containerHost, plan containerPlan) (*Server, error) {
+	h.req.logf("starting a container of %s", h.image)
+	err := h.run(ctx, plan)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("starting a container of %s: %w", image, err), terminate(ctr))
+		err = fmt.Errorf("starting a container of %s: %w\n%s", h.image, err, h.logTail())
+		return nil, errors.Join(err, terminate(h.ctr))
 	}
-	server, err := containerServer(ctx, ctr, image, password)
+	server, err := h.server(ctx)
 	if err != nil {
-		return nil, errors.Join(err, terminate(ctr))
+		return nil, errors.Join(err, terminate(h.ctr))
 	}
 	// Without a watchdog (no docker program on PATH) a killed run leaves its container to removeLeftovers.
-	dog, err := startWatchdog(removeContainerScript, eng.client.DaemonHost(), ctr.GetContainerID())
+	dog, err := startWatchdog(removeContainerScript, e.client.DaemonHost(), h.ctr.GetContainerID())
 	if err != nil {
-		req.logf("a killed run would leave its container until the next run: %v", err)
+		h.req.logf("a killed run would leave its container until the next run: %v", err)
 	}
 	server.stop = func() error {
-		err := terminate(ctr)
+		err := terminate(h.ctr)
 		dog.dismiss()
 		return err
 	}
 	return server, nil
 }
 
-func runContainer(
-	ctx context.Context, image, password string, req request,
-) (*postgres.PostgresContainer, error) {
-	host, err := os.Hostname()
+// run starts the container and waits for the server in it. After an error too there may be a container to remove.
+func (h *containerHost) run(ctx context.Context, plan containerPlan) error {
+	machine, err := os.Hostname()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return postgres.Run(ctx, image,
-		postgres.WithPassword(password),
-		// Both kinds of image pass this on. Nobody needs this cluster after a power cut, and syncing takes seconds.
-		testcontainers.WithEnv(map[string]string{"POSTGRES_INITDB_ARGS": "--no-sync"}),
-		testcontainers.WithCmd(append([]string{"postgres"}, req.serverArgs()...)...),
-		testcontainers.WithLabels(map[string]string{labelOwner: strconv.Itoa(os.Getpid()), labelHost: host}),
+	h.ctr, err = postgres.Run(ctx, h.image,
+		postgres.WithPassword(h.password),
+		testcontainers.WithEnv(plan.env),
+		testcontainers.WithCmd(plan.command...),
+		testcontainers.WithLabels(map[string]string{labelOwner: strconv.Itoa(os.Getpid()), labelHost: machine}),
 		testcontainers.WithHostConfigModifier(func(hc *container.HostConfig) { hc.ShmSize = sharedMemory }),
-		// The log only, as in the module's BasicWaitStrategies: which address is reachable is found out afterwards.
-		testcontainers.WithWaitStrategyAndDeadline(readyTimeout,
-			wait.ForLog("database system is ready to accept connections").WithOccurrence(2)),
+		testcontainers.WithWaitStrategyAndDeadline(readyTimeout, plan.ready),
 	)
+	return err
 }
 
-// containerServer finds the address at which the container answers, and connects once.
-func containerServer(
-	ctx context.Context, ctr *postgres.PostgresContainer, image, password string,
-) (*Server, error) {
-	addresses, err := containerAddresses(ctx, ctr)
+// server finds the address at which the container answers, and connects once.
+func (h *containerHost) server(ctx context.Context) (*Server, error) {
+	addresses, err := containerAddresses(ctx, h.ctr)
 	if err != nil {
 		return nil, err
 	}
 	var reasons []error
 	for _, address := range addresses {
-		base := localURL(address, password)
+		base := localURL(address, h.password)
 		info, err := tryAddress(ctx, base)
 		if err == nil {
-			return &Server{Origin: containerOrigin(image, info.version), base: base}, nil
+			return &Server{Origin: containerOrigin(h.image, info.version), base: base, host: h}, nil
 		}
 		reasons = append(reasons, err)
 	}

@@ -5,6 +5,9 @@
 // cluster made with the PostgreSQL programs on this machine. When none works the error is a [*StartError], which says
 // what was tried, why each way failed, and what to install. [Server.Origin] says which way it was.
 //
+// A test about more than one server has [Server.StartAnother], [Server.StartReplica] and [Server.Promote], and
+// [Server.Dump] and [Server.Restore] to carry a database from one server to another.
+//
 // Environment variables, all optional:
 //
 //	GAPLESS_TEST_DSN     postgres:// URL of a running server, used as it is
@@ -49,6 +52,9 @@ type Server struct {
 	Origin string
 
 	base     *url.URL
+	host     host // nil for a server named by GAPLESS_TEST_DSN
+	way      string
+	env      environment
 	stopOnce sync.Once
 	stopErr  error
 	stop     func() error

@@ -113,6 +113,7 @@ func startFirst(ctx context.Context, sources []source, req request) (*Server, er
 	for _, s := range sources {
 		server, err := s.start(ctx, req)
 		if err == nil {
+			server.way, server.env = s.name, req.env
 			return server, nil
 		}
 		if ctx.Err() != nil {

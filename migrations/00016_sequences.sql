@@ -1,0 +1,228 @@
+-- +goose Up
+-- Gapless sequence numbers. Positions have holes; a consumer that wants to see for itself that it missed nothing counts 1, 2, 3 ...,
+-- in the whole log and in each partition. The numbers are counted over the stable prefix of the log and never change. They are not
+-- stored with the events, which nobody updates: sparse marks make them addressable in both directions.
+-- Locks: none, everything here is new. A store that holds events already gets its marks from advance_stable_position(), which does up to a
+-- million positions a call.
+
+CREATE TABLE eventstream.log_marks (
+    position bigint NOT NULL,
+    sequence bigint NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    CONSTRAINT log_marks_pkey PRIMARY KEY (position)
+);
+
+CREATE INDEX log_marks_sequence_idx ON eventstream.log_marks (sequence, position);
+CREATE INDEX log_marks_recorded_at_idx ON eventstream.log_marks (recorded_at, position);
+
+COMMENT ON TABLE eventstream.log_marks IS
+    'Sequence numbers of the whole log: a mark at the end of each hole, and at every 1024th event. From a mark to the next one, or to the '
+    'next hole, positions and sequence numbers rise in step.';
+COMMENT ON COLUMN eventstream.log_marks.position IS 'A position: the last one of a hole, or that of an event.';
+COMMENT ON COLUMN eventstream.log_marks.sequence IS 'How many events there are at or below it.';
+COMMENT ON COLUMN eventstream.log_marks.recorded_at IS 'Highest recorded_at of those events.';
+COMMENT ON INDEX eventstream.log_marks_sequence_idx IS 'From a sequence number to a position.';
+COMMENT ON INDEX eventstream.log_marks_recorded_at_idx IS 'From a time to a position.';
+
+CREATE TABLE eventstream.partition_marks (
+    position bigint NOT NULL,
+    sequence bigint NOT NULL,
+    partition_id integer NOT NULL,
+    removed boolean NOT NULL DEFAULT false,
+    CONSTRAINT partition_marks_pkey PRIMARY KEY (partition_id, position)
+);
+
+CREATE INDEX partition_marks_sequence_idx ON eventstream.partition_marks (partition_id, sequence);
+CREATE INDEX partition_marks_removed_idx ON eventstream.partition_marks (position) WHERE removed;
+
+COMMENT ON TABLE eventstream.partition_marks IS
+    'Sequence numbers of each partition: a mark at every 128th event, and one in the place of each event that was removed.';
+COMMENT ON COLUMN eventstream.partition_marks.position IS 'Position of an event of the partition.';
+COMMENT ON COLUMN eventstream.partition_marks.sequence IS 'Sequence number of that event in its partition.';
+COMMENT ON COLUMN eventstream.partition_marks.partition_id IS 'The partition.';
+COMMENT ON COLUMN eventstream.partition_marks.removed IS 'Whether the event is gone (retention): its number stays taken.';
+COMMENT ON INDEX eventstream.partition_marks_sequence_idx IS 'From a sequence number to a position.';
+COMMENT ON INDEX eventstream.partition_marks_removed_idx IS 'What was removed from a range of the log.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.marks_frozen() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES004',
+        format('%s on eventstream.%s refused: sequence numbers never change', TG_OP, TG_TABLE_NAME),
+        jsonb_build_object('table', 'eventstream.' || TG_TABLE_NAME, 'operation', TG_OP),
+        'Leave marks alone: eventstream.advance_stable_position() and eventstream.keep_sequences() write them.');
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.marks_frozen() IS 'Trigger: refuses to change or remove marks (ES004).';
+
+CREATE TRIGGER log_marks_frozen
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.log_marks
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
+
+-- A mark that is there already may turn into that of a removed event, and nothing else.
+CREATE TRIGGER partition_marks_frozen
+    BEFORE DELETE OR TRUNCATE ON eventstream.partition_marks
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
+
+CREATE TRIGGER partition_marks_update
+    BEFORE UPDATE ON eventstream.partition_marks
+    FOR EACH ROW
+    WHEN (NOT NEW.removed OR (NEW.partition_id, NEW.position, NEW.sequence) <> (OLD.partition_id, OLD.position, OLD.sequence))
+    EXECUTE FUNCTION eventstream.marks_frozen();
+
+COMMENT ON TRIGGER log_marks_frozen ON eventstream.log_marks IS 'Sequence numbers never change.';
+COMMENT ON TRIGGER partition_marks_frozen ON eventstream.partition_marks IS 'Sequence numbers never change.';
+COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS 'Sequence numbers never change.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.sequence_at(p_position bigint) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_state eventstream.log_state;
+    v_position bigint;
+    v_sequence bigint;
+    v_next bigint;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF p_position > v_state.stable_position THEN
+        RETURN v_state.last_sequence + (
+            SELECT count(*) FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= p_position);
+    END IF;
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.log_marks AS m WHERE m.position <= p_position ORDER BY m.position DESC LIMIT 1;
+    SELECT m.sequence INTO v_next
+    FROM eventstream.log_marks AS m WHERE m.position > p_position ORDER BY m.position LIMIT 1;
+    -- In a hole, numbers stay where they were until its end.
+    RETURN least(coalesce(v_sequence, 0) + greatest(p_position, 0) - coalesce(v_position, 0), coalesce(v_next, v_state.last_sequence));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.sequence_at(bigint) IS
+    'How many events the log has at or below a stable position: of an event''s position, its sequence number in the whole log.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.partition_marks AS m
+    WHERE m.partition_id = p_partition_id AND m.position <= p_position
+    ORDER BY m.position DESC LIMIT 1;
+    RETURN coalesce(v_sequence, 0) + (
+        SELECT count(*) FROM eventstream.events AS e
+        WHERE e.partition_id = p_partition_id AND e.position > coalesce(v_position, 0) AND e.position <= p_position);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.partition_sequence_at(integer, bigint) IS
+    'How many events a partition has at or below a stable position: of an event''s position, its sequence number in the partition.';
+
+-- A reader numbers a page of events at a time: by these marks in the whole log, and by these counts in partitions.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.log_marks_between(p_from bigint, p_to bigint) RETURNS TABLE (
+    mark_position bigint,
+    mark_sequence bigint,
+    removed boolean
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_state eventstream.log_state;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    removed := EXISTS (
+        SELECT FROM eventstream.partition_marks AS m WHERE m.removed AND m.position >= p_from AND m.position <= p_to);
+    mark_position := 0;
+    mark_sequence := 0;
+    SELECT m.position, m.sequence INTO mark_position, mark_sequence
+    FROM eventstream.log_marks AS m WHERE m.position < p_from ORDER BY m.position DESC LIMIT 1;
+    mark_position := coalesce(mark_position, 0);
+    mark_sequence := coalesce(mark_sequence, 0);
+    RETURN NEXT;
+    RETURN QUERY
+    SELECT m.position, m.sequence, removed
+    FROM eventstream.log_marks AS m WHERE m.position >= p_from AND m.position <= p_to ORDER BY m.position;
+    -- What is stable by now and not marked yet: holes are found as advance_stable_position() will find them.
+    IF p_to > v_state.stable_position THEN
+        RETURN QUERY
+        SELECT t.position - 1, v_state.last_sequence + t.n - 1, removed
+        FROM (
+            SELECT e.position, row_number() OVER w AS n, lag(e.position, 1, v_state.last_position) OVER w AS previous
+            FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= p_to
+            WINDOW w AS (ORDER BY e.position)
+        ) AS t
+        WHERE t.position > t.previous + 1
+        ORDER BY t.position;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.log_marks_between(bigint, bigint) IS
+    'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s sequence number is that of '
+    'the last mark below it plus its distance. removed: whether events of that range are gone.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.partition_sequences(p_partition_ids integer[], p_positions bigint[]) RETURNS TABLE (
+    item integer,
+    sequence bigint
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = ''
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT u.item::integer, coalesce(m.sequence, 0) + (
+            SELECT count(*) FROM eventstream.events AS e
+            WHERE e.partition_id = u.partition_id AND e.position > coalesce(m.position, 0) AND e.position <= u.position)
+    FROM unnest(p_partition_ids, p_positions) WITH ORDINALITY AS u (partition_id, position, item)
+    LEFT JOIN LATERAL (
+        SELECT k.position, k.sequence
+        FROM eventstream.partition_marks AS k
+        WHERE k.partition_id = u.partition_id AND k.position <= u.position
+        ORDER BY k.position DESC LIMIT 1
+    ) AS m ON true
+    ORDER BY u.item;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.partition_sequences(integer[], bigint[]) IS
+    'partition_sequence_at() of many at once, in their order.';
+
+-- +goose Down
+DROP FUNCTION eventstream.partition_sequences(integer[], bigint[]);
+DROP FUNCTION eventstream.log_marks_between(bigint, bigint);
+DROP FUNCTION eventstream.partition_sequence_at(integer, bigint);
+DROP FUNCTION eventstream.sequence_at(bigint);
+DROP TABLE eventstream.partition_marks;
+DROP TABLE eventstream.log_marks;
+DROP FUNCTION eventstream.marks_frozen();

@@ -1,0 +1,340 @@
+-- +goose Up
+-- Creating and changing subscriptions.
+-- Locks: none at install. At run time the rows of one subscription.
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_unknown_subscription(p_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES010',
+        format('there is no subscription %L', p_name),
+        jsonb_build_object('subscription', p_name),
+        'Check its name in eventstream.subscriptions; running a subscription creates it.');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES013',
+        format('%s %s is beyond the end of the log, which is at %s', p_field, p_value, p_last),
+        jsonb_build_object('field', p_field, 'position', p_value, 'last', p_last),
+        'Give one that the log has reached; a checkpoint from another database does not fit this one.');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint) IS 'Raises ES013. Never returns.';
+
+-- Where a subscription begins, as a checkpoint: the position before the first that it gets.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.start_checkpoint(p_start jsonb) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+DECLARE
+    -- Moves log_state along, so that numbers and times are known up to here.
+    v_stable bigint := eventstream.advance_stable_position();
+    v_kept bigint;
+    v_last bigint;
+    v_position bigint;
+BEGIN
+    SELECT l.stable_position, l.last_sequence INTO v_kept, v_last FROM eventstream.log_state AS l WHERE l.lane = 0;
+    CASE
+        WHEN p_start ->> 'from' = 'beginning' OR p_start ? 'partition_sequences' THEN
+            RETURN 0;
+        WHEN p_start ->> 'from' = 'latest' THEN
+            RETURN v_stable;
+        WHEN p_start ? 'position' THEN
+            v_position := (p_start ->> 'position')::bigint;
+            IF v_position > v_stable + 1 THEN
+                PERFORM eventstream.refuse_beyond_end('position', v_position, v_stable);
+            END IF;
+            RETURN greatest(v_position - 1, 0);
+        WHEN p_start ? 'sequence' THEN
+            v_position := (p_start ->> 'sequence')::bigint;
+            IF v_position > v_last + 1 THEN
+                PERFORM eventstream.refuse_beyond_end('sequence', v_position, v_last);
+            END IF;
+            RETURN coalesce(eventstream.position_of_sequence(greatest(v_position, 1)) - 1, v_kept);
+        WHEN p_start ? 'time' THEN
+            IF (p_start ->> 'time')::timestamptz > clock_timestamp() THEN
+                PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'in the past, or the start latest');
+            END IF;
+            RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz) - 1;
+        ELSE
+            PERFORM eventstream.refuse_value('start', p_start::text,
+                'one of {"from": "beginning"}, {"from": "latest"}, and an object with position, sequence, time or partition_sequences');
+    END CASE;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb) IS 'The checkpoint that a start stands for; ES013 beyond the end of the log.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.start_partitions(p_start jsonb) RETURNS jsonb
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+DECLARE
+    r record;
+    v_position bigint;
+    v_last bigint;
+    v_positions jsonb := '{}';
+BEGIN
+    FOR r IN
+        SELECT p.key::integer AS partition_id, p.value::bigint AS sequence
+        FROM jsonb_each_text(coalesce(p_start -> 'partition_sequences', '{}')) AS p
+    LOOP
+        IF r.partition_id NOT BETWEEN 0 AND eventstream.partition_count() - 1 THEN
+            PERFORM eventstream.refuse_value('partition', r.partition_id::text,
+                format('from 0 to %s', eventstream.partition_count() - 1));
+        END IF;
+        -- Up to the event before the first wanted one, nothing is delivered.
+        v_position := CASE WHEN r.sequence > 1 THEN eventstream.position_of_partition_sequence(r.partition_id, r.sequence - 1) ELSE 0 END;
+        IF v_position IS NULL THEN
+            v_last := eventstream.partition_sequence_at(r.partition_id,
+                (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
+            PERFORM eventstream.refuse_beyond_end(format('sequence of partition %s', r.partition_id), r.sequence, v_last);
+        END IF;
+        v_positions := v_positions || jsonb_build_object(r.partition_id::text, v_position);
+    END LOOP;
+    RETURN v_positions;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.start_partitions(jsonb) IS
+    'Partition to position, for a start that gives sequence numbers of partitions; ES013 beyond the end of one.';
+
+-- Shards begin where the least of their partitions does; what is further is kept apart.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.lay_out_shards(
+    p_name text,
+    p_shard_count integer,
+    p_checkpoint bigint,
+    p_positions jsonb,
+    p_epoch bigint
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+DECLARE
+    v_apart jsonb;
+BEGIN
+    INSERT INTO eventstream.subscription_shards (subscription, shard, position, epoch)
+    SELECT p_name, p.id % p_shard_count, min(greatest(p_checkpoint, coalesce((p_positions ->> p.id::text)::bigint, 0))), p_epoch
+    FROM generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    GROUP BY p.id % p_shard_count
+    ORDER BY p.id % p_shard_count;
+    SELECT jsonb_object_agg(p.key, p.value) INTO v_apart
+    FROM jsonb_each_text(p_positions) AS p
+    JOIN eventstream.subscription_shards AS s ON s.subscription = p_name AND s.shard = p.key::integer % p_shard_count
+    WHERE p.value::bigint > s.position;
+    UPDATE eventstream.subscriptions AS s
+    SET partition_positions = coalesce((SELECT jsonb_object_agg(a.key, a.value::bigint) FROM jsonb_each_text(v_apart) AS a), '{}')
+    WHERE s.name = p_name;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint) IS
+    'Makes the shards of a subscription, from the position that each partition is at.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.subscribe(
+    p_name text,
+    p_shard_count integer,
+    p_delivery text,
+    p_filter jsonb,
+    p_start jsonb
+) RETURNS boolean
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_difference text;
+BEGIN
+    SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
+    IF NOT FOUND THEN
+        IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+            PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+                format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+        END IF;
+        INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start)
+        VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start)
+        ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
+        IF FOUND THEN
+            PERFORM eventstream.lay_out_shards(
+                p_name, p_shard_count, eventstream.start_checkpoint(p_start), eventstream.start_partitions(p_start), 0);
+            RETURN true;
+        END IF;
+        -- Somebody else was first, and has committed by now.
+        SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
+    END IF;
+    v_difference := CASE
+        WHEN v_is.shard_count <> p_shard_count THEN format('shard count %s, now %s', v_is.shard_count, p_shard_count)
+        WHEN v_is.delivery <> p_delivery THEN format('delivery %s, now %s', v_is.delivery, p_delivery)
+        WHEN v_is.filter <> p_filter THEN format('filter %s, now %s', v_is.filter, p_filter)
+    END;
+    IF v_difference IS NOT NULL THEN
+        PERFORM eventstream.refuse(
+            'ES011',
+            format('subscription %L was created with %s', p_name, v_difference),
+            jsonb_build_object('subscription', p_name, 'difference', v_difference,
+                'is', jsonb_build_object('shard_count', v_is.shard_count, 'delivery', v_is.delivery, 'filter', v_is.filter),
+                'wanted', jsonb_build_object('shard_count', p_shard_count, 'delivery', p_delivery, 'filter', p_filter)),
+            'Use the configuration that it was created with, change its shards with eventstream.reshard_subscription(), or give it another '
+            'name.');
+    END IF;
+    RETURN false;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) IS
+    'Creates a subscription (true), or finds it as it is described (false); ES011 if it is another one. p_start counts at creation alone.';
+
+-- All that own or will own a shard wait until this transaction ends; whoever owned one can no longer move its checkpoint.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.fence_subscription(p_name text) RETURNS eventstream.subscriptions
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions;
+BEGIN
+    SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name FOR UPDATE;
+    IF NOT FOUND THEN
+        PERFORM eventstream.refuse_unknown_subscription(p_name);
+    END IF;
+    UPDATE eventstream.subscription_shards AS h SET epoch = h.epoch + 1, member_id = NULL WHERE h.subscription = p_name;
+    RETURN v_is;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.fence_subscription(text) IS 'Takes the shards of a subscription from their owners; ES010 if it is unknown.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.reshard_subscription(p_name text, p_shard_count integer) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_epoch bigint;
+    v_positions jsonb;
+BEGIN
+    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+    v_is := eventstream.fence_subscription(p_name);
+    -- Where each partition is: at the checkpoint of its shard, or further.
+    SELECT max(h.epoch), jsonb_object_agg(p.id, greatest(h.position, coalesce((v_is.partition_positions ->> p.id::text)::bigint, 0)))
+    INTO v_epoch, v_positions
+    FROM generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = p_name AND h.shard = p.id % v_is.shard_count;
+    DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name;
+    UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, v_epoch);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.reshard_subscription(text, integer) IS
+    'Gives a subscription another number of shards. Each partition goes on where it was; owners lose their shards and claim the new ones '
+    'once they are configured with the new number.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.reset_subscription(p_name text, p_start jsonb) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_epoch bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name RETURNING h.epoch
+    )
+    SELECT max(g.epoch) INTO v_epoch FROM gone AS g;
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
+    UPDATE eventstream.subscriptions AS s SET start = p_start WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(
+        p_name, v_is.shard_count, eventstream.start_checkpoint(p_start), eventstream.start_partitions(p_start), v_epoch);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.reset_subscription(text, jsonb) IS
+    'Lets a subscription start anew from p_start; what it had parked is forgotten.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.pause_subscription(p_name text, p_paused boolean) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    UPDATE eventstream.subscriptions AS s SET paused = p_paused WHERE s.name = v_is.name;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.pause_subscription(text, boolean) IS
+    'Takes the shards from their owners and lets nobody claim them, or lets them be claimed again.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.delete_subscription(p_name text) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    DELETE FROM eventstream.subscriptions AS s WHERE s.name = v_is.name;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.delete_subscription(text) IS
+    'Removes a subscription, its checkpoints and what it had parked; what was skipped stays on record. ES010 if it is unknown.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.reshard_subscription(text, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.reset_subscription(text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.pause_subscription(text, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.delete_subscription(text) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION eventstream.delete_subscription(text);
+DROP FUNCTION eventstream.pause_subscription(text, boolean);
+DROP FUNCTION eventstream.reset_subscription(text, jsonb);
+DROP FUNCTION eventstream.reshard_subscription(text, integer);
+DROP FUNCTION eventstream.fence_subscription(text);
+DROP FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb);
+DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);
+DROP FUNCTION eventstream.start_partitions(jsonb);
+DROP FUNCTION eventstream.start_checkpoint(jsonb);
+DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
+DROP FUNCTION eventstream.refuse_unknown_subscription(text);

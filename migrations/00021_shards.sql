@@ -1,0 +1,256 @@
+-- +goose Up
+-- Who owns which shard, and moving its checkpoint. An owner is known by the epoch that it claimed the shard in: whoever claims it later
+-- raises the epoch, and the earlier owner's checkpoint no longer moves, however late it wakes up.
+-- Locks: none at install. At run time rows of subscription_shards; a claim waits for nobody.
+
+-- Held, by the transaction that a process keeps open, under a key of its own: 'EM', then the member id. The lock falls with the process's
+-- connection, so that a death is seen at once; a process that hangs is found by its lease.
+CREATE FUNCTION eventstream.member_key(p_member_id bigint) RETURNS bigint
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+AS 'SELECT 4993647561823748096 | (p_member_id & 281474976710655)';
+
+COMMENT ON FUNCTION eventstream.member_key(bigint) IS
+    'Key of the advisory lock that a process holds, for a transaction, while it runs subscriptions.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.live_members() RETURNS TABLE (
+    member_id bigint,
+    subscriptions text[]
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT m.member_id, m.subscriptions
+    FROM eventstream.subscription_members AS m
+    WHERE m.lease_until > clock_timestamp()
+        AND eventstream.member_key(m.member_id) IN (
+            SELECT (k.classid::bigint << 32) | k.objid::bigint
+            FROM pg_catalog.pg_locks AS k
+            WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND k.classid::bigint >> 16 = 17741
+                AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that died or hang.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.claim_shards(
+    p_member_id bigint,
+    p_application text,
+    p_subscriptions text[],
+    p_lease interval
+) RETURNS TABLE (
+    claimed_subscription text,
+    claimed_shard integer,
+    claimed_position bigint,
+    claimed_epoch bigint,
+    share integer
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+-- Compiling these queries takes longer than running them.
+SET jit = off
+AS $$
+DECLARE
+    v_live bigint[];
+    r record;
+BEGIN
+    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, lease_until)
+    VALUES (p_member_id, p_application, p_subscriptions, clock_timestamp() + p_lease)
+    ON CONFLICT ON CONSTRAINT subscription_members_pkey DO UPDATE
+    SET subscriptions = EXCLUDED.subscriptions, lease_until = EXCLUDED.lease_until;
+    SELECT array_agg(l.member_id) INTO v_live FROM eventstream.live_members() AS l;
+    -- Whoever has been gone for long is forgotten.
+    DELETE FROM eventstream.subscription_members AS m
+    WHERE m.member_id IN (
+        SELECT g.member_id FROM eventstream.subscription_members AS g
+        WHERE g.lease_until < clock_timestamp() - interval '1 minute' AND g.member_id <> ALL (v_live)
+        FOR UPDATE SKIP LOCKED);
+
+    -- A fair share: as many for each, the first ones in order of their ids one more. Only where something is to be had.
+    FOR r IN
+        SELECT s.name, t.share, t.share - t.own AS wanted
+        FROM unnest(p_subscriptions) AS u (name)
+        JOIN eventstream.subscriptions AS s ON s.name = u.name AND NOT s.paused
+        JOIN LATERAL (
+            SELECT count(*) AS members, count(*) FILTER (WHERE m.member_id < p_member_id) AS before
+            FROM eventstream.subscription_members AS m
+            WHERE m.member_id = ANY (v_live) AND s.name = ANY (m.subscriptions)
+        ) AS c ON c.members > 0
+        JOIN LATERAL (
+            SELECT
+                s.shard_count / c.members + CASE WHEN c.before < s.shard_count % c.members THEN 1 ELSE 0 END AS share,
+                count(*) FILTER (WHERE h.member_id = p_member_id) AS own,
+                count(*) FILTER (WHERE h.member_id IS NULL OR h.member_id <> ALL (v_live)) AS free
+            FROM eventstream.subscription_shards AS h
+            WHERE h.subscription = s.name
+        ) AS t ON t.share > t.own AND t.free > 0
+        ORDER BY s.name
+    LOOP
+        UPDATE eventstream.subscription_shards AS h
+        SET member_id = p_member_id, epoch = h.epoch + 1
+        FROM (
+            SELECT f.shard
+            FROM eventstream.subscription_shards AS f
+            WHERE f.subscription = r.name AND (f.member_id IS NULL OR f.member_id <> ALL (v_live))
+            ORDER BY f.shard
+            LIMIT r.wanted
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS c
+        WHERE h.subscription = r.name AND h.shard = c.shard;
+    END LOOP;
+
+    RETURN QUERY
+    SELECT h.subscription, h.shard, h.position, h.epoch,
+        (s.shard_count / c.members + CASE WHEN c.before < s.shard_count % c.members THEN 1 ELSE 0 END)::integer
+    FROM unnest(p_subscriptions) AS u (name)
+    JOIN eventstream.subscriptions AS s ON s.name = u.name AND NOT s.paused
+    JOIN LATERAL (
+        SELECT count(*) AS members, count(*) FILTER (WHERE m.member_id < p_member_id) AS before
+        FROM eventstream.subscription_members AS m
+        WHERE m.member_id = ANY (v_live) AND s.name = ANY (m.subscriptions)
+    ) AS c ON c.members > 0
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.member_id = p_member_id
+    ORDER BY h.subscription, h.shard;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) IS
+    'Says that a process is alive, claims free shards up to its fair share, and returns all that it owns, with the share of each '
+    'subscription: what is above it, release_shard() gives to others.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.release_shard(p_subscription text, p_shard integer, p_epoch bigint) RETURNS boolean
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+BEGIN
+    UPDATE eventstream.subscription_shards AS h
+    SET member_id = NULL
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.member_id IS NOT NULL;
+    RETURN FOUND;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.release_shard(text, integer, bigint) IS
+    'Gives a shard back, if it is still owned in p_epoch; whether it was.';
+
+-- The moment that decides: whatever the handler did stays only if this goes through.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.move_checkpoint(
+    p_subscription text,
+    p_shard integer,
+    p_epoch bigint,
+    p_position bigint,
+    p_events bigint,
+    p_token text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_is eventstream.subscription_shards;
+    v_last bigint;
+BEGIN
+    -- Set where the batch's transaction began: another transaction by now means that the handler ended that one.
+    IF p_token IS NOT NULL AND p_token IS DISTINCT FROM current_setting('eventstream.batch', true) THEN
+        PERFORM eventstream.refuse(
+            'ES014',
+            format('the handler of subscription %L ended the transaction that it was given', p_subscription),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard),
+            'Leave COMMIT and ROLLBACK to the subscription: return nil to commit, an error to roll back.');
+    END IF;
+    UPDATE eventstream.subscription_shards AS h
+    SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position;
+    IF NOT FOUND THEN
+        SELECT h.* INTO v_is FROM eventstream.subscription_shards AS h WHERE h.subscription = p_subscription AND h.shard = p_shard;
+        PERFORM eventstream.refuse(
+            'ES012',
+            format('shard %s of subscription %L is owned in epoch %s and at position %s; this was epoch %s, moving it to %s',
+                p_shard, p_subscription, coalesce(v_is.epoch::text, 'none'), coalesce(v_is.position::text, 'none'), p_epoch, p_position),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard, 'epoch', p_epoch, 'current_epoch', v_is.epoch,
+                'position', v_is.position, 'new_position', p_position),
+            'Another process owns the shard by now: drop the work, it is done there.');
+    END IF;
+    v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    IF p_position > v_last THEN
+        PERFORM eventstream.refuse_beyond_end('position', p_position, v_last);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) IS
+    'Moves a shard''s checkpoint forward for its owner of p_epoch; ES012 for anyone else, ES013 beyond the end of the log, ES014 if the '
+    'transaction is not the one that p_token was set in.';
+
+-- Shards that found nothing for them in what became stable need not be exact, so all of a process move in one statement.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.move_idle_checkpoints(
+    p_subscriptions text[],
+    p_shards integer[],
+    p_epochs bigint[],
+    p_positions bigint[]
+) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_moved bigint;
+BEGIN
+    UPDATE eventstream.subscription_shards AS h
+    SET position = u.position, updated_at = clock_timestamp()
+    FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+    WHERE h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch AND h.position < u.position
+        AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass);
+    GET DIAGNOSTICS v_moved = ROW_COUNT;
+    RETURN v_moved;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) IS
+    'Moves checkpoints over events that were not for their subscription; those that are owned by others by now stay. How many moved.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.release_shard(text, integer, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) FROM PUBLIC;
+
+CREATE FUNCTION eventstream.last_position() RETURNS bigint
+LANGUAGE sql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+    SELECT CASE
+        WHEN pg_is_in_recovery() THEN (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0)
+        ELSE coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0)
+    END
+$$;
+
+COMMENT ON FUNCTION eventstream.last_position() IS
+    'Highest position that was drawn, whether its event is committed or not; on a standby, the stable one that log_state keeps.';
+
+-- +goose Down
+DROP FUNCTION eventstream.last_position();
+DROP FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]);
+DROP FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text);
+DROP FUNCTION eventstream.release_shard(text, integer, bigint);
+DROP FUNCTION eventstream.claim_shards(bigint, text, text[], interval);
+DROP FUNCTION eventstream.live_members();
+DROP FUNCTION eventstream.member_key(bigint);

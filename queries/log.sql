@@ -1,0 +1,72 @@
+-- name: LogStablePosition :one
+-- How far the log can be read by a later statement.
+SELECT eventstream.stable_position()::bigint AS stable_position;
+
+-- name: LogAdvance :one
+-- The same, kept in log_state if that is older than min_age. What is kept can be found out again, so its commit waits for no disk.
+SELECT eventstream.advance_stable_position(@min_age_ms::bigint * interval '1 millisecond')::bigint AS stable_position
+FROM (SELECT set_config('synchronous_commit', 'off', true) AS setting OFFSET 0) AS s
+WHERE s.setting IS NOT NULL;
+
+-- name: LogListForward :many
+-- A page of the log, upwards.
+SELECT e.*
+FROM eventstream.events AS e
+WHERE e.position > @after::bigint AND e.position <= @until::bigint
+ORDER BY e.position
+LIMIT @page_size::integer;
+
+-- name: LogListBackward :many
+-- A page of the log, downwards.
+SELECT e.*
+FROM eventstream.events AS e
+WHERE e.position > @after::bigint AND e.position <= @until::bigint
+ORDER BY e.position DESC
+LIMIT @page_size::integer;
+
+-- name: LogListFiltered :many
+-- A page of the events that a filter selects; NULL selects all.
+SELECT
+    e.position::bigint AS position,
+    e.version::bigint AS version,
+    e.event_id::uuid AS event_id,
+    e.occurred_at::timestamptz AS occurred_at,
+    e.recorded_at::timestamptz AS recorded_at,
+    e.partition_id::integer AS partition_id,
+    e.stream_id::text AS stream_id,
+    e.tenant_id::text AS tenant_id,
+    e.type::text AS type,
+    e.payload::jsonb AS payload,
+    e.data::bytea AS data,
+    e.metadata::jsonb AS metadata
+FROM eventstream.read_log(
+    @after::bigint,
+    @until::bigint,
+    @page_size::integer,
+    @backwards::boolean,
+    @partition_ids::integer[],
+    sqlc.narg(category)::text,
+    @types::text[],
+    sqlc.narg(tenant_id)::text
+) AS e;
+
+-- name: LogMarks :many
+-- What numbers the events of a page in the whole log.
+SELECT m.mark_position::bigint AS position, m.mark_sequence::bigint AS sequence, m.removed::boolean AS removed
+FROM eventstream.log_marks_between(@from_position::bigint, @to_position::bigint) AS m;
+
+-- name: LogPartitionSequences :many
+-- What numbers events in their partitions.
+SELECT s.sequence::bigint AS sequence
+FROM eventstream.partition_sequences(@partition_ids::integer[], @positions::bigint[]) AS s;
+
+-- name: LogPositionOfSequence :one
+-- Where the event with a sequence number is; 0 if there is none.
+SELECT coalesce(eventstream.position_of_sequence(@sequence::bigint), 0)::bigint AS position;
+
+-- name: LogPositionOfPartitionSequence :one
+SELECT coalesce(eventstream.position_of_partition_sequence(@partition_id::integer, @sequence::bigint), 0)::bigint AS position;
+
+-- name: LogPositionAtTime :one
+-- Where the first event recorded at a time or later is.
+SELECT eventstream.position_at_time(@at::timestamptz)::bigint AS position;
