@@ -9,18 +9,17 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const logAdvance = `-- name: LogAdvance :one
-SELECT eventstream.advance_stable_position($1::interval)::bigint AS stable_position
+SELECT eventstream.advance_stable_position(($1::bigint || ' ms')::interval)::bigint AS stable_position
 FROM (SELECT set_config('synchronous_commit', 'off', true) AS setting OFFSET 0) AS s
 WHERE s.setting IS NOT NULL
 `
 
 // The same, kept in log_state if that is older than min_age. What is kept can be found out again, so its commit waits for no disk.
-func (q *Queries) LogAdvance(ctx context.Context, db DBTX, minAge pgtype.Interval) (int64, error) {
-	row := db.QueryRow(ctx, logAdvance, minAge)
+func (q *Queries) LogAdvance(ctx context.Context, db DBTX, minAgeMs int64) (int64, error) {
+	row := db.QueryRow(ctx, logAdvance, minAgeMs)
 	var stable_position int64
 	err := row.Scan(&stable_position)
 	return stable_position, err

@@ -7,8 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const logNotify = `-- name: LogNotify :exec
@@ -180,14 +178,14 @@ SELECT
     c.claimed_position::bigint AS position,
     c.claimed_epoch::bigint AS epoch,
     c.share::integer AS share
-FROM eventstream.claim_shards($1::bigint, $2::text, $3::text[], $4::interval) AS c
+FROM eventstream.claim_shards($1::bigint, $2::text, $3::text[], ($4::bigint || ' ms')::interval) AS c
 `
 
 type ShardClaimParams struct {
 	MemberID      int64
 	Application   string
 	Subscriptions []string
-	Lease         pgtype.Interval
+	LeaseMs       int64
 }
 
 type ShardClaimRow struct {
@@ -204,7 +202,7 @@ func (q *Queries) ShardClaim(ctx context.Context, db DBTX, arg ShardClaimParams)
 		arg.MemberID,
 		arg.Application,
 		arg.Subscriptions,
-		arg.Lease,
+		arg.LeaseMs,
 	)
 	if err != nil {
 		return nil, err
@@ -424,6 +422,25 @@ func (q *Queries) SubscriptionLag(ctx context.Context, db DBTX, subscription str
 	return items, nil
 }
 
+const subscriptionLock = `-- name: SubscriptionLock :one
+SELECT max(l.position)::bigint AS furthest
+FROM (
+    SELECT h.position
+    FROM eventstream.subscription_shards AS h
+    WHERE h.subscription = $1::text
+    FOR UPDATE
+) AS l
+HAVING count(*) > 0
+`
+
+// Keeps a subscription where it is until the transaction ends: how far its furthest shard has come.
+func (q *Queries) SubscriptionLock(ctx context.Context, db DBTX, name string) (int64, error) {
+	row := db.QueryRow(ctx, subscriptionLock, name)
+	var furthest int64
+	err := row.Scan(&furthest)
+	return furthest, err
+}
+
 const subscriptionPause = `-- name: SubscriptionPause :exec
 SELECT eventstream.pause_subscription($1::text, $2::boolean)
 `
@@ -435,6 +452,20 @@ type SubscriptionPauseParams struct {
 
 func (q *Queries) SubscriptionPause(ctx context.Context, db DBTX, arg SubscriptionPauseParams) error {
 	_, err := db.Exec(ctx, subscriptionPause, arg.Name, arg.Paused)
+	return err
+}
+
+const subscriptionReplace = `-- name: SubscriptionReplace :exec
+SELECT eventstream.replace_subscription($1::text, $2::text)
+`
+
+type SubscriptionReplaceParams struct {
+	Name        string
+	Replacement string
+}
+
+func (q *Queries) SubscriptionReplace(ctx context.Context, db DBTX, arg SubscriptionReplaceParams) error {
+	_, err := db.Exec(ctx, subscriptionReplace, arg.Name, arg.Replacement)
 	return err
 }
 

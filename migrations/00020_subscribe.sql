@@ -230,6 +230,42 @@ $$;
 COMMENT ON FUNCTION eventstream.fence_subscription(text) IS 'Takes the shards of a subscription from their owners; ES010 if it is unknown.';
 
 -- +goose StatementBegin
+CREATE FUNCTION eventstream.partition_checkpoints(p_name text) RETURNS jsonb
+LANGUAGE sql
+STABLE
+SET search_path = ''
+AS $$
+    SELECT jsonb_object_agg(p.id, greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)))
+    FROM eventstream.subscriptions AS s
+    CROSS JOIN generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.shard = p.id % s.shard_count
+    WHERE s.name = p_name
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.partition_checkpoints(text) IS
+    'Where each partition of a subscription is: at the checkpoint of its shard, or further.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.remove_shards(p_name text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+DECLARE
+    v_epoch bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name RETURNING h.epoch
+    )
+    SELECT max(g.epoch) INTO v_epoch FROM gone AS g;
+    RETURN v_epoch;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.remove_shards(text) IS 'Removes the shards of a subscription that is fenced; their highest epoch.';
+
+-- +goose StatementBegin
 CREATE FUNCTION eventstream.reshard_subscription(p_name text, p_shard_count integer) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -237,7 +273,6 @@ SET search_path = ''
 AS $$
 DECLARE
     v_is eventstream.subscriptions;
-    v_epoch bigint;
     v_positions jsonb;
 BEGIN
     IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
@@ -245,14 +280,9 @@ BEGIN
             format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
     END IF;
     v_is := eventstream.fence_subscription(p_name);
-    -- Where each partition is: at the checkpoint of its shard, or further.
-    SELECT max(h.epoch), jsonb_object_agg(p.id, greatest(h.position, coalesce((v_is.partition_positions ->> p.id::text)::bigint, 0)))
-    INTO v_epoch, v_positions
-    FROM generate_series(0, eventstream.partition_count() - 1) AS p (id)
-    JOIN eventstream.subscription_shards AS h ON h.subscription = p_name AND h.shard = p.id % v_is.shard_count;
-    DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name;
+    v_positions := eventstream.partition_checkpoints(p_name);
     UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;
-    PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, v_epoch);
+    PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, eventstream.remove_shards(p_name));
 END;
 $$;
 -- +goose StatementEnd
@@ -269,16 +299,11 @@ SET search_path = ''
 AS $$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
-    v_epoch bigint;
 BEGIN
-    WITH gone AS (
-        DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name RETURNING h.epoch
-    )
-    SELECT max(g.epoch) INTO v_epoch FROM gone AS g;
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
     UPDATE eventstream.subscriptions AS s SET start = p_start WHERE s.name = p_name;
-    PERFORM eventstream.lay_out_shards(
-        p_name, v_is.shard_count, eventstream.start_checkpoint(p_start), eventstream.start_partitions(p_start), v_epoch);
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, eventstream.start_checkpoint(p_start),
+        eventstream.start_partitions(p_start), eventstream.remove_shards(p_name));
 END;
 $$;
 -- +goose StatementEnd
@@ -303,6 +328,40 @@ $$;
 COMMENT ON FUNCTION eventstream.pause_subscription(text, boolean) IS
     'Takes the shards from their owners and lets nobody claim them, or lets them be claimed again.';
 
+-- The switch of a rebuild: what the new one has done stands from now on under the old name.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.replace_subscription(p_name text, p_by text) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_by eventstream.subscriptions := eventstream.fence_subscription(p_by);
+    v_positions jsonb := eventstream.partition_checkpoints(p_by);
+    v_epoch bigint := greatest(eventstream.remove_shards(p_name), eventstream.remove_shards(p_by));
+BEGIN
+    IF v_is.filter <> v_by.filter OR v_is.delivery <> v_by.delivery THEN
+        PERFORM eventstream.refuse(
+            'ES011',
+            format('subscription %L was created with filter %s and delivery %s, %L with %s and %s',
+                p_name, v_is.filter, v_is.delivery, p_by, v_by.filter, v_by.delivery),
+            jsonb_build_object('subscription', p_name,
+                'difference', format('filter %s and delivery %s, now %s and %s', v_is.filter, v_is.delivery, v_by.filter, v_by.delivery)),
+            'Only a subscription that differs in its shards alone can take the place of another.');
+    END IF;
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
+    UPDATE eventstream.parked_events AS k SET subscription = p_name WHERE k.subscription = p_by;
+    DELETE FROM eventstream.subscriptions AS s WHERE s.name = p_by;
+    UPDATE eventstream.subscriptions AS s SET paused = false WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, 0, v_positions, v_epoch);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.replace_subscription(text, text) IS
+    'Lets p_name go on where p_by is, with the shards that p_name has, and removes p_by.';
+
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.delete_subscription(p_name text) RETURNS void
 LANGUAGE plpgsql
@@ -324,13 +383,17 @@ REVOKE EXECUTE ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jso
 REVOKE EXECUTE ON FUNCTION eventstream.reshard_subscription(text, integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.reset_subscription(text, jsonb) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.pause_subscription(text, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.replace_subscription(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.delete_subscription(text) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION eventstream.delete_subscription(text);
+DROP FUNCTION eventstream.replace_subscription(text, text);
 DROP FUNCTION eventstream.pause_subscription(text, boolean);
 DROP FUNCTION eventstream.reset_subscription(text, jsonb);
 DROP FUNCTION eventstream.reshard_subscription(text, integer);
+DROP FUNCTION eventstream.remove_shards(text);
+DROP FUNCTION eventstream.partition_checkpoints(text);
 DROP FUNCTION eventstream.fence_subscription(text);
 DROP FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb);
 DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);

@@ -4,7 +4,7 @@ SELECT eventstream.stable_position()::bigint AS stable_position;
 
 -- name: LogAdvance :one
 -- The same, kept in log_state if that is older than min_age. What is kept can be found out again, so its commit waits for no disk.
-SELECT eventstream.advance_stable_position(@min_age_ms::bigint * interval '1 millisecond')::bigint AS stable_position
+SELECT eventstream.advance_stable_position((@min_age_ms::bigint || ' ms')::interval)::bigint AS stable_position
 FROM (SELECT set_config('synchronous_commit', 'off', true) AS setting OFFSET 0) AS s
 WHERE s.setting IS NOT NULL;
 

@@ -12,6 +12,20 @@ SELECT eventstream.reset_subscription(@name::text, @start::jsonb);
 -- name: SubscriptionPause :exec
 SELECT eventstream.pause_subscription(@name::text, @paused::boolean);
 
+-- name: SubscriptionReplace :exec
+SELECT eventstream.replace_subscription(@name::text, @replacement::text);
+
+-- name: SubscriptionLock :one
+-- Keeps a subscription where it is until the transaction ends: how far its furthest shard has come.
+SELECT max(l.position)::bigint AS furthest
+FROM (
+    SELECT h.position
+    FROM eventstream.subscription_shards AS h
+    WHERE h.subscription = @name::text
+    FOR UPDATE
+) AS l
+HAVING count(*) > 0;
+
 -- name: SubscriptionDelete :exec
 SELECT eventstream.delete_subscription(@name::text);
 
@@ -68,7 +82,7 @@ SELECT
     c.claimed_position::bigint AS position,
     c.claimed_epoch::bigint AS epoch,
     c.share::integer AS share
-FROM eventstream.claim_shards(@member_id::bigint, @application::text, @subscriptions::text[], @lease_ms::bigint * interval '1 millisecond') AS c;
+FROM eventstream.claim_shards(@member_id::bigint, @application::text, @subscriptions::text[], (@lease_ms::bigint || ' ms')::interval) AS c;
 
 -- name: ShardRelease :one
 SELECT eventstream.release_shard(@subscription::text, @shard::integer, @epoch::bigint)::boolean AS released;
