@@ -83,6 +83,13 @@ type refusalDetail struct {
 	Field           string    `json:"field"`
 	Value           string    `json:"value"`
 	Rule            string    `json:"rule"`
+	Subscription    string    `json:"subscription"`
+	Difference      string    `json:"difference"`
+	Shard           int       `json:"shard"`
+	Epoch           int64     `json:"epoch"`
+	CurrentEpoch    int64     `json:"current_epoch"`
+	Position        int64     `json:"position"`
+	Last            int64     `json:"last"`
 }
 
 // refusedError gives the error for a SQLSTATE of class ES. A DETAIL that cannot be read costs the numbers, not the kind.
@@ -131,6 +138,23 @@ func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 		return invalidValue(d.Field, d.Value, d.Rule)
 	case "ES009":
 		return fmt.Errorf("%w: %s", ErrStoreMismatch, e.Message)
+	}
+	return refusedSubscription(e, d)
+}
+
+// refusedSubscription is refusedError for what is about subscriptions.
+func refusedSubscription(e *pgconn.PgError, d refusalDetail) error {
+	switch e.Code {
+	case "ES010":
+		return &SubscriptionNotFoundError{Name: d.Subscription}
+	case "ES011":
+		return &SubscriptionMismatchError{Name: d.Subscription, Difference: d.Difference}
+	case "ES012":
+		return &ShardLostError{Subscription: d.Subscription, Shard: d.Shard, Epoch: d.Epoch, CurrentEpoch: d.CurrentEpoch}
+	case "ES013":
+		return &BeyondLogError{Field: d.Field, Value: d.Position, Last: d.Last}
+	case "ES014":
+		return ErrTxEnded
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -18,6 +20,8 @@ type Repository struct {
 	config  Config
 	// partitions is the store's partition count once it is known, else 0. It never changes.
 	partitions atomic.Int32
+	// hub is what subscriptions share; nil if the handle is not a pool.
+	hub *hub
 }
 
 // Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
@@ -33,7 +37,11 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Repository{handle: handle, queries: db.New(), config: complete}, nil
+	repo := &Repository{handle: handle, queries: db.New(), config: complete}
+	if pool, ok := handle.(*pgxpool.Pool); ok {
+		repo.hub = newHub(repo, pool)
+	}
+	return repo, nil
 }
 
 // partitionCount returns the store's partition count, which it asks for once.

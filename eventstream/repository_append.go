@@ -71,18 +71,28 @@ func (r *Repository) AppendManyTx(ctx context.Context, tx pgx.Tx, requests ...Ap
 }
 
 func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest) (AppendResult, error) {
-	params, err := batchParams([]AppendRequest{request})
+	requests := []AppendRequest{request}
+	params, err := batchParams(requests)
 	if err != nil {
 		return AppendResult{}, err
 	}
-	rows, err := r.queries.EventAppendBatch(ctx, h, params)
+	var result AppendResult
+	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+		rows, err := r.queries.EventAppendBatch(ctx, h, params)
+		if err != nil {
+			return nil, mapError(err)
+		}
+		if err := refusal(request, rows[0]); err != nil {
+			return nil, err
+		}
+		result = appendResult(rows[0])
+		return added(requests, []AppendResult{result}), nil
+	})
+	r.hub.wake()
 	if err != nil {
-		return AppendResult{}, mapError(err)
-	}
-	if err := refusal(request, rows[0]); err != nil {
 		return AppendResult{}, err
 	}
-	return appendResult(rows[0]), nil
+	return result, nil
 }
 
 func (r *Repository) appendMany(ctx context.Context, h Handle, requests []AppendRequest) ([]AppendResult, error) {
@@ -90,20 +100,27 @@ func (r *Repository) appendMany(ctx context.Context, h Handle, requests []Append
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.queries.EventAppendBatch(ctx, h, params)
-	if err != nil {
-		return nil, mapError(err)
-	}
-	results := make([]AppendResult, len(rows))
-	var refused []RequestError
-	for i, row := range rows {
-		results[i] = appendResult(row)
-		if err := refusal(requests[i], row); err != nil {
-			refused = append(refused, RequestError{Index: i, StreamID: requests[i].StreamID, Err: err})
+	results := make([]AppendResult, len(requests))
+	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+		rows, err := r.queries.EventAppendBatch(ctx, h, params)
+		if err != nil {
+			return nil, mapError(err)
 		}
-	}
-	if refused != nil {
-		return nil, &BatchError{Requests: len(requests), Refused: refused}
+		var refused []RequestError
+		for i, row := range rows {
+			results[i] = appendResult(row)
+			if err := refusal(requests[i], row); err != nil {
+				refused = append(refused, RequestError{Index: i, StreamID: requests[i].StreamID, Err: err})
+			}
+		}
+		if refused != nil {
+			return nil, &BatchError{Requests: len(requests), Refused: refused}
+		}
+		return added(requests, results), nil
+	})
+	r.hub.wake()
+	if err != nil {
+		return nil, err
 	}
 	return results, nil
 }

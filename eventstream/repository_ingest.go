@@ -54,15 +54,22 @@ func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID
 	if err := id.Validate(); err != nil {
 		return 0, err
 	}
-	watermark, err := r.queries.StreamAdvanceWatermark(ctx, h, string(id))
-	if err != nil {
-		return 0, mapError(err)
-	}
-	if watermark > 0 {
-		return watermark, nil
-	}
-	head, err := r.stream(ctx, h, id)
-	return head.Watermark, err
+	var watermark int64
+	err := r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+		before, err := r.stream(ctx, h, id)
+		if err != nil {
+			return nil, err
+		}
+		if watermark, err = r.queries.StreamAdvanceWatermark(ctx, h, string(id)); err != nil {
+			return nil, mapError(err)
+		}
+		if watermark == before.Watermark {
+			return nil, nil
+		}
+		return []versionRange{{id, before.Watermark + 1, watermark}}, nil
+	})
+	r.hub.wake()
+	return watermark, err
 }
 
 func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events []Event) (IngestResult, error) {
@@ -70,11 +77,20 @@ func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events [
 	if err != nil {
 		return IngestResult{}, err
 	}
-	row, err := r.queries.EventIngest(ctx, h, params)
-	if err != nil {
-		return IngestResult{}, mapError(err)
-	}
-	return IngestResult(row), nil
+	var result IngestResult
+	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+		row, err := r.queries.EventIngest(ctx, h, params)
+		if err != nil {
+			return nil, mapError(err)
+		}
+		result = IngestResult(row)
+		if result.Appended == 0 {
+			return nil, nil
+		}
+		return []versionRange{{id, result.Watermark - result.Appended + 1, result.Watermark}}, nil
+	})
+	r.hub.wake()
+	return result, err
 }
 
 func ingestParams(id StreamID, events []Event) (db.EventIngestParams, error) {

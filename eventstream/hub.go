@@ -1,0 +1,243 @@
+package eventstream
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// hub is what all subscriptions that run in one repository share: a poller, which looks how far the log is stable and claims
+// shards; a membership, by which other processes know this one; and a bounded number of connections. It works while at least
+// one subscription runs.
+type hub struct {
+	repo *Repository
+	pool *pgxpool.Pool
+	// slots holds a token for each connection that shard workers may use at a time.
+	slots chan struct{}
+	// kick makes the poller look at once.
+	kick chan struct{}
+	// busy is when something happened last, in nanoseconds since 1970: the poller looks more often after it.
+	busy atomic.Int64
+	// active says that somebody would notice a kick.
+	active atomic.Bool
+	// claimSoon makes the poller claim shards at its next look.
+	claimSoon atomic.Bool
+
+	mu   sync.Mutex
+	runs map[string]*run
+	// stop ends serving, and stopped is closed when it has; nil while no subscription runs.
+	stop    context.CancelFunc
+	stopped chan struct{}
+	// stable is the highest stable position seen; changed is closed when it moves.
+	stable  int64
+	changed chan struct{}
+}
+
+// run is one Subscription.Run.
+type run struct {
+	sub *Subscription
+	// ctx is Run's own; cancel ends it early.
+	ctx     context.Context //nolint:containedctx // workers come and go during one Run
+	cancel  context.CancelFunc
+	workers map[int]*shardWorker
+	failed  chan error
+}
+
+// fail ends the run with an error; the first one counts.
+func (r *run) fail(err error) {
+	select {
+	case r.failed <- err:
+	default:
+	}
+}
+
+func newHub(repo *Repository, pool *pgxpool.Pool) *hub {
+	// One connection is the member's, one the poller's, one the listener's.
+	workers := repo.config.Connections - 2
+	if repo.config.Notify {
+		workers--
+	}
+	return &hub{
+		repo:    repo,
+		pool:    pool,
+		slots:   make(chan struct{}, workers),
+		kick:    make(chan struct{}, 1),
+		runs:    map[string]*run{},
+		changed: make(chan struct{}),
+	}
+}
+
+// run runs a subscription until its context ends or it fails for good.
+func (h *hub) run(ctx context.Context, s *Subscription) error {
+	if need := int32(cap(h.slots) + 2); h.pool.Config().MaxConns < 3 {
+		return invalidValue("pool size", fmt.Sprint(h.pool.Config().MaxConns),
+			fmt.Sprintf("at least 3 to run subscriptions, better %d and more", need))
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &run{sub: s, ctx: ctx, cancel: cancel, workers: map[int]*shardWorker{}, failed: make(chan error, 1)}
+	if err := h.join(r); err != nil {
+		return err
+	}
+	defer h.leave(r)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-r.failed:
+		return err
+	}
+}
+
+func (h *hub) join(r *run) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.runs[r.sub.name] != nil {
+		return fmt.Errorf("subscription %s: %w", quote(r.sub.name), ErrSubscriptionRunning)
+	}
+	h.runs[r.sub.name] = r
+	if h.stop == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		h.stop, h.stopped = cancel, make(chan struct{})
+		h.active.Store(true)
+		go h.serve(ctx, h.stopped)
+	}
+	h.claimSoon.Store(true)
+	h.wake()
+	return nil
+}
+
+// leave waits for the workers of a run, and gives its shards to others.
+func (h *hub) leave(r *run) {
+	r.cancel()
+	h.mu.Lock()
+	workers := r.workers
+	r.workers = nil // none is started any more
+	h.mu.Unlock()
+	for _, w := range workers {
+		<-w.done
+		h.release(w.sub.name, w.shard, w.epoch)
+	}
+	h.mu.Lock()
+	delete(h.runs, r.sub.name)
+	var stop context.CancelFunc
+	stopped := h.stopped
+	if len(h.runs) == 0 {
+		stop, h.stop = h.stop, nil
+		h.active.Store(false)
+	}
+	h.mu.Unlock()
+	if stop != nil {
+		stop()
+		<-stopped
+	}
+}
+
+// wake lets the poller look at once. It is called after every append, and costs nothing while no subscription runs.
+func (h *hub) wake() {
+	if h == nil || !h.active.Load() {
+		return
+	}
+	h.busy.Store(time.Now().UnixNano())
+	select {
+	case h.kick <- struct{}{}:
+	default:
+	}
+}
+
+// publish takes over a stable position, and says whether it moved.
+func (h *hub) publish(stable int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if stable <= h.stable {
+		return false
+	}
+	h.stable = stable
+	close(h.changed)
+	h.changed = make(chan struct{})
+	return true
+}
+
+// waitStable returns the stable position once it is above a position.
+func (h *hub) waitStable(ctx context.Context, above int64) (int64, error) {
+	for {
+		h.mu.Lock()
+		stable, changed := h.stable, h.changed
+		h.mu.Unlock()
+		if stable > above {
+			return stable, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// acquire gives a connection to a shard worker once one of the bounded number is free. Nobody holds one while waiting for another.
+func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	conn, err := h.pool.Acquire(ctx)
+	if err != nil {
+		<-h.slots
+		return nil, nil, err
+	}
+	return conn, func() { conn.Release(); <-h.slots }, nil
+}
+
+// release gives a shard to others; if the database cannot be told, they find out by the lease.
+func (h *hub) release(subscription string, shard int, epoch int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	_, _ = h.repo.queries.ShardRelease(ctx, h.pool, db.ShardReleaseParams{
+		Subscription: subscription, Shard: int32(shard), Epoch: epoch,
+	})
+}
+
+// names returns the subscriptions that run, in order.
+func (h *hub) names() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	names := make([]string, 0, len(h.runs))
+	for name := range h.runs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// report tells every subscription of an error that is tried again.
+func (h *hub) report(err error) {
+	h.mu.Lock()
+	tell := make([]func(error), 0, len(h.runs))
+	for _, r := range h.runs {
+		tell = append(tell, r.sub.config.OnError)
+	}
+	h.mu.Unlock()
+	for _, f := range tell {
+		f(err)
+	}
+}
+
+// application is what this process calls itself to those who watch.
+func (h *hub) application() string {
+	name := h.pool.Config().ConnConfig.RuntimeParams["application_name"]
+	if name == "" {
+		name = filepath.Base(os.Args[0])
+	}
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%s, process %d on %s", name, os.Getpid(), host)
+}

@@ -1,0 +1,112 @@
+package eventstream
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// cleanupTimeout bounds what is done after a context has ended: rollbacks, giving shards back.
+	cleanupTimeout = 5 * time.Second
+	// memberBackoff is the pause before a process that lost its membership joins again.
+	memberBackoff = 200 * time.Millisecond
+	// beginMember opens the transaction that holds the member's lock. It has no snapshot and no transaction id, so that it is in
+	// nobody's way; it must not be ended for being idle.
+	beginMember = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0"
+)
+
+// serve keeps the process a member, under a new id each time its connection was lost: by then others may own its shards.
+func (h *hub) serve(ctx context.Context, stopped chan<- struct{}) {
+	defer close(stopped)
+	for {
+		err := h.membership(ctx)
+		h.stopWorkers()
+		if ctx.Err() != nil {
+			return
+		}
+		h.report(err)
+		if sleep(ctx, memberBackoff) != nil {
+			return
+		}
+	}
+}
+
+// membership lasts as long as the transaction that holds the member's lock: its connection is what others see die.
+func (h *hub) membership(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	member := 1 + rand.Int64N(1<<48-1)
+	conn, err := h.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginMember})
+	if err != nil {
+		return err
+	}
+	defer rollback(tx)
+	if err := h.repo.queries.MemberLock(ctx, tx, member); err != nil {
+		return err
+	}
+	lost := make(chan struct{})
+	go func() {
+		defer close(lost)
+		// Nothing is notified within a transaction: this returns when the connection is lost, or ctx ends.
+		_, err := conn.Conn().WaitForNotification(ctx)
+		cancel(err)
+	}()
+	if h.repo.config.Notify {
+		listening := make(chan struct{})
+		go func() { defer close(listening); h.listen(ctx) }()
+		defer func() { cancel(nil); <-listening }()
+	}
+	h.poll(ctx, member)
+	cancel(nil)
+	<-lost
+	return context.Cause(ctx)
+}
+
+// listen wakes the poller when another process's poller saw the log move.
+func (h *hub) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := func() error {
+			conn, err := h.pool.Acquire(ctx)
+			if err != nil {
+				return err
+			}
+			// What a session listens to must not go back into the pool.
+			own := conn.Hijack()
+			defer closeConn(own)
+			if _, err := own.Exec(ctx, "LISTEN eventstream_log"); err != nil {
+				return err
+			}
+			for {
+				if _, err := own.WaitForNotification(ctx); err != nil {
+					return err
+				}
+				h.wake()
+			}
+		}()
+		if ctx.Err() == nil {
+			h.report(err)
+			_ = sleep(ctx, memberBackoff)
+		}
+	}
+}
+
+// rollback ends a transaction whose context may have ended.
+func rollback(tx pgx.Tx) {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	_ = tx.Rollback(ctx)
+}
+
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
+}

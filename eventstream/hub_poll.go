@@ -1,0 +1,227 @@
+package eventstream
+
+import (
+	"context"
+	"time"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+const (
+	// shortestPoll and longestPoll bound the pause between two looks at the log; it grows with the time since something happened.
+	shortestPoll, longestPoll = 5 * time.Millisecond, 250 * time.Millisecond
+	// pollShare is the pause as a part of that time: what happens regularly is seen within a fortieth of its interval.
+	pollShare = 40
+	// pollGap is the shortest time from one look to the next, however many appends ask for one.
+	pollGap = time.Millisecond
+	// keepEvery is how often the stable position is kept in log_state, while it moves.
+	keepEvery = 100 * time.Millisecond
+	// idleEvery is how often checkpoints move over events that were for nobody here.
+	idleEvery = 250 * time.Millisecond
+	// claimsPerLease is how often a process is heard of in the time after which it would lose its shards.
+	claimsPerLease = 5
+	// slowestClaim bounds the time until the shards of a dead process are claimed.
+	slowestClaim = time.Second
+)
+
+// poller is what the poll loop remembers.
+type poller struct {
+	*hub
+	member                            int64
+	keptAt, idleAt, claimedAt, heldAt time.Time
+	unkept                            bool
+}
+
+// poll looks at the log, claims shards and moves idle checkpoints, until ctx ends or the lease cannot be kept. It runs one
+// query at a time, so that a process costs one connection for it, whatever the number of its subscriptions.
+func (h *hub) poll(ctx context.Context, member int64) {
+	p := &poller{hub: h, member: member, heldAt: time.Now()}
+	h.busy.Store(time.Now().UnixNano())
+	for {
+		began := time.Now()
+		err := p.look(ctx, began)
+		if ctx.Err() != nil {
+			return
+		}
+		pause := p.pause()
+		if err != nil {
+			h.report(mapError(err))
+			pause = longestPoll
+			if time.Since(p.heldAt) > h.repo.config.Lease {
+				return // others own the shards by now
+			}
+		}
+		if p.wait(ctx, pause) != nil || sleep(ctx, pollGap-time.Since(began)) != nil {
+			return
+		}
+	}
+}
+
+// wait pauses, unless somebody kicks.
+func (p *poller) wait(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.kick:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
+}
+
+func (p *poller) pause() time.Duration {
+	quiet := time.Since(time.Unix(0, p.busy.Load()))
+	return min(max(quiet/pollShare, shortestPoll), longestPoll)
+}
+
+// look does what is due.
+func (p *poller) look(ctx context.Context, now time.Time) error {
+	stable, err := p.repo.queries.LogStablePosition(ctx, p.pool)
+	if err != nil {
+		return err
+	}
+	if p.publish(stable) {
+		p.busy.Store(now.UnixNano())
+		p.unkept = true
+	}
+	if every := min(p.repo.config.Lease/claimsPerLease, slowestClaim); p.claimSoon.Swap(false) || now.Sub(p.claimedAt) >= every {
+		if err := p.claim(ctx); err != nil {
+			return err
+		}
+		p.claimedAt, p.heldAt = now, now
+	}
+	if p.unkept && now.Sub(p.keptAt) >= keepEvery {
+		if err := p.keep(ctx); err != nil {
+			return err
+		}
+		p.keptAt, p.unkept = now, false
+	}
+	if now.Sub(p.idleAt) >= idleEvery || p.wanted() {
+		p.idleAt = now
+		return p.moveIdle(ctx)
+	}
+	return nil
+}
+
+// keep stores the stable position for standbys and for numbering, and tells others who listen.
+func (p *poller) keep(ctx context.Context) error {
+	if _, err := p.repo.queries.LogAdvance(ctx, p.pool, keepEvery.Milliseconds()/2); err != nil {
+		return err
+	}
+	if p.repo.config.Notify {
+		return p.repo.queries.LogNotify(ctx, p.pool)
+	}
+	return nil
+}
+
+func (p *poller) claim(ctx context.Context) error {
+	rows, err := p.repo.queries.ShardClaim(ctx, p.pool, db.ShardClaimParams{
+		MemberID:      p.member,
+		Application:   p.application(),
+		Subscriptions: p.names(),
+		LeaseMs:       p.repo.config.Lease.Milliseconds(),
+	})
+	if err != nil {
+		return err
+	}
+	owned := map[string][]db.ShardClaimRow{}
+	for _, row := range rows {
+		owned[row.Subscription] = append(owned[row.Subscription], row)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for name, r := range p.runs {
+		if r.workers != nil {
+			p.assign(r, owned[name])
+		}
+	}
+	return nil
+}
+
+// assign starts a worker for each shard that is owned and has none, stops those whose shard is not owned any more, and lets
+// those above the fair share finish what they do and go. The caller holds mu.
+func (h *hub) assign(r *run, rows []db.ShardClaimRow) {
+	kept := map[int]bool{}
+	for i, row := range rows {
+		shard := int(row.Shard)
+		w := r.workers[shard]
+		switch surplus := i >= int(row.Share); {
+		case w != nil && !w.ended() && w.epoch == row.Epoch:
+			if surplus {
+				w.drain()
+			}
+		case surplus:
+			go h.release(r.sub.name, shard, row.Epoch)
+			continue
+		default:
+			if w != nil {
+				w.cancel()
+			}
+			r.workers[shard] = startWorker(h, r, shard, row.Epoch)
+		}
+		kept[shard] = true
+	}
+	for shard, w := range r.workers {
+		if !kept[shard] {
+			w.cancel()
+			if w.ended() {
+				delete(r.workers, shard)
+			}
+		}
+	}
+}
+
+// stopWorkers ends all workers: their shards are lost, or will be.
+func (h *hub) stopWorkers() {
+	h.mu.Lock()
+	var workers []*shardWorker
+	for _, r := range h.runs {
+		for _, w := range r.workers {
+			w.cancel()
+			workers = append(workers, w)
+		}
+	}
+	h.mu.Unlock()
+	for _, w := range workers {
+		<-w.done
+	}
+}
+
+// wanted says whether somebody waits for a checkpoint that only an idle move will bring.
+func (p *poller) wanted() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.runs {
+		for _, w := range r.workers {
+			if at := w.checkpoint.Load(); at < r.sub.wanted.Load() && at < w.idle.Load() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// moveIdle writes how far shards have come without an event for them.
+func (p *poller) moveIdle(ctx context.Context) error {
+	var params db.ShardMoveIdleCheckpointsParams
+	p.mu.Lock()
+	for name, r := range p.runs {
+		for shard, w := range r.workers {
+			idle := w.idle.Load()
+			if idle <= w.checkpoint.Load() || w.ended() {
+				continue
+			}
+			w.checkpoint.Store(idle)
+			params.Subscriptions = append(params.Subscriptions, name)
+			params.Shards = append(params.Shards, int32(shard))
+			params.Epochs = append(params.Epochs, w.epoch)
+			params.Positions = append(params.Positions, idle)
+		}
+	}
+	p.mu.Unlock()
+	if params.Shards == nil {
+		return nil
+	}
+	_, err := p.repo.queries.ShardMoveIdleCheckpoints(ctx, p.pool, params)
+	return err
+}

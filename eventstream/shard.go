@@ -1,0 +1,237 @@
+package eventstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// pagesAhead is how many pages are fetched while the handler works on another.
+const pagesAhead = 2
+
+// errDrained ends a worker that was asked to finish what it does and go.
+var errDrained = errors.New("shard is given to another process")
+
+// shardWorker hands the events of one shard to the handler, while this process owns it.
+type shardWorker struct {
+	hub    *hub
+	run    *run
+	sub    *Subscription
+	shard  int
+	epoch  int64
+	filter LogFilter
+
+	cancel   context.CancelFunc
+	draining chan struct{}
+	drain    func()
+	done     chan struct{}
+	// checkpoint is the position last written; idle is one up to which everything is handled, for the poller to write.
+	checkpoint, idle atomic.Int64
+
+	// What follows belongs to the worker's own goroutine, and is read anew in each session.
+	apart  map[int]int64
+	skips  map[int64]bool
+	parked bool
+}
+
+// page is a part of the log: the events of it that are for the shard, and up to where it goes.
+type page struct {
+	events []LogEvent
+	upto   int64
+}
+
+func startWorker(h *hub, r *run, shard int, epoch int64) *shardWorker {
+	ctx, cancel := context.WithCancel(r.ctx)
+	draining := make(chan struct{})
+	w := &shardWorker{
+		hub: h, run: r, sub: r.sub, shard: shard, epoch: epoch,
+		filter:   shardFilter(r.sub.filter, shard, r.sub.config.Shards, int(h.repo.partitions.Load())),
+		cancel:   cancel,
+		draining: draining,
+		drain:    sync.OnceFunc(func() { close(draining) }),
+		done:     make(chan struct{}),
+	}
+	go w.work(ctx)
+	return w
+}
+
+// shardFilter is a subscription's filter on the partitions of one shard.
+func shardFilter(filter LogFilter, shard, shards, partitions int) LogFilter {
+	if shards == 1 {
+		return filter
+	}
+	all := filter.Partitions
+	if len(all) == 0 {
+		all = make([]int, partitions)
+		for i := range all {
+			all[i] = i
+		}
+	}
+	filter.Partitions = slices.DeleteFunc(slices.Clone(all), func(p int) bool { return p%shards != shard })
+	return filter
+}
+
+func (w *shardWorker) ended() bool {
+	select {
+	case <-w.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// work runs sessions, until the shard is no longer this process's, the run ends, or it failed for good.
+func (w *shardWorker) work(ctx context.Context) {
+	defer close(w.done)
+	defer w.cancel()
+	pause := w.sub.config.MinBackoff
+	for {
+		began := w.checkpoint.Load()
+		err := w.session(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errDrained):
+			w.hub.release(w.sub.name, w.shard, w.epoch)
+			return
+		case errors.Is(err, ErrShardLost):
+			w.sub.config.OnError(err)
+			return
+		case isFinal(err):
+			w.run.fail(err)
+			return
+		}
+		w.sub.config.OnError(err)
+		if w.checkpoint.Load() > began {
+			pause = w.sub.config.MinBackoff
+		}
+		if sleep(ctx, pause) != nil {
+			return
+		}
+		pause = min(2*pause, w.sub.config.MaxBackoff)
+	}
+}
+
+// isFinal reports whether trying again cannot help.
+func isFinal(err error) bool {
+	var handler *HandlerError
+	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
+}
+
+// session reads where the shard stands and goes on from there, until something goes wrong.
+func (w *shardWorker) session(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	position, err := w.resume(ctx)
+	if err != nil {
+		return mapError(err)
+	}
+	pages := make(chan page, pagesAhead)
+	fetched := make(chan struct{})
+	go func() {
+		defer close(fetched)
+		cancel(w.fetch(ctx, position, pages))
+	}()
+	err = w.process(ctx, pages)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	cancel(nil)
+	<-fetched
+	return mapError(err)
+}
+
+// resume reads what a session starts with: the checkpoint, partitions that are further, what was skipped by hand, and whether
+// anything is parked.
+func (w *shardWorker) resume(ctx context.Context) (int64, error) {
+	conn, release, err := w.hub.acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
+	queries := w.hub.repo.queries
+	row, err := queries.ShardGet(ctx, conn, db.ShardGetParams{Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, &ShardLostError{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if w.apart, err = partitionPositions(row.PartitionPositions); err != nil {
+		return 0, err
+	}
+	if err := w.readSkips(ctx, conn, row.Position); err != nil {
+		return 0, err
+	}
+	streams, err := queries.ParkedStreams(ctx, conn, db.ParkedStreamsParams{Subscription: w.sub.name, StreamIds: []string{}})
+	if err != nil {
+		return 0, err
+	}
+	w.parked = len(streams) > 0
+	w.checkpoint.Store(row.Position)
+	w.idle.Store(row.Position)
+	return row.Position, nil
+}
+
+func (w *shardWorker) readSkips(ctx context.Context, h Handle, after int64) error {
+	positions, err := w.hub.repo.queries.SubscriptionSkipped(ctx, h, db.SubscriptionSkippedParams{
+		Subscription: w.sub.name, After: after,
+	})
+	if err != nil {
+		return err
+	}
+	w.skips = make(map[int64]bool, len(positions))
+	for _, p := range positions {
+		w.skips[p] = true
+	}
+	return nil
+}
+
+func partitionPositions(text json.RawMessage) (map[int]int64, error) {
+	byName := map[string]int64{}
+	if err := json.Unmarshal(text, &byName); err != nil {
+		return nil, err
+	}
+	positions := make(map[int]int64, len(byName))
+	for name, position := range byName {
+		partition, err := strconv.Atoi(name)
+		if err != nil {
+			return nil, err
+		}
+		positions[partition] = position
+	}
+	return positions, nil
+}
+
+// due returns the events of a page that are to be handled: not those that were before, nor those skipped by hand.
+func (w *shardWorker) due(events []LogEvent) []LogEvent {
+	if len(w.apart) == 0 && len(w.skips) == 0 {
+		return events
+	}
+	return slices.DeleteFunc(events, func(e LogEvent) bool {
+		return e.Position <= w.apart[e.PartitionID] || w.skips[e.Position]
+	})
+}
+
+// pause waits between two tries, unless the worker is to go.
+func (w *shardWorker) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-w.draining:
+		return errDrained
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

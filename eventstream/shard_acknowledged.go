@@ -1,0 +1,198 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// ackBatch is a batch that was handed out and is not checkpointed yet.
+type ackBatch struct {
+	events, behind []LogEvent
+	upto           int64
+	ended          bool
+	err            error
+}
+
+// ackQueue holds the batches under way, in order of the log.
+type ackQueue struct {
+	mu      sync.Mutex
+	batches []*ackBatch
+	// signal has room for one: something ended.
+	signal chan struct{}
+}
+
+// end notes how a batch ended; the first time counts.
+func (q *ackQueue) end(b *ackBatch, err error) {
+	q.mu.Lock()
+	if !b.ended {
+		b.ended, b.err = true, err
+	}
+	q.mu.Unlock()
+	select {
+	case q.signal <- struct{}{}:
+	default:
+	}
+}
+
+// state returns how many batches are there, whether one failed, and whether all have ended.
+func (q *ackQueue) state() (count int, failed, allEnded bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	allEnded = true
+	for _, b := range q.batches {
+		failed = failed || b.err != nil
+		allEnded = allEnded && b.ended
+	}
+	return len(q.batches), failed, allEnded
+}
+
+// takeDone removes the batches at the front that ended well.
+func (q *ackQueue) takeDone() []*ackBatch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for n < len(q.batches) && q.batches[n].ended && q.batches[n].err == nil {
+		n++
+	}
+	done := q.batches[:n:n]
+	q.batches = q.batches[n:]
+	return done
+}
+
+// processAcknowledged hands out batches while the window has room, and moves the checkpoint as they are acknowledged in order. Once
+// one failed nothing more is handed out: when all have ended, those that failed are tried again before the checkpoint passes them.
+func (w *shardWorker) processAcknowledged(ctx context.Context, pages <-chan page) error {
+	q := &ackQueue{signal: make(chan struct{}, 1)}
+	for {
+		if err := w.settle(ctx, q); err != nil {
+			return err
+		}
+		count, failed, allEnded := q.state()
+		if failed && allEnded {
+			if err := w.retryFailed(ctx, q); err != nil {
+				return err
+			}
+			continue
+		}
+		next, draining := pages, w.draining
+		if failed || count >= w.sub.config.Window {
+			next = nil
+		}
+		if count > 0 {
+			draining = nil // first let those under way end
+			if isClosed(w.draining) {
+				next = nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-draining:
+			return errDrained
+		case <-q.signal:
+		case p := <-next:
+			if err := w.handOut(ctx, q, p); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// handOut gives a page to the handler.
+func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
+	events, behind, err := w.admit(ctx, p.events)
+	if err != nil {
+		return err
+	}
+	b := &ackBatch{events: events, behind: behind, upto: p.upto}
+	if len(events) == 0 {
+		if count, _, _ := q.state(); count == 0 && len(behind) == 0 {
+			w.idle.Store(p.upto)
+			return nil
+		}
+		b.ended = true
+	}
+	q.mu.Lock()
+	q.batches = append(q.batches, b)
+	q.mu.Unlock()
+	if len(events) > 0 {
+		w.start(ctx, events, func(err error) { q.end(b, err) })
+	}
+	return nil
+}
+
+// start calls the handler; ack is called once it has ended, by whoever comes first.
+func (w *shardWorker) start(ctx context.Context, events []LogEvent, ack func(error)) {
+	switch h := w.sub.handler.(type) {
+	case EffectHandler:
+		ack(call(func() error { return h(ctx, events) }))
+	case AsyncHandler:
+		if err := call(func() error { h(ctx, events, ack); return nil }); err != nil {
+			ack(err)
+		}
+	}
+}
+
+// callAndWait calls the handler and waits for its acknowledgement.
+func (w *shardWorker) callAndWait(ctx context.Context, events []LogEvent) error {
+	ended := make(chan error, 1)
+	var once sync.Once
+	w.start(ctx, events, func(err error) { once.Do(func() { ended <- err }) })
+	select {
+	case err := <-ended:
+		return asFailure(err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func asFailure(err error) error {
+	var failure *handlerFailure
+	if err == nil || errors.As(err, &failure) {
+		return err
+	}
+	return &handlerFailure{err}
+}
+
+// settle moves the checkpoint over what was acknowledged, in one statement for all of it.
+func (w *shardWorker) settle(ctx context.Context, q *ackQueue) error {
+	done := q.takeDone()
+	if len(done) == 0 {
+		return nil
+	}
+	events, behind := 0, []LogEvent(nil)
+	for _, b := range done {
+		events += len(b.events)
+		behind = append(behind, b.behind...)
+	}
+	return w.checkpointAt(ctx, events, behind, done[len(done)-1].upto)
+}
+
+// retryFailed tries again what failed at the front of the queue, event by event where need be.
+func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
+	q.mu.Lock()
+	b := q.batches[0]
+	q.mu.Unlock()
+	w.sub.config.OnError(b.err)
+	if err := w.pause(ctx, min(w.sub.config.MinBackoff, time.Second)); err != nil {
+		return err
+	}
+	if err := w.deliverApart(ctx, b.events, b.behind, b.upto); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	q.batches = q.batches[1:]
+	q.mu.Unlock()
+	return nil
+}

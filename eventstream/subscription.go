@@ -1,0 +1,170 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// Handler is what a subscription does with events: a TxHandler, an EffectHandler or an AsyncHandler. It gets them in batches,
+// in order, and never two batches of one shard at once. The slice is the handler's own only until it returns.
+type Handler interface {
+	// delivery is the name of the guarantee, as eventstream.subscriptions keeps it.
+	delivery() string
+	isNil() bool
+}
+
+// TxHandler handles events in the transaction in which the checkpoint moves: what it writes through tx is there exactly once.
+// Returning nil commits, an error rolls back; it must not end the transaction by itself. What it does elsewhere than in tx can
+// happen more than once.
+type TxHandler func(ctx context.Context, tx pgx.Tx, events []LogEvent) error
+
+// EffectHandler handles events whose effects are elsewhere. The checkpoint moves after it, so after a crash, a lost shard or an
+// error the events since the last checkpoint come again: at least once, in order.
+type EffectHandler func(ctx context.Context, events []LogEvent) error
+
+// AsyncHandler is an EffectHandler that need not have finished when it returns: it calls ack, once, with nil when the effects
+// of the batch are done or with an error when they failed. It is called in order; the checkpoint moves when a batch and all
+// before it are acknowledged. While SubscriptionConfig.Window batches are under way, no further one is handed out.
+type AsyncHandler func(ctx context.Context, events []LogEvent, ack func(error))
+
+const (
+	deliveryTransaction  = "transaction"
+	deliveryAcknowledged = "acknowledged"
+)
+
+func (TxHandler) delivery() string     { return deliveryTransaction }
+func (EffectHandler) delivery() string { return deliveryAcknowledged }
+func (AsyncHandler) delivery() string  { return deliveryAcknowledged }
+
+func (h TxHandler) isNil() bool     { return h == nil }
+func (h EffectHandler) isNil() bool { return h == nil }
+func (h AsyncHandler) isNil() bool  { return h == nil }
+
+// Subscription reads the log and hands every event to a handler, in order within each stream and each shard, without ever
+// leaving one out. How far it has come is kept in the database under its name; any number of processes may run it, and share
+// its shards.
+type Subscription struct {
+	repo    *Repository
+	name    string
+	handler Handler
+	config  SubscriptionConfig
+	// filter is the config's, in normal form.
+	filter LogFilter
+	// wanted is the highest position that somebody in this process waits for.
+	wanted atomic.Int64
+}
+
+// NewSubscription describes a subscription; Run creates it, if need be, and runs it. A nil config means the defaults. It returns
+// an *InvalidValueError for a bad name, handler or config, and for a repository that is not on a *pgxpool.Pool; it does not
+// talk to the database.
+func NewSubscription(repo *Repository, name string, handler Handler, config *SubscriptionConfig) (*Subscription, error) {
+	if repo == nil || repo.hub == nil {
+		return nil, invalidValue("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: a subscription needs several connections")
+	}
+	if EventType(name).Validate() != nil {
+		return nil, invalidValue("subscription name", name, "1 to 128 bytes: a letter, then letters, digits and _ - . : /")
+	}
+	if handler == nil || handler.isNil() {
+		return nil, invalidValue("handler", "nil", "a TxHandler, an EffectHandler or an AsyncHandler")
+	}
+	complete, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	filter, err := complete.Filter.validate(maxPartitionCount)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscription{repo: repo, name: name, handler: handler, config: complete, filter: filter}, nil
+}
+
+// Name returns the name under which the database keeps how far the subscription has come.
+func (s *Subscription) Name() string { return s.name }
+
+// Run creates the subscription unless it is there, competes for its shards, and hands their events to the handler until ctx
+// ends; then it gives the shards back and returns nil. An interrupted batch is rolled back, or comes again.
+//
+// It returns an error when it cannot start: a *SubscriptionMismatchError if the name is taken by another configuration, a
+// *BeyondLogError for a start that the log has not reached, ErrReadOnly on a standby. And it returns a *HandlerError when the
+// handler keeps failing and the policy is to stop. Lost connections and lost shards are none of these: it tries again.
+func (s *Subscription) Run(ctx context.Context) error {
+	partitions, err := s.repo.partitionCount(ctx, s.repo.handle)
+	if err != nil {
+		return err
+	}
+	if s.filter, err = s.filter.validate(partitions); err != nil {
+		return err
+	}
+	if err := s.config.From.validate(partitions); err != nil {
+		return err
+	}
+	if _, err := s.repo.queries.SubscriptionSubscribe(ctx, s.repo.handle, s.subscribeParams()); err != nil {
+		return mapError(err)
+	}
+	return s.repo.hub.run(ctx, s)
+}
+
+func (s *Subscription) subscribeParams() db.SubscriptionSubscribeParams {
+	return db.SubscriptionSubscribeParams{
+		Name:       s.name,
+		ShardCount: int32(s.config.Shards),
+		Delivery:   s.handler.delivery(),
+		Filter:     s.filter.json(),
+		Start:      startJSON(s.config.From),
+	}
+}
+
+// WaitFor returns once every event up to a position is handled, by whichever process: whoever appended something can wait for
+// AppendResult.LastPosition, and then finds it in the subscription's projection. It returns the context's error if that ends
+// first, a *SubscriptionNotFoundError if nobody has run the subscription yet, and a *BeyondLogError for a position that was
+// never drawn.
+func (s *Subscription) WaitFor(ctx context.Context, position int64) error {
+	return s.waitFor(ctx, s.repo.handle, position)
+}
+
+func (s *Subscription) waitFor(ctx context.Context, h Handle, position int64) error {
+	for previous := s.wanted.Load(); previous < position && !s.wanted.CompareAndSwap(previous, position); {
+		previous = s.wanted.Load()
+	}
+	const shortest, longest = 2 * time.Millisecond, 50 * time.Millisecond
+	for pause := shortest; ; pause = min(2*pause, longest) {
+		at, err := s.repo.queries.SubscriptionCheckpoint(ctx, h, s.name)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return &SubscriptionNotFoundError{Name: s.name}
+		case err != nil:
+			return mapError(err)
+		case at.Position >= position:
+			return nil
+		case position > at.LastPosition:
+			return &BeyondLogError{Field: "position", Value: position, Last: at.LastPosition}
+		}
+		s.repo.hub.wake()
+		if err := sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+}
+
+// Lag says how far each shard of the subscription is, by whichever process; nothing if nobody has run it yet.
+func (s *Subscription) Lag(ctx context.Context) ([]ShardLag, error) {
+	return s.repo.subscriptionLag(ctx, s.repo.handle, s.name)
+}
+
+// sleep waits, or returns the context's error.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,113 @@
+package eventstream
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+)
+
+const (
+	defaultBatchSize  = 1000
+	maxBatchSize      = 10_000
+	defaultWindow     = 4
+	maxWindow         = 1000
+	defaultMaxTries   = 5
+	defaultMinBackoff = 100 * time.Millisecond
+	defaultMaxBackoff = 30 * time.Second
+)
+
+// FailurePolicy says what to do about an event that a handler failed on SubscriptionConfig.MaxTries times.
+type FailurePolicy int
+
+const (
+	// Stop ends Run with a *HandlerError; nothing is left out, and the shard waits where it is.
+	Stop FailurePolicy = iota
+	// Park puts the event aside in eventstream.parked_events and goes on with the next one.
+	Park
+	// ParkStream puts the event aside, and behind it everything later of its stream, so that order is kept.
+	ParkStream
+)
+
+// SubscriptionConfig adjusts a Subscription. Nil and the zero value mean the defaults.
+type SubscriptionConfig struct {
+	// From is where the subscription starts when it is created; later on it goes on where it was. Default: FromBeginning.
+	From Start
+	// Filter selects what it gets. It cannot be changed later. Default: everything.
+	Filter LogFilter
+	// Shards is how many groups its partitions form, from 1 to the store's partition count: as many processes can share the
+	// work. Order holds within a stream always, in the whole log only with one. Repository.ReshardSubscription changes it
+	// later. Default: 1.
+	Shards int
+	// BatchSize is the largest number of events that the handler gets at once, from 1 to 10,000. Default: 1000.
+	BatchSize int
+	// Window is how many batches may be handled without their checkpoint being written, from 1 to 1000: after a crash these
+	// come again. For an EffectHandler or an AsyncHandler. Default: 4.
+	Window int
+	// OnFailure says what to do about an event that the handler keeps failing on. Default: Stop.
+	OnFailure FailurePolicy
+	// MaxTries is how often an event is tried by itself before that, from 1. Default: 5.
+	MaxTries int
+	// MinBackoff and MaxBackoff are the pauses between two tries: the first, and the longest, which doubling leads to.
+	// Default: 100 ms and 30 s.
+	MinBackoff, MaxBackoff time.Duration
+	// OnError is told of every error that is tried again: of the handler, of the database. It must return soon. Default: nil.
+	OnError func(error)
+}
+
+func (c *SubscriptionConfig) withDefaults() (SubscriptionConfig, error) {
+	out := SubscriptionConfig{}
+	if c != nil {
+		out = *c
+	}
+	if out.From == nil {
+		out.From = FromBeginning
+	}
+	if out.OnError == nil {
+		out.OnError = func(error) {}
+	}
+	setDefault(&out.Shards, 1)
+	setDefault(&out.BatchSize, defaultBatchSize)
+	setDefault(&out.Window, defaultWindow)
+	setDefault(&out.MaxTries, defaultMaxTries)
+	setDefault(&out.MinBackoff, defaultMinBackoff)
+	setDefault(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
+	return out, out.validate()
+}
+
+func (c *SubscriptionConfig) validate() error {
+	if c.OnFailure < Stop || c.OnFailure > ParkStream {
+		return invalidValue("SubscriptionConfig.OnFailure", strconv.Itoa(int(c.OnFailure)), "Stop, Park or ParkStream")
+	}
+	if c.MinBackoff < 0 || c.MaxBackoff < c.MinBackoff {
+		return invalidValue("SubscriptionConfig.MaxBackoff", c.MaxBackoff.String(), "MinBackoff ("+c.MinBackoff.String()+") or more")
+	}
+	return errorsFirst(
+		checkRange("SubscriptionConfig.Shards", c.Shards, 1, maxPartitionCount),
+		checkRange("SubscriptionConfig.BatchSize", c.BatchSize, 1, maxBatchSize),
+		checkRange("SubscriptionConfig.Window", c.Window, 1, maxWindow),
+		checkRange("SubscriptionConfig.MaxTries", c.MaxTries, 1, 1_000_000),
+	)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkRange(field string, value, lowest, highest int) error {
+	if value < lowest || value > highest {
+		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")
+	}
+	return nil
+}
+
+// startJSON is a start as eventstream.subscriptions keeps it.
+func startJSON(start Start) json.RawMessage {
+	text, err := json.Marshal(start.wire())
+	if err != nil {
+		panic(err) // of numbers, text and maps of these
+	}
+	return text
+}

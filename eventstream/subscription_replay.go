@@ -1,0 +1,83 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// ReplayParked gives what the subscription has put aside to its handler again, event by event and in order within each stream, whether
+// or not the subscription runs. What is handled is no longer parked: with a TxHandler in the same transaction. An event that fails
+// again stays, with its stream's later ones, and other streams go on. It returns how many were handled, and what failed, joined.
+func (s *Subscription) ReplayParked(ctx context.Context) (int, error) {
+	streams, err := s.repo.queries.ParkedStreams(ctx, s.repo.handle, db.ParkedStreamsParams{
+		Subscription: s.name, StreamIds: []string{},
+	})
+	if err != nil {
+		return 0, mapError(err)
+	}
+	handled, errs := 0, []error(nil)
+	for _, stream := range streams {
+		for {
+			more, err := s.replayNext(ctx, stream)
+			if err != nil {
+				errs = append(errs, err)
+			}
+			if err != nil || !more {
+				break
+			}
+			handled++
+		}
+	}
+	return handled, errors.Join(errs...)
+}
+
+// replayNext handles the first parked event of a stream, if there is one.
+func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, error) {
+	var event LogEvent
+	err := pgx.BeginFunc(ctx, s.repo.hub.pool, func(tx pgx.Tx) error {
+		row, err := s.repo.queries.ParkedNext(ctx, tx, db.ParkedNextParams{Subscription: s.name, StreamID: stream})
+		if err != nil {
+			return err
+		}
+		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, LogFilter{}, false)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return fmt.Errorf("%w: position %d", ErrEventNotFound, row.Position)
+		}
+		event = page[0]
+		if err := s.replayOne(ctx, tx, event); err != nil {
+			return err
+		}
+		_, err = s.repo.queries.ParkedRemove(ctx, tx, db.ParkedRemoveParams{Subscription: s.name, Position: event.Position})
+		return swallowed(err)
+	})
+	var failure *handlerFailure
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return false, nil
+	case errors.As(err, &failure):
+		again := s.repo.queries.ParkedPark(ctx, s.repo.handle, db.ParkedParkParams{
+			Subscription: s.name, Positions: []int64{event.Position}, Tries: 1, Error: failure.Error(),
+		})
+		return false, errors.Join(
+			fmt.Errorf("event at position %d (version %d of stream %s): %w", event.Position, event.Version, quote(stream), failure.err),
+			mapError(again))
+	}
+	return err == nil, mapError(err)
+}
+
+func (s *Subscription) replayOne(ctx context.Context, tx pgx.Tx, event LogEvent) error {
+	events := []LogEvent{event}
+	if h, ok := s.handler.(TxHandler); ok {
+		return call(func() error { return h(ctx, batchTx{tx}, events) })
+	}
+	w := &shardWorker{sub: s}
+	return w.callAndWait(ctx, events)
+}
