@@ -216,14 +216,75 @@ func (q *Queries) LogListForward(ctx context.Context, db DBTX, arg LogListForwar
 	return items, nil
 }
 
+const logListPartitions = `-- name: LogListPartitions :many
+SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+FROM eventstream.events AS e
+WHERE e.partition_id = ANY ($1::integer[]) AND e.position > $2::bigint AND e.position <= $3::bigint
+ORDER BY e.position
+LIMIT $4::integer
+`
+
+type LogListPartitionsParams struct {
+	PartitionIds []int32
+	After        int64
+	Until        int64
+	PageSize     int32
+}
+
+// A page of the events of some partitions, upwards.
+func (q *Queries) LogListPartitions(ctx context.Context, db DBTX, arg LogListPartitionsParams) ([]Event, error) {
+	rows, err := db.Query(ctx, logListPartitions,
+		arg.PartitionIds,
+		arg.After,
+		arg.Until,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Event
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.Position,
+			&i.Version,
+			&i.EventID,
+			&i.OccurredAt,
+			&i.RecordedAt,
+			&i.PartitionID,
+			&i.StreamID,
+			&i.TenantID,
+			&i.Type,
+			&i.Payload,
+			&i.Data,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const logMarks = `-- name: LogMarks :many
 SELECT m.mark_position::bigint AS position, m.mark_sequence::bigint AS sequence, m.removed::boolean AS removed
-FROM eventstream.log_marks_between($1::bigint, $2::bigint) AS m
+FROM eventstream.log_marks_between(
+    $1::bigint,
+    $2::bigint,
+    $3::bigint,
+    $4::bigint
+) AS m
 `
 
 type LogMarksParams struct {
-	FromPosition int64
-	ToPosition   int64
+	FromPosition  int64
+	ToPosition    int64
+	KnownPosition int64
+	KnownSequence int64
 }
 
 type LogMarksRow struct {
@@ -234,7 +295,12 @@ type LogMarksRow struct {
 
 // What numbers the events of a page in the whole log.
 func (q *Queries) LogMarks(ctx context.Context, db DBTX, arg LogMarksParams) ([]LogMarksRow, error) {
-	rows, err := db.Query(ctx, logMarks, arg.FromPosition, arg.ToPosition)
+	rows, err := db.Query(ctx, logMarks,
+		arg.FromPosition,
+		arg.ToPosition,
+		arg.KnownPosition,
+		arg.KnownSequence,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -255,17 +321,29 @@ func (q *Queries) LogMarks(ctx context.Context, db DBTX, arg LogMarksParams) ([]
 
 const logPartitionSequences = `-- name: LogPartitionSequences :many
 SELECT s.sequence::bigint AS sequence
-FROM eventstream.partition_sequences($1::integer[], $2::bigint[]) AS s
+FROM eventstream.partition_sequences(
+    $1::integer[],
+    $2::bigint[],
+    $3::bigint[],
+    $4::bigint[]
+) AS s
 `
 
 type LogPartitionSequencesParams struct {
-	PartitionIds []int32
-	Positions    []int64
+	PartitionIds   []int32
+	Positions      []int64
+	KnownPositions []int64
+	KnownSequences []int64
 }
 
 // What numbers events in their partitions.
 func (q *Queries) LogPartitionSequences(ctx context.Context, db DBTX, arg LogPartitionSequencesParams) ([]int64, error) {
-	rows, err := db.Query(ctx, logPartitionSequences, arg.PartitionIds, arg.Positions)
+	rows, err := db.Query(ctx, logPartitionSequences,
+		arg.PartitionIds,
+		arg.Positions,
+		arg.KnownPositions,
+		arg.KnownSequences,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -284,44 +362,40 @@ func (q *Queries) LogPartitionSequences(ctx context.Context, db DBTX, arg LogPar
 	return items, nil
 }
 
-const logPositionAtTime = `-- name: LogPositionAtTime :one
-SELECT eventstream.position_at_time($1::timestamptz)::bigint AS position
+const logResolveStart = `-- name: LogResolveStart :one
+SELECT
+    eventstream.start_checkpoint($1::jsonb, $2::bigint)::bigint AS checkpoint,
+    eventstream.start_partitions($1::jsonb, $2::bigint)::jsonb AS partition_positions
 `
 
-// Where the first event recorded at a time or later is.
-func (q *Queries) LogPositionAtTime(ctx context.Context, db DBTX, at time.Time) (int64, error) {
-	row := db.QueryRow(ctx, logPositionAtTime, at)
-	var position int64
-	err := row.Scan(&position)
-	return position, err
+type LogResolveStartParams struct {
+	Start  json.RawMessage
+	Stable int64
 }
 
-const logPositionOfPartitionSequence = `-- name: LogPositionOfPartitionSequence :one
-SELECT coalesce(eventstream.position_of_partition_sequence($1::integer, $2::bigint), 0)::bigint AS position
+type LogResolveStartRow struct {
+	Checkpoint         int64
+	PartitionPositions json.RawMessage
+}
+
+// The position before the first event that a start stands for, and partitions that start further on.
+func (q *Queries) LogResolveStart(ctx context.Context, db DBTX, arg LogResolveStartParams) (LogResolveStartRow, error) {
+	row := db.QueryRow(ctx, logResolveStart, arg.Start, arg.Stable)
+	var i LogResolveStartRow
+	err := row.Scan(&i.Checkpoint, &i.PartitionPositions)
+	return i, err
+}
+
+const logSequenceAt = `-- name: LogSequenceAt :one
+SELECT eventstream.sequence_at($1::bigint)::bigint AS sequence
 `
 
-type LogPositionOfPartitionSequenceParams struct {
-	PartitionID int32
-	Sequence    int64
-}
-
-func (q *Queries) LogPositionOfPartitionSequence(ctx context.Context, db DBTX, arg LogPositionOfPartitionSequenceParams) (int64, error) {
-	row := db.QueryRow(ctx, logPositionOfPartitionSequence, arg.PartitionID, arg.Sequence)
-	var position int64
-	err := row.Scan(&position)
-	return position, err
-}
-
-const logPositionOfSequence = `-- name: LogPositionOfSequence :one
-SELECT coalesce(eventstream.position_of_sequence($1::bigint), 0)::bigint AS position
-`
-
-// Where the event with a sequence number is; 0 if there is none.
-func (q *Queries) LogPositionOfSequence(ctx context.Context, db DBTX, sequence int64) (int64, error) {
-	row := db.QueryRow(ctx, logPositionOfSequence, sequence)
-	var position int64
-	err := row.Scan(&position)
-	return position, err
+// How many events there are at or below a stable position.
+func (q *Queries) LogSequenceAt(ctx context.Context, db DBTX, position int64) (int64, error) {
+	row := db.QueryRow(ctx, logSequenceAt, position)
+	var sequence int64
+	err := row.Scan(&sequence)
+	return sequence, err
 }
 
 const logStablePosition = `-- name: LogStablePosition :one

@@ -3,7 +3,6 @@
 package db
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,11 +29,11 @@ type Event struct {
 	// Kind of the event, as order.placed.
 	Type string
 	// What happened, as JSON; the JSON null for an event with data alone.
-	Payload json.RawMessage
+	Payload []byte
 	// What happened, as bytes, for payloads that are not JSON; else NULL.
 	Data []byte
 	// What describes the event rather than what happened: correlation, causation, trace; a JSON object.
-	Metadata json.RawMessage
+	Metadata []byte
 }
 
 // Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.

@@ -29,6 +29,24 @@ func (q *Queries) MemberLock(ctx context.Context, db DBTX, memberID int64) error
 	return err
 }
 
+const parkedFail = `-- name: ParkedFail :exec
+UPDATE eventstream.parked_events AS p
+SET tries = p.tries + 1, error = $1::text
+WHERE p.subscription = $2::text AND p.position = $3::bigint
+`
+
+type ParkedFailParams struct {
+	Error        string
+	Subscription string
+	Position     int64
+}
+
+// Counts a try of an event that is still put aside.
+func (q *Queries) ParkedFail(ctx context.Context, db DBTX, arg ParkedFailParams) error {
+	_, err := db.Exec(ctx, parkedFail, arg.Error, arg.Subscription, arg.Position)
+	return err
+}
+
 const parkedList = `-- name: ParkedList :many
 SELECT p.position, p.version, p.parked_at, p.tries, p.subscription, p.stream_id, p.error
 FROM eventstream.parked_events AS p
@@ -123,15 +141,18 @@ func (q *Queries) ParkedPark(ctx context.Context, db DBTX, arg ParkedParkParams)
 const parkedRemove = `-- name: ParkedRemove :execrows
 DELETE FROM eventstream.parked_events AS p
 WHERE p.subscription = $1::text AND p.position = $2::bigint
+    AND current_setting('eventstream.batch', true) = $3::text
 `
 
 type ParkedRemoveParams struct {
 	Subscription string
 	Position     int64
+	Token        string
 }
 
+// Nothing is removed if the transaction is not the one that the token was set in.
 func (q *Queries) ParkedRemove(ctx context.Context, db DBTX, arg ParkedRemoveParams) (int64, error) {
-	result, err := db.Exec(ctx, parkedRemove, arg.Subscription, arg.Position)
+	result, err := db.Exec(ctx, parkedRemove, arg.Subscription, arg.Position, arg.Token)
 	if err != nil {
 		return 0, err
 	}
@@ -229,13 +250,19 @@ func (q *Queries) ShardClaim(ctx context.Context, db DBTX, arg ShardClaimParams)
 }
 
 const shardGet = `-- name: ShardGet :one
-SELECT h.position, s.partition_positions
+SELECT
+    h.position,
+    s.partition_positions,
+    (s.shard_count = $1::integer AND s.delivery = $2::text AND s.filter = $3::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription
-WHERE h.subscription = $1::text AND h.shard = $2::integer AND h.epoch = $3::bigint
+WHERE h.subscription = $4::text AND h.shard = $5::integer AND h.epoch = $6::bigint
 `
 
 type ShardGetParams struct {
+	ShardCount   int32
+	Delivery     string
+	Filter       json.RawMessage
 	Subscription string
 	Shard        int32
 	Epoch        int64
@@ -244,13 +271,22 @@ type ShardGetParams struct {
 type ShardGetRow struct {
 	Position           int64
 	PartitionPositions json.RawMessage
+	AsDescribed        bool
 }
 
-// What the owner of a shard starts with. No row if another one owns it by now.
+// What the owner of a shard starts with, and whether the subscription is still as the owner describes it. No row if another one owns it
+// by now.
 func (q *Queries) ShardGet(ctx context.Context, db DBTX, arg ShardGetParams) (ShardGetRow, error) {
-	row := db.QueryRow(ctx, shardGet, arg.Subscription, arg.Shard, arg.Epoch)
+	row := db.QueryRow(ctx, shardGet,
+		arg.ShardCount,
+		arg.Delivery,
+		arg.Filter,
+		arg.Subscription,
+		arg.Shard,
+		arg.Epoch,
+	)
 	var i ShardGetRow
-	err := row.Scan(&i.Position, &i.PartitionPositions)
+	err := row.Scan(&i.Position, &i.PartitionPositions, &i.AsDescribed)
 	return i, err
 }
 
@@ -282,7 +318,7 @@ func (q *Queries) ShardMoveCheckpoint(ctx context.Context, db DBTX, arg ShardMov
 
 const shardMoveIdleCheckpoints = `-- name: ShardMoveIdleCheckpoints :one
 SELECT eventstream.move_idle_checkpoints(
-    $1::text[], $2::integer[], $3::bigint[], $4::bigint[])::bigint AS moved
+    $1::text[], $2::integer[], $3::bigint[], $4::bigint[])::bigint AS reached
 `
 
 type ShardMoveIdleCheckpointsParams struct {
@@ -299,9 +335,9 @@ func (q *Queries) ShardMoveIdleCheckpoints(ctx context.Context, db DBTX, arg Sha
 		arg.Epochs,
 		arg.Positions,
 	)
-	var moved int64
-	err := row.Scan(&moved)
-	return moved, err
+	var reached int64
+	err := row.Scan(&reached)
+	return reached, err
 }
 
 const shardRelease = `-- name: ShardRelease :one

@@ -120,4 +120,6 @@ type HandlerPanicError struct {
 }
 
 // Error says what the handler panicked with.
-func (e *HandlerPanicError) Error() string { return fmt.Sprintf("handler panicked: %v\n%s", e.Value, e.Stack) }
+func (e *HandlerPanicError) Error() string {
+	return fmt.Sprintf("handler panicked: %v\n%s", e.Value, e.Stack)
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -61,27 +62,34 @@ func (r *run) fail(err error) {
 }
 
 func newHub(repo *Repository, pool *pgxpool.Pool) *hub {
-	// One connection is the member's, one the poller's, one the listener's.
+	// One connection is the member's, one the poller's, one the listener's, which is none of the pool's.
 	workers := repo.config.Connections - 2
 	if repo.config.Notify {
 		workers--
 	}
+	// A small pool must not leave the poller without.
+	workers = min(workers, int(pool.Config().MaxConns)-2)
 	return &hub{
 		repo:    repo,
 		pool:    pool,
-		slots:   make(chan struct{}, workers),
+		slots:   make(chan struct{}, max(workers, 1)),
 		kick:    make(chan struct{}, 1),
 		runs:    map[string]*run{},
 		changed: make(chan struct{}),
 	}
 }
 
+// checkPool demands room for the member's connection, the poller's, and one to work with.
+func (h *hub) checkPool() error {
+	if size := int(h.pool.Config().MaxConns); size < minConnections {
+		return invalidValue("pool size", strconv.Itoa(size), fmt.Sprintf("MaxConns of %d or more to run subscriptions, better more than %d",
+			minConnections, h.repo.config.Connections))
+	}
+	return nil
+}
+
 // run runs a subscription until its context ends or it fails for good.
 func (h *hub) run(ctx context.Context, s *Subscription) error {
-	if need := int32(cap(h.slots) + 2); h.pool.Config().MaxConns < 3 {
-		return invalidValue("pool size", fmt.Sprint(h.pool.Config().MaxConns),
-			fmt.Sprintf("at least 3 to run subscriptions, better %d and more", need))
-	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{sub: s, ctx: ctx, cancel: cancel, workers: map[int]*shardWorker{}, failed: make(chan error, 1)}
@@ -106,9 +114,10 @@ func (h *hub) join(r *run) error {
 	h.runs[r.sub.name] = r
 	if h.stop == nil {
 		ctx, cancel := context.WithCancel(context.Background())
+		previous := h.stopped
 		h.stop, h.stopped = cancel, make(chan struct{})
 		h.active.Store(true)
-		go h.serve(ctx, h.stopped)
+		go h.serve(ctx, previous, h.stopped)
 	}
 	h.claimSoon.Store(true)
 	h.wake()
@@ -124,7 +133,11 @@ func (h *hub) leave(r *run) {
 	h.mu.Unlock()
 	for _, w := range workers {
 		<-w.done
-		h.release(w.sub.name, w.shard, w.epoch)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	for _, w := range workers {
+		h.release(ctx, w.sub.name, w.shard, w.epoch)
 	}
 	h.mu.Lock()
 	delete(h.runs, r.sub.name)
@@ -198,11 +211,14 @@ func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
 	return conn, func() { conn.Release(); <-h.slots }, nil
 }
 
-// release gives a shard to others; if the database cannot be told, they find out by the lease.
-func (h *hub) release(subscription string, shard int, epoch int64) {
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-	defer cancel()
-	_, _ = h.repo.queries.ShardRelease(ctx, h.pool, db.ShardReleaseParams{
+// release gives a shard to others; if the database cannot be told, they find out by who lives and what it runs.
+func (h *hub) release(ctx context.Context, subscription string, shard int, epoch int64) {
+	conn, release, err := h.acquire(ctx)
+	if err != nil {
+		return
+	}
+	defer release()
+	_, _ = h.repo.queries.ShardRelease(ctx, conn, db.ShardReleaseParams{
 		Subscription: subscription, Shard: int32(shard), Epoch: epoch,
 	})
 }

@@ -19,8 +19,12 @@ const (
 )
 
 // serve keeps the process a member, under a new id each time its connection was lost: by then others may own its shards.
-func (h *hub) serve(ctx context.Context, stopped chan<- struct{}) {
+// It begins once an earlier one has ended.
+func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<- struct{}) {
 	defer close(stopped)
+	if previous != nil {
+		<-previous
+	}
 	for {
 		err := h.membership(ctx)
 		h.stopWorkers()

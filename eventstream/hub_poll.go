@@ -39,7 +39,10 @@ func (h *hub) poll(ctx context.Context, member int64) {
 	h.busy.Store(time.Now().UnixNano())
 	for {
 		began := time.Now()
-		err := p.look(ctx, began)
+		// What takes longer than the lease will not be in time.
+		limited, cancel := context.WithTimeout(ctx, h.repo.config.Lease)
+		err := p.look(limited, began)
+		cancel()
 		if ctx.Err() != nil {
 			return
 		}
@@ -128,36 +131,46 @@ func (p *poller) claim(ctx context.Context) error {
 	for _, row := range rows {
 		owned[row.Subscription] = append(owned[row.Subscription], row)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for name, r := range p.runs {
-		if r.workers != nil {
-			p.assign(r, owned[name])
+	for _, row := range p.assignAll(owned) {
+		_, err := p.repo.queries.ShardRelease(ctx, p.pool, db.ShardReleaseParams{
+			Subscription: row.Subscription, Shard: row.Shard, Epoch: row.Epoch,
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// assignAll makes the workers follow what the process owns, and returns what it owns too much of and nobody works on.
+func (h *hub) assignAll(owned map[string][]db.ShardClaimRow) (surplus []db.ShardClaimRow) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name, r := range h.runs {
+		if r.workers != nil {
+			surplus = append(surplus, h.assign(r, owned[name])...)
+		}
+	}
+	return surplus
+}
+
 // assign starts a worker for each shard that is owned and has none, stops those whose shard is not owned any more, and lets
-// those above the fair share finish what they do and go. The caller holds mu.
-func (h *hub) assign(r *run, rows []db.ShardClaimRow) {
+// those above the fair share finish what they do and go. It returns those above it without a worker. The caller holds mu.
+func (h *hub) assign(r *run, rows []db.ShardClaimRow) (surplus []db.ShardClaimRow) {
 	kept := map[int]bool{}
 	for i, row := range rows {
 		shard := int(row.Shard)
 		w := r.workers[shard]
-		switch surplus := i >= int(row.Share); {
+		switch above := i >= int(row.Share); {
 		case w != nil && !w.ended() && w.epoch == row.Epoch:
-			if surplus {
+			if above {
 				w.drain()
 			}
-		case surplus:
-			go h.release(r.sub.name, shard, row.Epoch)
+		case above:
+			surplus = append(surplus, row)
 			continue
 		default:
-			if w != nil {
-				w.cancel()
-			}
-			r.workers[shard] = startWorker(h, r, shard, row.Epoch)
+			r.workers[shard] = startWorker(h, r, shard, row.Epoch, w)
 		}
 		kept[shard] = true
 	}
@@ -169,6 +182,7 @@ func (h *hub) assign(r *run, rows []db.ShardClaimRow) {
 			}
 		}
 	}
+	return surplus
 }
 
 // stopWorkers ends all workers: their shards are lost, or will be.
@@ -204,6 +218,7 @@ func (p *poller) wanted() bool {
 // moveIdle writes how far shards have come without an event for them.
 func (p *poller) moveIdle(ctx context.Context) error {
 	var params db.ShardMoveIdleCheckpointsParams
+	var moved []*shardWorker
 	p.mu.Lock()
 	for name, r := range p.runs {
 		for shard, w := range r.workers {
@@ -211,7 +226,7 @@ func (p *poller) moveIdle(ctx context.Context) error {
 			if idle <= w.checkpoint.Load() || w.ended() {
 				continue
 			}
-			w.checkpoint.Store(idle)
+			moved = append(moved, w)
 			params.Subscriptions = append(params.Subscriptions, name)
 			params.Shards = append(params.Shards, int32(shard))
 			params.Epochs = append(params.Epochs, w.epoch)
@@ -222,6 +237,22 @@ func (p *poller) moveIdle(ctx context.Context) error {
 	if params.Shards == nil {
 		return nil
 	}
-	_, err := p.repo.queries.ShardMoveIdleCheckpoints(ctx, p.pool, params)
-	return err
+	reached, err := p.repo.queries.ShardMoveIdleCheckpoints(ctx, p.pool, params)
+	if err != nil {
+		return err
+	}
+	// One that somebody holds (a reshard) is tried again.
+	if reached == int64(len(moved)) {
+		for i, w := range moved {
+			w.raise(params.Positions[i])
+		}
+	}
+	return nil
+}
+
+// raise notes that the checkpoint was moved, unless it is further by now.
+func (w *shardWorker) raise(position int64) {
+	for at := w.checkpoint.Load(); at < position && !w.checkpoint.CompareAndSwap(at, position); {
+		at = w.checkpoint.Load()
+	}
 }

@@ -6,25 +6,81 @@ import (
 	"github.com/gaplesspg/gapless/db"
 )
 
-// number fills in the sequence numbers of a page, whose events are in order of position, or against it, and at or below a stable
-// position that an earlier statement read. dense says that no event of a partition is left out between two of the page.
-func (r *Repository) number(ctx context.Context, h Handle, events []LogEvent, dense, backwards bool) error {
+// numberer fills in the sequence numbers of one reader's pages. It remembers where the last page ended: a reader of everything, or of
+// whole partitions, counts on, and asks the database only for what it has not met before.
+type numberer struct {
+	filter    LogFilter
+	backwards bool
+	// last is the last event numbered; zero before the first.
+	last place
+	// partitions holds the last event numbered of each partition.
+	partitions map[int]*partitionPlace
+}
+
+// place is the position of an event, and its number.
+type place struct{ position, sequence int64 }
+
+type partitionPlace struct {
+	place
+	// countable says that no event of the partition lies between this one and the end of the last page.
+	countable bool
+}
+
+// number numbers a page, whose events are in the reader's order, and at or below a stable position that an earlier statement read.
+func (n *numberer) number(ctx context.Context, r *Repository, h Handle, events []LogEvent) error {
 	if len(events) == 0 {
 		return nil
 	}
-	first, last := events[0].Position, events[len(events)-1].Position
-	if backwards {
-		first, last = last, first
+	removed := false
+	if n.followsOn(events) {
+		n.count(events)
+	} else {
+		marks, err := r.queries.LogMarks(ctx, h, n.span(events))
+		if err != nil {
+			return err
+		}
+		numberByMarks(events, marks, n.backwards)
+		removed = marks[0].Removed
 	}
-	marks, err := r.queries.LogMarks(ctx, h, db.LogMarksParams{FromPosition: first, ToPosition: last})
-	if err != nil {
+	if err := n.numberPartitions(ctx, r, h, events, n.filter.dense() && !removed); err != nil {
 		return err
 	}
-	numberByMarks(events, marks, backwards)
-	if len(marks) > 0 && marks[0].Removed {
-		dense = false
+	last := events[len(events)-1]
+	n.last = place{last.Position, last.Sequence}
+	return nil
+}
+
+// step is the distance of a number from that of the event before.
+func (n *numberer) step() int64 {
+	if n.backwards {
+		return -1
 	}
-	return r.numberPartitions(ctx, h, events, dense, backwards)
+	return 1
+}
+
+// followsOn says that no position is left out between the last page and the end of this one: nothing was rolled back there and
+// nothing removed, so numbers rise with positions.
+func (n *numberer) followsOn(events []LogEvent) bool {
+	distance := (events[len(events)-1].Position - n.last.position) * n.step()
+	return n.filter.isZero() && n.last != place{} && distance == int64(len(events))
+}
+
+func (n *numberer) count(events []LogEvent) {
+	for i := range events {
+		events[i].Sequence = n.last.sequence + int64(i+1)*n.step()
+	}
+}
+
+// span is the range of positions whose marks number a page; with the last page's end, since what was removed in between counts.
+func (n *numberer) span(events []LogEvent) db.LogMarksParams {
+	first, last := events[0].Position, events[len(events)-1].Position
+	if n.last != (place{}) {
+		first = n.last.position
+	}
+	return db.LogMarksParams{
+		FromPosition: min(first, last), ToPosition: max(first, last),
+		KnownPosition: n.last.position, KnownSequence: n.last.sequence,
+	}
 }
 
 // numberByMarks numbers events in the whole log: from a mark on, positions and numbers rise in step.
@@ -42,39 +98,62 @@ func numberByMarks(events []LogEvent, marks []db.LogMarksRow, backwards bool) {
 	}
 }
 
-// numberPartitions asks for the number of the first event of each partition and counts on, or asks for all.
-func (r *Repository) numberPartitions(ctx context.Context, h Handle, events []LogEvent, dense, backwards bool) error {
-	var params db.LogPartitionSequencesParams
-	asked := make([]int, 0, len(events))
-	seen := map[int]bool{}
-	for i := range events {
-		if dense && seen[events[i].PartitionID] {
-			continue
+// numberPartitions counts on in each partition, and asks for the numbers of those events that cannot be counted to: the first one
+// of a partition, or each one if some between them are left out or removed.
+func (n *numberer) numberPartitions(ctx context.Context, r *Repository, h Handle, events []LogEvent, counting bool) error {
+	asked, params := n.uncounted(events, counting)
+	var numbers []int64
+	if len(asked) > 0 {
+		var err error
+		if numbers, err = r.queries.LogPartitionSequences(ctx, h, params); err != nil {
+			return err
 		}
-		seen[events[i].PartitionID] = true
-		asked = append(asked, i)
-		params.PartitionIds = append(params.PartitionIds, int32(events[i].PartitionID))
-		params.Positions = append(params.Positions, events[i].Position)
-	}
-	numbers, err := r.queries.LogPartitionSequences(ctx, h, params)
-	if err != nil {
-		return err
-	}
-	step := int64(1)
-	if backwards {
-		step = -1
-	}
-	next := make(map[int]int64, len(seen))
-	for i, at := range asked {
-		events[at].PartitionSequence = numbers[i]
-		next[events[at].PartitionID] = numbers[i]
-	}
-	if !dense {
-		return nil
 	}
 	for i := range events {
-		events[i].PartitionSequence = next[events[i].PartitionID]
-		next[events[i].PartitionID] += step
+		e, last := &events[i], n.partition(events[i].PartitionID)
+		e.PartitionSequence = last.sequence + n.step()
+		if len(asked) > 0 && asked[0] == i {
+			e.PartitionSequence = numbers[0]
+			asked, numbers = asked[1:], numbers[1:]
+		}
+		*last = partitionPlace{place{e.Position, e.PartitionSequence}, counting}
 	}
 	return nil
+}
+
+// uncounted gives the indexes of events whose numbers have to be asked for, and the question.
+func (n *numberer) uncounted(events []LogEvent, counting bool) (asked []int, params db.LogPartitionSequencesParams) {
+	if !counting {
+		for _, last := range n.partitions {
+			last.countable = false
+		}
+	}
+	first := map[int]bool{}
+	for i := range events {
+		e, last := &events[i], n.partition(events[i].PartitionID)
+		if counting && (last.countable || first[e.PartitionID]) {
+			continue
+		}
+		first[e.PartitionID] = true
+		asked = append(asked, i)
+		params.PartitionIds = append(params.PartitionIds, int32(e.PartitionID))
+		params.Positions = append(params.Positions, e.Position)
+		var known place
+		if !n.backwards {
+			known = last.place
+		}
+		params.KnownPositions = append(params.KnownPositions, known.position)
+		params.KnownSequences = append(params.KnownSequences, known.sequence)
+	}
+	return asked, params
+}
+
+func (n *numberer) partition(id int) *partitionPlace {
+	if n.partitions == nil {
+		n.partitions = map[int]*partitionPlace{}
+	}
+	if n.partitions[id] == nil {
+		n.partitions[id] = &partitionPlace{}
+	}
+	return n.partitions[id]
 }

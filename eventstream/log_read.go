@@ -2,61 +2,209 @@ package eventstream
 
 import (
 	"context"
+	"iter"
+	"math"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
 )
 
-// logPage reads the events above a position, up to another one that is stable, of a filter: at most size, numbered.
-func (r *Repository) logPage(
-	ctx context.Context, h Handle, after, until int64, size int, filter LogFilter, backwards bool,
-) ([]LogEvent, error) {
-	rows, err := r.logRows(ctx, h, after, until, int32(size), filter, backwards)
+// LogOptions selects a part of the log. The zero value is all of it, upwards.
+type LogOptions struct {
+	// From is where reading starts, the event there included. Default: nil, which is FromBeginning, or FromLatest if Backwards:
+	// with the last event there is.
+	From Start
+	// Filter selects events. Default: everything.
+	Filter LogFilter
+	// Limit ends the reading after so many events. Default: 0, which is no limit.
+	Limit int
+	// Backwards reads downwards, from newer to older. Default: false.
+	Backwards bool
+}
+
+// LogHead is how far the log can be read.
+type LogHead struct {
+	// Position is the stable position: no event at or below it can still appear.
+	Position int64
+	// Sequence is the number of the last event up to there: how many there are.
+	Sequence int64
+}
+
+// ReadLog goes through the events of all streams in the one order of the log, up to the stable position of the moment it begins,
+// numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and about 4 MiB: memory stays bounded, no transaction is
+// held, and the loop's body may use the same connection. On a standby it goes as far as the replicated stable position.
+//
+// An error comes once, as the last pair: an *InvalidValueError for bad options, a *BeyondLogError for a start that the log has
+// not reached. A filter that selects little needs an index to be fast: docs/subscriptions.md lists them.
+func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[LogEvent, error] {
+	return r.readLog(ctx, r.handle, opts)
+}
+
+// ReadLogTx is ReadLog in a transaction of the caller. If that has one snapshot for all of its statements, it goes as far as the
+// stable position that was kept by then.
+func (r *Repository) ReadLogTx(ctx context.Context, tx pgx.Tx, opts LogOptions) iter.Seq2[LogEvent, error] {
+	return r.readLog(ctx, tx, opts)
+}
+
+// LogHead says how far the log can be read, and how many events that is.
+func (r *Repository) LogHead(ctx context.Context) (LogHead, error) {
+	return r.logHead(ctx, r.handle)
+}
+
+// LogHeadTx is LogHead in a transaction of the caller.
+func (r *Repository) LogHeadTx(ctx context.Context, tx pgx.Tx) (LogHead, error) {
+	return r.logHead(ctx, tx)
+}
+
+func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {
+	position, err := r.queries.LogStablePosition(ctx, h)
+	if err != nil {
+		return LogHead{}, mapError(err)
+	}
+	sequence, err := r.queries.LogSequenceAt(ctx, h, position)
+	return LogHead{Position: position, Sequence: sequence}, mapError(err)
+}
+
+func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) iter.Seq2[LogEvent, error] {
+	return func(yield func(LogEvent, error) bool) {
+		pages, err := r.openLog(ctx, h, opts)
+		if err != nil {
+			yield(LogEvent{}, err)
+			return
+		}
+		left := opts.Limit
+		if left == 0 {
+			left = math.MaxInt
+		}
+		for left > 0 && !pages.atEnd() {
+			events, err := pages.next(ctx, r, h, left)
+			if err != nil {
+				yield(LogEvent{}, mapError(err))
+				return
+			}
+			left -= len(events)
+			for i := range events {
+				if !yield(events[i], nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// openLog checks options, and finds the range of positions to read.
+func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*logPages, error) {
+	partitions, err := r.partitionCount(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	events := make([]LogEvent, len(rows))
-	for i := range rows {
-		events[i].Event = eventFromRow(&rows[i])
+	filter, err := opts.Filter.validate(partitions)
+	if err != nil {
+		return nil, err
 	}
-	return events, r.number(ctx, h, events, filter.dense(), backwards)
-}
-
-func (r *Repository) logRows(
-	ctx context.Context, h Handle, after, until int64, size int32, filter LogFilter, backwards bool,
-) ([]db.Event, error) {
+	if opts.Limit < 0 {
+		return nil, invalidValue("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
+	}
+	stable, err := r.stableToRead(ctx, h)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	p := newLogPages(filter, opts.Backwards, 0, stable, pagesPerRead*r.config.PageSize)
+	if opts.From == nil {
+		return p, nil
+	}
+	if err := opts.From.validate(partitions); err != nil {
+		return nil, err
+	}
+	at, err := r.resolveStart(ctx, h, opts.From, stable)
+	if err != nil {
+		return nil, err
+	}
 	switch {
-	case !filter.isZero():
-		return r.filteredRows(ctx, h, after, until, size, filter, backwards)
-	case backwards:
-		return r.queries.LogListBackward(ctx, h, db.LogListBackwardParams{After: after, Until: until, PageSize: size})
+	case at.apart != nil && opts.Backwards:
+		return nil, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
+	case opts.Backwards:
+		p.until = min(at.position, stable)
+	default:
+		p.after, p.apart = at.position-1, at.apart
 	}
-	return r.queries.LogListForward(ctx, h, db.LogListForwardParams{After: after, Until: until, PageSize: size})
+	return p, nil
 }
 
-func (r *Repository) filteredRows(
-	ctx context.Context, h Handle, after, until int64, size int32, filter LogFilter, backwards bool,
-) ([]db.Event, error) {
-	params := db.LogListFilteredParams{After: after, Until: until, PageSize: size, Backwards: backwards}
-	for _, p := range filter.Partitions {
-		params.PartitionIds = append(params.PartitionIds, int32(p))
+// stableToRead returns the stable position, by a statement of its own before the first that reads events. On a pool, it is kept too
+// if that was not done for a while: numbering what is not kept yet means counting it.
+func (r *Repository) stableToRead(ctx context.Context, h Handle) (int64, error) {
+	if r.hub != nil && h == r.handle {
+		return r.queries.LogAdvance(ctx, h, keepEvery.Milliseconds())
 	}
-	for _, t := range filter.Types {
-		params.Types = append(params.Types, string(t))
+	return r.queries.LogStablePosition(ctx, h)
+}
+
+// logStart is the position that a start stands for, and where partitions start that start further on.
+type logStart struct {
+	position int64
+	apart    map[int]int64
+}
+
+// resolveStart finds the position of a start.
+func (r *Repository) resolveStart(ctx context.Context, h Handle, from Start, stable int64) (logStart, error) {
+	row, err := r.queries.LogResolveStart(ctx, h, db.LogResolveStartParams{Start: startJSON(from), Stable: stable})
+	if err != nil {
+		return logStart{}, mapError(err)
 	}
-	if filter.Category != "" {
-		params.Category = &filter.Category
+	apart, err := partitionPositions(row.PartitionPositions)
+	if err != nil || len(apart) == 0 {
+		apart = nil
 	}
-	if filter.Tenant != "" {
-		tenant := string(filter.Tenant)
-		params.TenantID = &tenant
+	return logStart{position: row.Checkpoint + 1, apart: apart}, err
+}
+
+// logPages reads a range of the log, from after, exclusive, to until, page by page.
+type logPages struct {
+	after, until int64
+	apart        map[int]int64
+	size         pageSize
+	numbers      numberer
+}
+
+func newLogPages(filter LogFilter, backwards bool, after, until int64, most int) *logPages {
+	return &logPages{
+		after: after, until: until,
+		size:    pageSize{most: most},
+		numbers: numberer{filter: filter, backwards: backwards},
 	}
-	rows, err := r.queries.LogListFiltered(ctx, h, params)
+}
+
+func (p *logPages) atEnd() bool { return p.after >= p.until }
+
+// next reads the next page, and moves on over the positions that it covered.
+func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int) ([]LogEvent, error) {
+	size, window := p.size.next(limit), p.until-p.after
+	if !p.numbers.filter.isZero() {
+		window = min(window, p.size.window)
+	}
+	after, until := p.after, p.after+window
+	backwards := p.numbers.backwards
+	if backwards {
+		after, until = p.until-window, p.until
+	}
+	events, err := r.logPage(ctx, h, after, until, size, &p.numbers)
 	if err != nil {
 		return nil, err
 	}
-	events := make([]db.Event, len(rows))
-	for i := range rows {
-		events[i] = db.Event(rows[i])
+	full := len(events) == size
+	p.size.adapt(full, bytesOf(events))
+	switch {
+	case backwards && full:
+		p.until = events[size-1].Position - 1
+	case backwards:
+		p.until = after
+	case full:
+		p.after = events[size-1].Position
+	default:
+		p.after = until
 	}
-	return events, nil
+	return dropBefore(events, p.apart), nil
 }

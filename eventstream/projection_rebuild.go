@@ -52,6 +52,9 @@ func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
 	if err := p.prepare(ctx, feed.name, opts.InPlace); err != nil {
 		return err
 	}
+	if err := feed.create(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
@@ -78,7 +81,7 @@ func (p *Projector) prepare(ctx context.Context, feed string, inPlace bool) erro
 		if _, err := p.repo.queries.SubscriptionSubscribe(ctx, tx, p.subscribeParams()); err != nil {
 			return err
 		}
-		if err := p.repo.queries.SubscriptionDelete(ctx, tx, feed); err != nil && !errors.Is(mapError(err), ErrSubscriptionNotFound) {
+		if err := p.forget(ctx, tx, feed); err != nil {
 			return err
 		}
 		for _, schema := range []string{p.projection.Name + stagedSuffix, p.projection.Name + oldSuffix} {
@@ -100,6 +103,18 @@ func (p *Projector) prepare(ctx context.Context, feed string, inPlace bool) erro
 	})
 }
 
+// forget removes the subscription of an earlier attempt, if there is one.
+func (p *Projector) forget(ctx context.Context, tx pgx.Tx, feed string) error {
+	_, err := p.repo.queries.SubscriptionCheckpoint(ctx, tx, feed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return p.repo.queries.SubscriptionDelete(ctx, tx, feed)
+}
+
 // takeOver waits until the new tables hold all that was there when it began and all that the live ones hold, and switches.
 func (p *Projector) takeOver(ctx context.Context, feed *Subscription, inPlace bool) error {
 	target, err := p.repo.queries.LogStablePosition(ctx, p.repo.handle)
@@ -107,24 +122,11 @@ func (p *Projector) takeOver(ctx context.Context, feed *Subscription, inPlace bo
 		return mapError(err)
 	}
 	for {
-		if err := waitCreated(ctx, feed, target); err != nil {
+		if err := feed.WaitFor(ctx, target); err != nil {
 			return err
 		}
 		switched, err := p.trySwitch(ctx, feed, inPlace)
 		if err != nil || switched {
-			return err
-		}
-	}
-}
-
-// waitCreated is WaitFor for a subscription that is being created.
-func waitCreated(ctx context.Context, feed *Subscription, position int64) error {
-	for {
-		err := feed.WaitFor(ctx, position)
-		if !errors.Is(err, ErrSubscriptionNotFound) {
-			return err
-		}
-		if err := sleep(ctx, shortestPoll); err != nil {
 			return err
 		}
 	}

@@ -59,7 +59,8 @@ func (r *Repository) SubscriptionsTx(ctx context.Context, tx pgx.Tx) ([]ShardLag
 }
 
 // ReshardSubscription gives a subscription another number of shards. Every partition goes on where it was: nothing is skipped, and with
-// a TxHandler nothing comes twice. Processes that run it with the old number lose their shards, and their next Run is refused.
+// a TxHandler nothing comes twice. Processes that run it with the old number lose their shards, and their Run ends with a
+// *SubscriptionMismatchError.
 func (r *Repository) ReshardSubscription(ctx context.Context, name string, shards int) error {
 	return r.reshardSubscription(ctx, r.handle, name, shards)
 }

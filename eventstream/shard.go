@@ -29,6 +29,10 @@ type shardWorker struct {
 	shard  int
 	epoch  int64
 	filter LogFilter
+	// nothing says that no partition of the shard passes the subscription's filter.
+	nothing bool
+	// before is the worker that owned the shard until now; it may still be at work.
+	before *shardWorker
 
 	cancel   context.CancelFunc
 	draining chan struct{}
@@ -49,12 +53,16 @@ type page struct {
 	upto   int64
 }
 
-func startWorker(h *hub, r *run, shard int, epoch int64) *shardWorker {
+// startWorker starts a worker, which begins once the one before it has ended.
+func startWorker(h *hub, r *run, shard int, epoch int64, before *shardWorker) *shardWorker {
 	ctx, cancel := context.WithCancel(r.ctx)
 	draining := make(chan struct{})
+	filter := shardFilter(r.sub.filter, shard, r.sub.config.Shards, int(h.repo.partitions.Load()))
 	w := &shardWorker{
 		hub: h, run: r, sub: r.sub, shard: shard, epoch: epoch,
-		filter:   shardFilter(r.sub.filter, shard, r.sub.config.Shards, int(h.repo.partitions.Load())),
+		filter:   filter,
+		nothing:  r.sub.config.Shards > 1 && len(filter.Partitions) == 0,
+		before:   before,
 		cancel:   cancel,
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
@@ -64,7 +72,7 @@ func startWorker(h *hub, r *run, shard int, epoch int64) *shardWorker {
 	return w
 }
 
-// shardFilter is a subscription's filter on the partitions of one shard.
+// shardFilter is a subscription's filter on the partitions of one shard. Of several shards, one without partitions gets nothing.
 func shardFilter(filter LogFilter, shard, shards, partitions int) LogFilter {
 	if shards == 1 {
 		return filter
@@ -93,6 +101,11 @@ func (w *shardWorker) ended() bool {
 func (w *shardWorker) work(ctx context.Context) {
 	defer close(w.done)
 	defer w.cancel()
+	if w.before != nil {
+		w.before.cancel()
+		<-w.before.done
+		w.before = nil
+	}
 	pause := w.sub.config.MinBackoff
 	for {
 		began := w.checkpoint.Load()
@@ -101,10 +114,14 @@ func (w *shardWorker) work(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errDrained):
-			w.hub.release(w.sub.name, w.shard, w.epoch)
+			w.hub.release(ctx, w.sub.name, w.shard, w.epoch)
 			return
+		case errors.Is(err, errRewind):
+			continue
 		case errors.Is(err, ErrShardLost):
 			w.sub.config.OnError(err)
+			w.hub.claimSoon.Store(true)
+			w.hub.wake()
 			return
 		case isFinal(err):
 			w.run.fail(err)
@@ -124,7 +141,8 @@ func (w *shardWorker) work(ctx context.Context) {
 // isFinal reports whether trying again cannot help.
 func isFinal(err error) bool {
 	var handler *HandlerError
-	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
+	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
+		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
 }
 
 // session reads where the shard stands and goes on from there, until something goes wrong.
@@ -158,12 +176,18 @@ func (w *shardWorker) resume(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer release()
-	queries := w.hub.repo.queries
-	row, err := queries.ShardGet(ctx, conn, db.ShardGetParams{Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch})
-	if errors.Is(err, pgx.ErrNoRows) {
+	queries, described := w.hub.repo.queries, w.sub.subscribeParams()
+	row, err := queries.ShardGet(ctx, conn, db.ShardGetParams{
+		Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch,
+		ShardCount: described.ShardCount, Delivery: described.Delivery, Filter: described.Filter,
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return 0, &ShardLostError{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch}
-	}
-	if err != nil {
+	case err != nil:
+		return 0, err
+	case !row.AsDescribed: // by now; this names the difference
+		_, err := queries.SubscriptionSubscribe(ctx, conn, described)
 		return 0, err
 	}
 	if w.apart, err = partitionPositions(row.PartitionPositions); err != nil {
@@ -214,12 +238,11 @@ func partitionPositions(text json.RawMessage) (map[int]int64, error) {
 
 // due returns the events of a page that are to be handled: not those that were before, nor those skipped by hand.
 func (w *shardWorker) due(events []LogEvent) []LogEvent {
-	if len(w.apart) == 0 && len(w.skips) == 0 {
+	events = dropBefore(events, w.apart)
+	if len(w.skips) == 0 {
 		return events
 	}
-	return slices.DeleteFunc(events, func(e LogEvent) bool {
-		return e.Position <= w.apart[e.PartitionID] || w.skips[e.Position]
-	})
+	return slices.DeleteFunc(events, func(e LogEvent) bool { return w.skips[e.Position] })
 }
 
 // pause waits between two tries, unless the worker is to go.

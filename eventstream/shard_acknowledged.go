@@ -3,14 +3,17 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
-	"time"
 )
 
-// ackBatch is a batch that was handed out and is not checkpointed yet.
+// errRewind ends a session whose last batches have to be handed out once more.
+var errRewind = errors.New("a batch before the last ones failed")
+
+// ackBatch is a page that was handed out and is not checkpointed yet: events to the handler, behind to nobody.
 type ackBatch struct {
-	events, behind []LogEvent
-	upto           int64
+	page
+	handed, behind []LogEvent
 	ended          bool
 	err            error
 }
@@ -62,7 +65,8 @@ func (q *ackQueue) takeDone() []*ackBatch {
 }
 
 // processAcknowledged hands out batches while the window has room, and moves the checkpoint as they are acknowledged in order. Once
-// one failed nothing more is handed out: when all have ended, those that failed are tried again before the checkpoint passes them.
+// one failed nothing more is handed out: when all have ended, it is tried again, and then all after it, so that the last time that each
+// event comes is in order.
 func (w *shardWorker) processAcknowledged(ctx context.Context, pages <-chan page) error {
 	q := &ackQueue{signal: make(chan struct{}, 1)}
 	for {
@@ -111,18 +115,16 @@ func isClosed(c <-chan struct{}) bool {
 
 // handOut gives a page to the handler.
 func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
+	p.events = w.due(p.events)
 	events, behind, err := w.admit(ctx, p.events)
 	if err != nil {
 		return err
 	}
-	b := &ackBatch{events: events, behind: behind, upto: p.upto}
-	if len(events) == 0 {
-		if count, _, _ := q.state(); count == 0 && len(behind) == 0 {
-			w.idle.Store(p.upto)
-			return nil
-		}
-		b.ended = true
+	if count, _, _ := q.state(); count == 0 && len(p.events) == 0 {
+		w.idle.Store(p.upto)
+		return nil
 	}
+	b := &ackBatch{page: p, handed: events, behind: behind, ended: len(events) == 0}
 	q.mu.Lock()
 	q.batches = append(q.batches, b)
 	q.mu.Unlock()
@@ -132,8 +134,9 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 	return nil
 }
 
-// start calls the handler; ack is called once it has ended, by whoever comes first.
+// start calls the handler with a slice of its own; ack is called once it has ended, by whoever comes first.
 func (w *shardWorker) start(ctx context.Context, events []LogEvent, ack func(error)) {
+	events = slices.Clone(events)
 	switch h := w.sub.handler.(type) {
 	case EffectHandler:
 		ack(call(func() error { return h(ctx, events) }))
@@ -173,7 +176,7 @@ func (w *shardWorker) settle(ctx context.Context, q *ackQueue) error {
 	}
 	events, behind := 0, []LogEvent(nil)
 	for _, b := range done {
-		events += len(b.events)
+		events += len(b.handed)
 		behind = append(behind, b.behind...)
 	}
 	return w.checkpointAt(ctx, events, behind, done[len(done)-1].upto)
@@ -182,17 +185,29 @@ func (w *shardWorker) settle(ctx context.Context, q *ackQueue) error {
 // retryFailed tries again what failed at the front of the queue, event by event where need be.
 func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	q.mu.Lock()
-	b := q.batches[0]
+	b, more := q.batches[0], len(q.batches) > 1
 	q.mu.Unlock()
-	w.sub.config.OnError(b.err)
-	if err := w.pause(ctx, min(w.sub.config.MinBackoff, time.Second)); err != nil {
+	if b.err == nil {
+		return nil // it ended well since the last look
+	}
+	if ctx.Err() != nil {
+		return ctx.Err() // which is why it failed
+	}
+	if err := w.deliverApart(ctx, b.page, unwrapFailure(b.err)); err != nil {
 		return err
 	}
-	if err := w.deliverApart(ctx, b.events, b.behind, b.upto); err != nil {
-		return err
+	if more {
+		return errRewind
 	}
-	q.mu.Lock()
-	q.batches = q.batches[1:]
-	q.mu.Unlock()
+	q.batches = nil
 	return nil
+}
+
+// unwrapFailure is the error that a handler returned.
+func unwrapFailure(err error) error {
+	var failure *handlerFailure
+	if errors.As(err, &failure) {
+		return failure.err
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,70 +11,38 @@ import (
 )
 
 // deliverApart finds the events that the handler fails on, by halves, and lets the others through.
-func (w *shardWorker) deliverApart(ctx context.Context, events, behind []LogEvent, upto int64) error {
-	if len(events) <= 1 && len(behind) == 0 {
-		return w.deliverOne(ctx, events[0], upto)
+func (w *shardWorker) deliverApart(ctx context.Context, p page, cause error) error {
+	if len(p.events) == 1 {
+		return w.deliverOne(ctx, p.events[0], p.upto, cause)
 	}
-	// Those that wait are parked with the last part, or alone if nothing else is left.
-	if len(events) <= 1 {
-		if err := w.deliverOne(ctx, events[0], events[0].Position); err != nil {
-			return err
-		}
-		return w.attempt(ctx, nil, behind, max(upto, events[0].Position))
+	w.sub.config.OnError(cause)
+	half := len(p.events) / 2
+	if err := w.deliverPart(ctx, page{events: p.events[:half], upto: p.events[half-1].Position}); err != nil {
+		return err
 	}
-	half := len(events) / 2
-	for _, part := range []struct {
-		events, behind []LogEvent
-		upto           int64
-	}{{events[:half], nil, events[half-1].Position}, {events[half:], behind, upto}} {
-		err := w.attempt(ctx, part.events, part.behind, part.upto)
-		var failure *handlerFailure
-		if errors.As(err, &failure) {
-			err = w.deliverApart(ctx, part.events, part.behind, part.upto)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.deliverPart(ctx, page{events: p.events[half:], upto: p.upto})
 }
 
-// deliverOne tries one event until it is handled, skipped by hand, or has to be given up.
-func (w *shardWorker) deliverOne(ctx context.Context, e LogEvent, upto int64) error {
+// deliverOne tries an event that failed again, until it is handled or has to be given up.
+func (w *shardWorker) deliverOne(ctx context.Context, e LogEvent, upto int64, cause error) error {
 	pause := w.sub.config.MinBackoff
 	for try := 1; ; try++ {
-		err := w.attempt(ctx, []LogEvent{e}, nil, upto)
-		var failure *handlerFailure
-		if !errors.As(err, &failure) {
-			return err
-		}
-		w.sub.config.OnError(failure.err)
+		w.sub.config.OnError(cause)
 		// An error that the database raised because of others says nothing against the event.
-		if try >= w.sub.config.MaxTries && !SafeToRetry(failure.err) {
-			return w.giveUp(ctx, e, upto, try, failure.err)
+		if try >= w.sub.config.MaxTries && !SafeToRetry(cause) {
+			return w.giveUp(ctx, e, upto, try, cause)
 		}
 		if err := w.pause(ctx, pause); err != nil {
 			return err
 		}
 		pause = min(2*pause, w.sub.config.MaxBackoff)
-		if skipped, err := w.skippedByHand(ctx, e.Position); err != nil {
+		err := w.attempt(ctx, []LogEvent{e}, nil, upto)
+		var failure *handlerFailure
+		if !errors.As(err, &failure) {
 			return err
-		} else if skipped {
-			return w.inTx(ctx, 0, upto, func(pgx.Tx) error { return nil })
 		}
+		cause = failure.err
 	}
-}
-
-func (w *shardWorker) skippedByHand(ctx context.Context, position int64) (bool, error) {
-	conn, release, err := w.hub.acquire(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer release()
-	if err := w.readSkips(ctx, conn, w.checkpoint.Load()); err != nil {
-		return false, err
-	}
-	return w.skips[position], nil
 }
 
 // giveUp does what the policy says about an event that cannot be handled.
@@ -97,6 +66,15 @@ func (w *shardWorker) park(ctx context.Context, tx pgx.Tx, events []LogEvent, tr
 	}
 	w.parked = true
 	return w.hub.repo.queries.ParkedPark(ctx, tx, db.ParkedParkParams{
-		Subscription: w.sub.name, Positions: positions, Tries: int32(tries), Error: reason,
+		Subscription: w.sub.name, Positions: positions, Tries: int32(tries), Error: storable(reason),
 	})
+}
+
+// storable is a handler's error as PostgreSQL can store it: valid UTF-8 without NUL, and of bounded length.
+func storable(reason string) string {
+	const longest = 8 << 10
+	if len(reason) > longest {
+		reason = reason[:longest]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(reason, "\ufffd"), "\x00", "\ufffd")
 }

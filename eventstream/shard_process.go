@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -42,26 +43,32 @@ func (w *shardWorker) process(ctx context.Context, pages <-chan page) error {
 
 // deliver sees a page through: all of it is handled, parked or skipped when it returns nil.
 func (w *shardWorker) deliver(ctx context.Context, p page) error {
+	if p.events = w.due(p.events); len(p.events) == 0 {
+		w.idle.Store(p.upto)
+		return nil
+	}
+	return w.deliverPart(ctx, p)
+}
+
+// deliverPart sees events through that are due.
+func (w *shardWorker) deliverPart(ctx context.Context, p page) error {
 	events, behind, err := w.admit(ctx, p.events)
 	if err != nil {
 		return err
 	}
-	if len(events) == 0 && len(behind) == 0 {
-		w.idle.Store(p.upto)
-		return nil
-	}
 	err = w.attempt(ctx, events, behind, p.upto)
 	var failure *handlerFailure
-	if errors.As(err, &failure) {
-		w.sub.config.OnError(failure.err)
-		err = w.deliverApart(ctx, events, behind, p.upto)
+	if !errors.As(err, &failure) {
+		return err
 	}
-	return err
+	if ctx.Err() != nil {
+		return ctx.Err() // which is why it failed
+	}
+	return w.deliverApart(ctx, p, failure.err)
 }
 
 // admit separates what is to be handled from what has to wait behind a parked event of its stream.
-func (w *shardWorker) admit(ctx context.Context, events []LogEvent) (due, behind []LogEvent, err error) {
-	due = w.due(events)
+func (w *shardWorker) admit(ctx context.Context, due []LogEvent) (free, behind []LogEvent, err error) {
 	if !w.parked || w.sub.config.OnFailure != ParkStream || len(due) == 0 {
 		return due, nil, nil
 	}
@@ -82,7 +89,7 @@ func (w *shardWorker) admit(ctx context.Context, events []LogEvent) (due, behind
 	for _, id := range parked {
 		waits[StreamID(id)] = true
 	}
-	free := make([]LogEvent, 0, len(due))
+	free = make([]LogEvent, 0, len(due))
 	for _, e := range due {
 		if waits[e.StreamID] {
 			behind = append(behind, e)
@@ -103,7 +110,8 @@ func (w *shardWorker) attempt(ctx context.Context, events, behind []LogEvent, up
 			if len(events) == 0 {
 				return nil
 			}
-			return call(func() error { return h(ctx, batchTx{tx}, events) })
+			// A copy: it may sort or change what it got, and what fails is split and tried again.
+			return call(func() error { return h(ctx, batchTx{tx}, slices.Clone(events)) })
 		})
 	}
 	if len(events) > 0 {
@@ -128,17 +136,14 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 		return err
 	}
 	defer release()
-	// A hung process must not hold its transaction for longer than its shard. The token tells this transaction from another one.
 	token := fmt.Sprintf("%d.%d.%d", w.shard, w.epoch, upto)
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: fmt.Sprintf(
-		"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL eventstream.batch = '%s'",
-		w.hub.repo.config.Lease.Milliseconds(), token)})
+	tx, err := conn.BeginTx(ctx, w.hub.batchOptions(token))
 	if err != nil {
 		return err
 	}
 	defer rollback(tx)
 	if err := do(tx); err != nil {
-		return err
+		return endedAnyway(tx, err)
 	}
 	err = w.hub.repo.queries.ShardMoveCheckpoint(ctx, tx, db.ShardMoveCheckpointParams{
 		Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch, Position: upto, Events: int64(events), Token: &token,
@@ -152,6 +157,23 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	w.checkpoint.Store(upto)
 	w.idle.Store(upto)
 	return nil
+}
+
+// batchOptions begins a transaction for a handler. A hung process must not hold it for longer than its shard. The token tells it from
+// another one that the handler may have begun.
+func (h *hub) batchOptions(token string) pgx.TxOptions {
+	return pgx.TxOptions{BeginQuery: fmt.Sprintf(
+		"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL eventstream.batch = '%s'",
+		h.repo.config.Lease.Milliseconds(), token)}
+}
+
+// endedAnyway adds to a handler's error that it has ended its transaction: a further try would do the committed part twice.
+func endedAnyway(tx pgx.Tx, err error) error {
+	var failure *handlerFailure
+	if conn := tx.Conn().PgConn(); errors.As(err, &failure) && !conn.IsClosed() && conn.TxStatus() == 'I' {
+		return fmt.Errorf("%w; it returned: %w", ErrTxEnded, failure.err)
+	}
+	return err
 }
 
 // swallowed turns the error of a transaction that had failed before into the handler's: it must have returned nil all the same.

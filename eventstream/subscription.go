@@ -12,7 +12,7 @@ import (
 )
 
 // Handler is what a subscription does with events: a TxHandler, an EffectHandler or an AsyncHandler. It gets them in batches,
-// in order, and never two batches of one shard at once. The slice is the handler's own only until it returns.
+// in order, and never two batches of one shard at once, an AsyncHandler excepted. The slice is the handler's own.
 type Handler interface {
 	// delivery is the name of the guarantee, as eventstream.subscriptions keeps it.
 	delivery() string
@@ -92,22 +92,41 @@ func (s *Subscription) Name() string { return s.name }
 //
 // It returns an error when it cannot start: a *SubscriptionMismatchError if the name is taken by another configuration, a
 // *BeyondLogError for a start that the log has not reached, ErrReadOnly on a standby. And it returns a *HandlerError when the
-// handler keeps failing and the policy is to stop. Lost connections and lost shards are none of these: it tries again.
+// handler keeps failing and the policy is to stop, ErrTxEnded when the handler ended its transaction, a *SubscriptionMismatchError
+// when the subscription was given another number of shards meanwhile. Lost connections and lost shards are none of these: it tries again.
 func (s *Subscription) Run(ctx context.Context) error {
-	partitions, err := s.repo.partitionCount(ctx, s.repo.handle)
+	err := s.create(ctx)
+	if err == nil {
+		err = s.repo.hub.run(ctx, s)
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// create makes sure that the database knows the subscription as it is described here.
+func (s *Subscription) create(ctx context.Context) error {
+	if err := s.repo.hub.checkPool(); err != nil {
+		return err
+	}
+	conn, release, err := s.repo.hub.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	if s.filter, err = s.filter.validate(partitions); err != nil {
+	defer release()
+	partitions, err := s.repo.partitionCount(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if _, err := s.filter.validate(partitions); err != nil {
 		return err
 	}
 	if err := s.config.From.validate(partitions); err != nil {
 		return err
 	}
-	if _, err := s.repo.queries.SubscriptionSubscribe(ctx, s.repo.handle, s.subscribeParams()); err != nil {
-		return mapError(err)
-	}
-	return s.repo.hub.run(ctx, s)
+	_, err = s.repo.queries.SubscriptionSubscribe(ctx, conn, s.subscribeParams())
+	return mapError(err)
 }
 
 func (s *Subscription) subscribeParams() db.SubscriptionSubscribeParams {

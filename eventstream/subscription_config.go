@@ -78,7 +78,10 @@ func (c *SubscriptionConfig) validate() error {
 	if c.OnFailure < Stop || c.OnFailure > ParkStream {
 		return invalidValue("SubscriptionConfig.OnFailure", strconv.Itoa(int(c.OnFailure)), "Stop, Park or ParkStream")
 	}
-	if c.MinBackoff < 0 || c.MaxBackoff < c.MinBackoff {
+	if c.MinBackoff < 0 {
+		return invalidValue("SubscriptionConfig.MinBackoff", c.MinBackoff.String(), "0s or more; 0 means 100ms")
+	}
+	if c.MaxBackoff < c.MinBackoff {
 		return invalidValue("SubscriptionConfig.MaxBackoff", c.MaxBackoff.String(), "MinBackoff ("+c.MinBackoff.String()+") or more")
 	}
 	return errorsFirst(

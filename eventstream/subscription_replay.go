@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
@@ -39,12 +40,13 @@ func (s *Subscription) ReplayParked(ctx context.Context) (int, error) {
 // replayNext handles the first parked event of a stream, if there is one.
 func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, error) {
 	var event LogEvent
-	err := pgx.BeginFunc(ctx, s.repo.hub.pool, func(tx pgx.Tx) error {
+	token := "replay " + uuid.NewString()
+	err := pgx.BeginTxFunc(ctx, s.repo.hub.pool, s.repo.hub.batchOptions(token), func(tx pgx.Tx) error {
 		row, err := s.repo.queries.ParkedNext(ctx, tx, db.ParkedNextParams{Subscription: s.name, StreamID: stream})
 		if err != nil {
 			return err
 		}
-		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, LogFilter{}, false)
+		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, &numberer{})
 		if err != nil {
 			return err
 		}
@@ -53,9 +55,14 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 		}
 		event = page[0]
 		if err := s.replayOne(ctx, tx, event); err != nil {
-			return err
+			return endedAnyway(tx, err)
 		}
-		_, err = s.repo.queries.ParkedRemove(ctx, tx, db.ParkedRemoveParams{Subscription: s.name, Position: event.Position})
+		removed, err := s.repo.queries.ParkedRemove(ctx, tx, db.ParkedRemoveParams{
+			Subscription: s.name, Position: event.Position, Token: token,
+		})
+		if err == nil && removed == 0 {
+			return ErrTxEnded
+		}
 		return swallowed(err)
 	})
 	var failure *handlerFailure
@@ -63,8 +70,9 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 	case errors.Is(err, pgx.ErrNoRows):
 		return false, nil
 	case errors.As(err, &failure):
-		again := s.repo.queries.ParkedPark(ctx, s.repo.handle, db.ParkedParkParams{
-			Subscription: s.name, Positions: []int64{event.Position}, Tries: 1, Error: failure.Error(),
+		// Unless another replay has handled it meanwhile.
+		again := s.repo.queries.ParkedFail(ctx, s.repo.handle, db.ParkedFailParams{
+			Subscription: s.name, Position: event.Position, Error: storable(failure.Error()),
 		})
 		return false, errors.Join(
 			fmt.Errorf("event at position %d (version %d of stream %s): %w", event.Position, event.Version, quote(stream), failure.err),

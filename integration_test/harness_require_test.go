@@ -70,3 +70,9 @@ func requireAuditClean(t testing.TB, b *bundle) {
 	require.NoError(t, err)
 	require.Empty(t, findings, "eventstream.audit()")
 }
+
+// hasCode says whether an error is one that PostgreSQL raised with this code.
+func hasCode(err error, code string) bool {
+	var refusal *pgconn.PgError
+	return errors.As(err, &refusal) && refusal.Code == code
+}

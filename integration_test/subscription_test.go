@@ -68,18 +68,31 @@ func (j *journal) async(_ context.Context, events []eventstream.LogEvent, ack fu
 	go func() { j.add(events); ack(nil) }()
 }
 
-// keepRunning runs a subscription until the test or the returned function ends it.
-func keepRunning(t testing.TB, b *bundle, s interface{ Run(context.Context) error }) (stop func()) {
+// keepRunning runs a subscription until the test or the returned function ends it. It returns once the subscription is there.
+func keepRunning(t testing.TB, b *bundle, s runner) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(b.ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		require.NoError(t, <-ended)
+		if err := <-ended; err != nil {
+			t.Errorf("Run of %s: %v", s.Name(), err)
+		}
 	})
 	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		lag, err := s.Lag(ctx)
+		return err == nil && len(lag) > 0
+	}, blockTimeout, time.Millisecond, "the subscription was not created")
 	return stop
+}
+
+// runner is a subscription, or a projector.
+type runner interface {
+	Name() string
+	Run(ctx context.Context) error
+	Lag(ctx context.Context) ([]eventstream.ShardLag, error)
 }
 
 func subscribe(t testing.TB, b *bundle, name string, handler eventstream.Handler, config *eventstream.SubscriptionConfig) *eventstream.Subscription {

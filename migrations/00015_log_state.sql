@@ -40,7 +40,8 @@ AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.lane = OLD.lane AND NEW.stable_position >= OLD.stable_position
         AND NEW.last_sequence >= OLD.last_sequence AND NEW.last_position >= OLD.last_position
-        AND NEW.marked_position >= OLD.marked_position
+        AND NEW.marked_position >= OLD.marked_position AND NEW.marked_sequence >= OLD.marked_sequence
+        AND NEW.last_recorded_at >= OLD.last_recorded_at
     THEN
         RETURN NEW;
     END IF;

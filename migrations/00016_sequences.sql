@@ -128,9 +128,11 @@ BEGIN
     FROM eventstream.partition_marks AS m
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
+    -- Pairs, which no other index than the partition's log can serve: the planner also likes to go through the log of all partitions.
     RETURN coalesce(v_sequence, 0) + (
         SELECT count(*) FROM eventstream.events AS e
-        WHERE e.partition_id = p_partition_id AND e.position > coalesce(v_position, 0) AND e.position <= p_position);
+        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
+            AND (e.partition_id, e.position) <= (p_partition_id, p_position));
 END;
 $$;
 -- +goose StatementEnd
@@ -138,9 +140,15 @@ $$;
 COMMENT ON FUNCTION eventstream.partition_sequence_at(integer, bigint) IS
     'How many events a partition has at or below a stable position: of an event''s position, its sequence number in the partition.';
 
--- A reader numbers a page of events at a time: by these marks in the whole log, and by these counts in partitions.
+-- A reader numbers a page of events at a time: by these marks in the whole log, and by these counts in partitions. It says what it knows from
+-- its last page, so that what has no marks yet is counted once, however many pages it takes.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.log_marks_between(p_from bigint, p_to bigint) RETURNS TABLE (
+CREATE FUNCTION eventstream.log_marks_between(
+    p_from bigint,
+    p_to bigint,
+    p_known_position bigint DEFAULT 0,
+    p_known_sequence bigint DEFAULT 0
+) RETURNS TABLE (
     mark_position bigint,
     mark_sequence bigint,
     removed boolean
@@ -152,12 +160,12 @@ SET enable_seqscan = off
 AS $$
 DECLARE
     v_state eventstream.log_state;
+    v_above bigint;
+    v_last bigint;
 BEGIN
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
     removed := EXISTS (
         SELECT FROM eventstream.partition_marks AS m WHERE m.removed AND m.position >= p_from AND m.position <= p_to);
-    mark_position := 0;
-    mark_sequence := 0;
     SELECT m.position, m.sequence INTO mark_position, mark_sequence
     FROM eventstream.log_marks AS m WHERE m.position < p_from ORDER BY m.position DESC LIMIT 1;
     mark_position := coalesce(mark_position, 0);
@@ -166,29 +174,56 @@ BEGIN
     RETURN QUERY
     SELECT m.position, m.sequence, removed
     FROM eventstream.log_marks AS m WHERE m.position >= p_from AND m.position <= p_to ORDER BY m.position;
-    -- What is stable by now and not marked yet: holes are found as advance_stable_position() will find them.
-    IF p_to > v_state.stable_position THEN
-        RETURN QUERY
-        SELECT t.position - 1, v_state.last_sequence + t.n - 1, removed
-        FROM (
-            SELECT e.position, row_number() OVER w AS n, lag(e.position, 1, v_state.last_position) OVER w AS previous
-            FROM eventstream.events AS e
-            WHERE e.position > v_state.stable_position AND e.position <= p_to
-            WINDOW w AS (ORDER BY e.position)
-        ) AS t
-        WHERE t.position > t.previous + 1
-        ORDER BY t.position;
+    IF p_to <= v_state.stable_position THEN
+        RETURN;
     END IF;
+    -- What is stable by now and not marked yet is counted from what is kept, or from what the reader knows: below it, if it reads upwards,
+    -- or above it.
+    IF p_known_position BETWEEN v_state.stable_position AND p_from THEN
+        v_above := p_known_position;
+        v_last := p_known_position;
+        mark_sequence := p_known_sequence;
+    ELSIF p_known_position >= p_to AND p_from > v_state.stable_position THEN
+        v_above := p_from - 1;
+        v_last := p_from - 1;
+        mark_sequence := p_known_sequence - (
+            SELECT count(*) FROM eventstream.events AS e WHERE e.position >= p_from AND e.position <= p_known_position);
+    ELSE
+        v_above := v_state.stable_position;
+        v_last := v_state.last_position;
+        mark_sequence := v_state.last_sequence;
+    END IF;
+    IF v_above = v_last THEN
+        mark_position := v_above;
+        RETURN NEXT;
+    END IF;
+    -- Holes are found as advance_stable_position() will find them.
+    RETURN QUERY
+    SELECT t.position - 1, mark_sequence + t.n - 1, removed
+    FROM (
+        SELECT e.position, row_number() OVER w AS n, lag(e.position, 1, v_last) OVER w AS previous
+        FROM eventstream.events AS e
+        WHERE e.position > v_above AND e.position <= p_to
+        WINDOW w AS (ORDER BY e.position)
+    ) AS t
+    WHERE t.position > t.previous + 1
+    ORDER BY t.position;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.log_marks_between(bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint) IS
     'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s sequence number is that of '
-    'the last mark below it plus its distance. removed: whether events of that range are gone.';
+    'the last mark below it plus its distance. p_known_position: an event outside of that range whose number the caller knows. removed: '
+    'whether events of that range are gone.';
 
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.partition_sequences(p_partition_ids integer[], p_positions bigint[]) RETURNS TABLE (
+CREATE FUNCTION eventstream.partition_sequences(
+    p_partition_ids integer[],
+    p_positions bigint[],
+    p_known_positions bigint[] DEFAULT NULL,
+    p_known_sequences bigint[] DEFAULT NULL
+) RETURNS TABLE (
     item integer,
     sequence bigint
 )
@@ -200,27 +235,51 @@ SET enable_bitmapscan = off
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT u.item::integer, coalesce(m.sequence, 0) + (
-            SELECT count(*) FROM eventstream.events AS e
-            WHERE e.partition_id = u.partition_id AND e.position > coalesce(m.position, 0) AND e.position <= u.position)
-    FROM unnest(p_partition_ids, p_positions) WITH ORDINALITY AS u (partition_id, position, item)
-    LEFT JOIN LATERAL (
-        SELECT k.position, k.sequence
-        FROM eventstream.partition_marks AS k
-        WHERE k.partition_id = u.partition_id AND k.position <= u.position
-        ORDER BY k.position DESC LIMIT 1
-    ) AS m ON true
-    ORDER BY u.item;
+    WITH asked AS (
+        SELECT
+            u.item::integer AS item,
+            u.partition_id,
+            u.position,
+            coalesce(u.known_sequence, 0) AS known_sequence,
+            coalesce(lag(u.position) OVER w, u.known_position, 0) AS previous
+        FROM unnest(p_partition_ids, p_positions, p_known_positions, p_known_sequences)
+            WITH ORDINALITY AS u (partition_id, position, known_position, known_sequence, item)
+        WINDOW w AS (PARTITION BY u.partition_id ORDER BY u.position)
+    ), counted AS (
+        -- From the last mark, or from the item before, whichever is nearer. What was removed has a mark, so none is left out.
+        SELECT
+            a.*,
+            m.sequence AS mark_sequence,
+            count(m.sequence) OVER w AS marks,
+            (
+                SELECT count(*) FROM eventstream.events AS e
+                WHERE (e.partition_id, e.position) > (a.partition_id, coalesce(m.position, a.previous))
+                    AND (e.partition_id, e.position) <= (a.partition_id, a.position)
+            ) AS events
+        FROM asked AS a
+        LEFT JOIN LATERAL (
+            SELECT k.position, k.sequence
+            FROM eventstream.partition_marks AS k
+            WHERE k.partition_id = a.partition_id AND k.position <= a.position AND k.position >= a.previous
+            ORDER BY k.position DESC LIMIT 1
+        ) AS m ON true
+        WINDOW w AS (PARTITION BY a.partition_id ORDER BY a.position)
+    )
+    SELECT c.item, (coalesce(max(c.mark_sequence) OVER r, c.known_sequence) + sum(c.events) OVER (r ORDER BY c.position))::bigint
+    FROM counted AS c
+    WINDOW r AS (PARTITION BY c.partition_id, c.marks)
+    ORDER BY c.item;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.partition_sequences(integer[], bigint[]) IS
-    'partition_sequence_at() of many at once, in their order.';
+COMMENT ON FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]) IS
+    'partition_sequence_at() of many at once, in their order. p_known_positions: for each of them, an event of its partition below it whose '
+    'number the caller knows; NULL or 0 for none.';
 
 -- +goose Down
-DROP FUNCTION eventstream.partition_sequences(integer[], bigint[]);
-DROP FUNCTION eventstream.log_marks_between(bigint, bigint);
+DROP FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]);
+DROP FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint);
 DROP FUNCTION eventstream.partition_sequence_at(integer, bigint);
 DROP FUNCTION eventstream.sequence_at(bigint);
 DROP TABLE eventstream.partition_marks;

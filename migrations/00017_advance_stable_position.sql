@@ -59,7 +59,8 @@ DECLARE
 BEGIN
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
     IF v_stable <= v_state.stable_position
-        OR v_state.updated_at > clock_timestamp() - p_min_age
+        -- A time still to come is from before the clock was set back, and says nothing.
+        OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
         OR current_setting('transaction_read_only')::boolean
     THEN
         RETURN greatest(v_stable, v_state.stable_position);
@@ -123,19 +124,31 @@ COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS
 REVOKE EXECUTE ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.mark_partitions(bigint, bigint) FROM PUBLIC;
 
+-- From a number or a time to a position. p_stable is a stable position that an earlier statement read, and defaults to the one that is
+-- kept; above what is kept, events are counted.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.position_of_sequence(p_sequence bigint) RETURNS bigint
+CREATE FUNCTION eventstream.position_of_sequence(p_sequence bigint, p_stable bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
 SET search_path = ''
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 DECLARE
+    v_state eventstream.log_state;
     v_position bigint;
     v_sequence bigint;
 BEGIN
-    IF p_sequence < 1 OR p_sequence > (SELECT l.last_sequence FROM eventstream.log_state AS l WHERE l.lane = 0) THEN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF p_sequence < 1 THEN
         RETURN NULL;
+    END IF;
+    IF p_sequence > v_state.last_sequence THEN
+        RETURN (
+            SELECT e.position FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= p_stable
+            ORDER BY e.position
+            OFFSET p_sequence - v_state.last_sequence - 1 LIMIT 1);
     END IF;
     SELECT m.position, m.sequence INTO v_position, v_sequence
     FROM eventstream.log_marks AS m WHERE m.sequence < p_sequence ORDER BY m.sequence DESC, m.position DESC LIMIT 1;
@@ -144,11 +157,15 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.position_of_sequence(bigint) IS
-    'Position of the event with a sequence number of the whole log; NULL below 1, and above log_state.last_sequence.';
+COMMENT ON FUNCTION eventstream.position_of_sequence(bigint, bigint) IS
+    'Position of the event with a sequence number of the whole log; NULL if there is none up to p_stable, by default the kept position.';
 
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.position_of_partition_sequence(p_partition_id integer, p_sequence bigint) RETURNS bigint
+CREATE FUNCTION eventstream.position_of_partition_sequence(
+    p_partition_id integer,
+    p_sequence bigint,
+    p_stable bigint DEFAULT NULL
+) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
 SET search_path = ''
@@ -156,6 +173,7 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
 DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
     v_position bigint;
     v_sequence bigint;
 BEGIN
@@ -172,35 +190,34 @@ BEGIN
     -- A skip of at most 127 events, but for those that have no mark yet.
     RETURN (
         SELECT e.position FROM eventstream.events AS e
-        WHERE e.partition_id = p_partition_id
-            AND e.position > coalesce(v_position, 0)
-            AND e.position <= (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0)
-        ORDER BY e.position
+        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
+            AND (e.partition_id, e.position) <= (p_partition_id, v_stable)
+        ORDER BY e.partition_id, e.position
         OFFSET p_sequence - coalesce(v_sequence, 0) - 1 LIMIT 1);
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.position_of_partition_sequence(integer, bigint) IS
-    'Position of the event with a sequence number of a partition; NULL below 1, and above what log_state holds.';
+COMMENT ON FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint) IS
+    'Position of the event with a sequence number of a partition; NULL if there is none up to p_stable, by default the kept position.';
 
 -- Times do not rise with positions, since writers overlap; the highest time so far does.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.position_at_time(p_time timestamptz) RETURNS bigint
+CREATE FUNCTION eventstream.position_at_time(p_time timestamptz, p_stable bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
 SET search_path = ''
 SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
 DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
     v_position bigint;
-    v_stable bigint;
 BEGIN
     SELECT m.position INTO v_position
     FROM eventstream.log_marks AS m
     WHERE m.recorded_at < p_time
     ORDER BY m.recorded_at DESC, m.position DESC LIMIT 1;
-    SELECT l.stable_position INTO v_stable FROM eventstream.log_state AS l WHERE l.lane = 0;
     SELECT e.position INTO v_position
     FROM eventstream.events AS e
     WHERE e.position > coalesce(v_position, 0) AND e.position <= v_stable AND e.recorded_at >= p_time
@@ -210,8 +227,8 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.position_at_time(timestamptz) IS
-    'Position of the first event recorded at p_time or later; the one after log_state.stable_position if there is none.';
+COMMENT ON FUNCTION eventstream.position_at_time(timestamptz, bigint) IS
+    'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, if there is none.';
 
 -- Whatever removes events (retention) calls this first, in the same transaction: a mark takes the place of each, and nobody is renumbered.
 -- The numbers of the whole log come from positions and need no help.
@@ -254,8 +271,8 @@ REVOKE EXECUTE ON FUNCTION eventstream.keep_sequences(bigint[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION eventstream.keep_sequences(bigint[]);
-DROP FUNCTION eventstream.position_at_time(timestamptz);
-DROP FUNCTION eventstream.position_of_partition_sequence(integer, bigint);
-DROP FUNCTION eventstream.position_of_sequence(bigint);
+DROP FUNCTION eventstream.position_at_time(timestamptz, bigint);
+DROP FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint);
+DROP FUNCTION eventstream.position_of_sequence(bigint, bigint);
 DROP FUNCTION eventstream.advance_stable_position(interval);
 DROP FUNCTION eventstream.mark_partitions(bigint, bigint);

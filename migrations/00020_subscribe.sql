@@ -36,42 +36,43 @@ $$;
 
 COMMENT ON FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint) IS 'Raises ES013. Never returns.';
 
--- Where a subscription begins, as a checkpoint: the position before the first that it gets.
+-- Where reading begins, as a checkpoint: the position before the first event. p_stable is a stable position that an earlier statement read.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.start_checkpoint(p_start jsonb) RETURNS bigint
+CREATE FUNCTION eventstream.start_checkpoint(p_start jsonb, p_stable bigint) RETURNS bigint
 LANGUAGE plpgsql
+STABLE
 SET search_path = ''
 AS $$
 DECLARE
-    -- Moves log_state along, so that numbers and times are known up to here.
-    v_stable bigint := eventstream.advance_stable_position();
-    v_kept bigint;
-    v_last bigint;
+    v_number bigint;
     v_position bigint;
 BEGIN
-    SELECT l.stable_position, l.last_sequence INTO v_kept, v_last FROM eventstream.log_state AS l WHERE l.lane = 0;
     CASE
         WHEN p_start ->> 'from' = 'beginning' OR p_start ? 'partition_sequences' THEN
             RETURN 0;
         WHEN p_start ->> 'from' = 'latest' THEN
-            RETURN v_stable;
+            RETURN p_stable;
         WHEN p_start ? 'position' THEN
-            v_position := (p_start ->> 'position')::bigint;
-            IF v_position > v_stable + 1 THEN
-                PERFORM eventstream.refuse_beyond_end('position', v_position, v_stable);
+            v_number := (p_start ->> 'position')::bigint;
+            -- What is committed may be ahead of what is stable.
+            v_position := greatest(p_stable, eventstream.last_position());
+            IF v_number > v_position + 1 THEN
+                PERFORM eventstream.refuse_beyond_end('position', v_number, v_position);
             END IF;
-            RETURN greatest(v_position - 1, 0);
+            RETURN greatest(v_number - 1, 0);
         WHEN p_start ? 'sequence' THEN
-            v_position := (p_start ->> 'sequence')::bigint;
-            IF v_position > v_last + 1 THEN
-                PERFORM eventstream.refuse_beyond_end('sequence', v_position, v_last);
+            v_number := greatest((p_start ->> 'sequence')::bigint, 1);
+            -- The one after the last may be asked for, and is still to come.
+            v_position := CASE WHEN v_number = 1 THEN 0 ELSE eventstream.position_of_sequence(v_number - 1, p_stable) END;
+            IF v_position IS NULL THEN
+                PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
             END IF;
-            RETURN coalesce(eventstream.position_of_sequence(greatest(v_position, 1)) - 1, v_kept);
+            RETURN v_position;
         WHEN p_start ? 'time' THEN
             IF (p_start ->> 'time')::timestamptz > clock_timestamp() THEN
                 PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'in the past, or the start latest');
             END IF;
-            RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz) - 1;
+            RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz, p_stable) - 1;
         ELSE
             PERFORM eventstream.refuse_value('start', p_start::text,
                 'one of {"from": "beginning"}, {"from": "latest"}, and an object with position, sequence, time or partition_sequences');
@@ -80,17 +81,18 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb) IS 'The checkpoint that a start stands for; ES013 beyond the end of the log.';
+COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb, bigint) IS
+    'The checkpoint that a start stands for in the log up to p_stable; ES013 beyond its end.';
 
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.start_partitions(p_start jsonb) RETURNS jsonb
+CREATE FUNCTION eventstream.start_partitions(p_start jsonb, p_stable bigint) RETURNS jsonb
 LANGUAGE plpgsql
+STABLE
 SET search_path = ''
 AS $$
 DECLARE
     r record;
     v_position bigint;
-    v_last bigint;
     v_positions jsonb := '{}';
 BEGIN
     FOR r IN
@@ -102,11 +104,11 @@ BEGIN
                 format('from 0 to %s', eventstream.partition_count() - 1));
         END IF;
         -- Up to the event before the first wanted one, nothing is delivered.
-        v_position := CASE WHEN r.sequence > 1 THEN eventstream.position_of_partition_sequence(r.partition_id, r.sequence - 1) ELSE 0 END;
+        v_position := CASE WHEN r.sequence > 1
+            THEN eventstream.position_of_partition_sequence(r.partition_id, r.sequence - 1, p_stable) ELSE 0 END;
         IF v_position IS NULL THEN
-            v_last := eventstream.partition_sequence_at(r.partition_id,
-                (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
-            PERFORM eventstream.refuse_beyond_end(format('sequence of partition %s', r.partition_id), r.sequence, v_last);
+            PERFORM eventstream.refuse_beyond_end(format('sequence of partition %s', r.partition_id), r.sequence,
+                eventstream.partition_sequence_at(r.partition_id, p_stable));
         END IF;
         v_positions := v_positions || jsonb_build_object(r.partition_id::text, v_position);
     END LOOP;
@@ -115,7 +117,7 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.start_partitions(jsonb) IS
+COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
     'Partition to position, for a start that gives sequence numbers of partitions; ES013 beyond the end of one.';
 
 -- Shards begin where the least of their partitions does; what is further is kept apart.
@@ -166,8 +168,15 @@ SET search_path = ''
 AS $$
 DECLARE
     v_is eventstream.subscriptions;
+    v_stable bigint;
     v_difference text;
 BEGIN
+    -- One that is there already needs no write to be found, but could not move either.
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+            MESSAGE = format('subscription %L cannot run in a read-only transaction', p_name),
+            HINT = 'Run it on the primary.';
+    END IF;
     SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
     IF NOT FOUND THEN
         IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
@@ -178,8 +187,11 @@ BEGIN
         VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start)
         ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
         IF FOUND THEN
-            PERFORM eventstream.lay_out_shards(
-                p_name, p_shard_count, eventstream.start_checkpoint(p_start), eventstream.start_partitions(p_start), 0);
+            v_stable := eventstream.stable_position();
+            -- The first epoch is the transaction's number: that of an owner from before a subscription was deleted never comes again.
+            PERFORM eventstream.lay_out_shards(p_name, p_shard_count,
+                eventstream.start_checkpoint(p_start, v_stable), eventstream.start_partitions(p_start, v_stable),
+                pg_current_xact_id()::text::bigint);
             RETURN true;
         END IF;
         -- Somebody else was first, and has committed by now.
@@ -299,11 +311,12 @@ SET search_path = ''
 AS $$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_stable bigint := eventstream.stable_position();
 BEGIN
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
     UPDATE eventstream.subscriptions AS s SET start = p_start WHERE s.name = p_name;
-    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, eventstream.start_checkpoint(p_start),
-        eventstream.start_partitions(p_start), eventstream.remove_shards(p_name));
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, eventstream.start_checkpoint(p_start, v_stable),
+        eventstream.start_partitions(p_start, v_stable), eventstream.remove_shards(p_name));
 END;
 $$;
 -- +goose StatementEnd
@@ -397,7 +410,7 @@ DROP FUNCTION eventstream.partition_checkpoints(text);
 DROP FUNCTION eventstream.fence_subscription(text);
 DROP FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb);
 DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);
-DROP FUNCTION eventstream.start_partitions(jsonb);
-DROP FUNCTION eventstream.start_checkpoint(jsonb);
+DROP FUNCTION eventstream.start_partitions(jsonb, bigint);
+DROP FUNCTION eventstream.start_checkpoint(jsonb, bigint);
 DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
 DROP FUNCTION eventstream.refuse_unknown_subscription(text);

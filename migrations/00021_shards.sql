@@ -38,6 +38,44 @@ $$;
 
 COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that died or hang.';
 
+-- As many for each, and for the first ones one more. Who comes first differs from one subscription to the next, so that many with a single
+-- shard spread over all processes.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.fair_share(
+    p_member_id bigint,
+    p_live bigint[],
+    p_subscription text,
+    p_shard_count integer
+) RETURNS TABLE (
+    share integer,
+    live bigint[]
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = ''
+AS $$
+DECLARE
+    v_seed bigint := hashtextextended(p_subscription, 0);
+    v_own bigint := hashint8extended(p_member_id, v_seed);
+    v_before bigint;
+BEGIN
+    SELECT
+        array_agg(m.member_id),
+        count(*) FILTER (WHERE (hashint8extended(m.member_id, v_seed), m.member_id) < (v_own, p_member_id))
+    INTO live, v_before
+    FROM eventstream.subscription_members AS m
+    WHERE m.member_id = ANY (p_live) AND p_subscription = ANY (m.subscriptions);
+    share := p_shard_count / cardinality(live) + CASE WHEN v_before < p_shard_count % cardinality(live) THEN 1 ELSE 0 END;
+    IF live IS NOT NULL THEN
+        RETURN NEXT;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.fair_share(bigint, bigint[], text, integer) IS
+    'How many shards of a subscription a process may own, and which of the live processes run it.';
+
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.claim_shards(
     p_member_id bigint,
@@ -66,6 +104,10 @@ BEGIN
     ON CONFLICT ON CONSTRAINT subscription_members_pkey DO UPDATE
     SET subscriptions = EXCLUDED.subscriptions, lease_until = EXCLUDED.lease_until;
     SELECT array_agg(l.member_id) INTO v_live FROM eventstream.live_members() AS l;
+    -- The connection that holds the caller's lock is lost: others own its shards, or will.
+    IF p_member_id = ANY (v_live) IS NOT TRUE THEN
+        RETURN;
+    END IF;
     -- Whoever has been gone for long is forgotten.
     DELETE FROM eventstream.subscription_members AS m
     WHERE m.member_id IN (
@@ -73,24 +115,19 @@ BEGIN
         WHERE g.lease_until < clock_timestamp() - interval '1 minute' AND g.member_id <> ALL (v_live)
         FOR UPDATE SKIP LOCKED);
 
-    -- A fair share: as many for each, the first ones in order of their ids one more. Only where something is to be had.
+    -- Only where something is to be had. A shard is free, too, if its owner no longer runs the subscription.
     FOR r IN
-        SELECT s.name, t.share, t.share - t.own AS wanted
+        SELECT s.name, c.share - t.own AS wanted, c.live
         FROM unnest(p_subscriptions) AS u (name)
         JOIN eventstream.subscriptions AS s ON s.name = u.name AND NOT s.paused
-        JOIN LATERAL (
-            SELECT count(*) AS members, count(*) FILTER (WHERE m.member_id < p_member_id) AS before
-            FROM eventstream.subscription_members AS m
-            WHERE m.member_id = ANY (v_live) AND s.name = ANY (m.subscriptions)
-        ) AS c ON c.members > 0
+        CROSS JOIN LATERAL eventstream.fair_share(p_member_id, v_live, s.name, s.shard_count) AS c
         JOIN LATERAL (
             SELECT
-                s.shard_count / c.members + CASE WHEN c.before < s.shard_count % c.members THEN 1 ELSE 0 END AS share,
                 count(*) FILTER (WHERE h.member_id = p_member_id) AS own,
-                count(*) FILTER (WHERE h.member_id IS NULL OR h.member_id <> ALL (v_live)) AS free
+                count(*) FILTER (WHERE h.member_id IS NULL OR h.member_id <> ALL (c.live)) AS free
             FROM eventstream.subscription_shards AS h
             WHERE h.subscription = s.name
-        ) AS t ON t.share > t.own AND t.free > 0
+        ) AS t ON c.share > t.own AND t.free > 0
         ORDER BY s.name
     LOOP
         UPDATE eventstream.subscription_shards AS h
@@ -98,7 +135,7 @@ BEGIN
         FROM (
             SELECT f.shard
             FROM eventstream.subscription_shards AS f
-            WHERE f.subscription = r.name AND (f.member_id IS NULL OR f.member_id <> ALL (v_live))
+            WHERE f.subscription = r.name AND (f.member_id IS NULL OR f.member_id <> ALL (r.live))
             ORDER BY f.shard
             LIMIT r.wanted
             FOR NO KEY UPDATE SKIP LOCKED
@@ -107,15 +144,10 @@ BEGIN
     END LOOP;
 
     RETURN QUERY
-    SELECT h.subscription, h.shard, h.position, h.epoch,
-        (s.shard_count / c.members + CASE WHEN c.before < s.shard_count % c.members THEN 1 ELSE 0 END)::integer
+    SELECT h.subscription, h.shard, h.position, h.epoch, c.share
     FROM unnest(p_subscriptions) AS u (name)
     JOIN eventstream.subscriptions AS s ON s.name = u.name AND NOT s.paused
-    JOIN LATERAL (
-        SELECT count(*) AS members, count(*) FILTER (WHERE m.member_id < p_member_id) AS before
-        FROM eventstream.subscription_members AS m
-        WHERE m.member_id = ANY (v_live) AND s.name = ANY (m.subscriptions)
-    ) AS c ON c.members > 0
+    CROSS JOIN LATERAL eventstream.fair_share(p_member_id, v_live, s.name, s.shard_count) AS c
     JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.member_id = p_member_id
     ORDER BY h.subscription, h.shard;
 END;
@@ -211,21 +243,31 @@ SET search_path = ''
 SET enable_seqscan = off
 AS $$
 DECLARE
-    v_moved bigint;
+    v_reached bigint;
 BEGIN
+    WITH due AS (
+        SELECT h.subscription, h.shard, u.position
+        FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+        JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+        WHERE h.position < u.position AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
+        -- Whoever holds one of them for long (a batch, a reshard) must not hold up the caller, which does this for all of its process.
+        FOR NO KEY UPDATE OF h SKIP LOCKED
+    )
     UPDATE eventstream.subscription_shards AS h
-    SET position = u.position, updated_at = clock_timestamp()
+    SET position = d.position, updated_at = clock_timestamp()
+    FROM due AS d
+    WHERE h.subscription = d.subscription AND h.shard = d.shard;
+    SELECT count(*) INTO v_reached
     FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
-    WHERE h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch AND h.position < u.position
-        AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass);
-    GET DIAGNOSTICS v_moved = ROW_COUNT;
-    RETURN v_moved;
+    JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+    WHERE h.position >= u.position;
+    RETURN v_reached;
 END;
 $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) IS
-    'Moves checkpoints over events that were not for their subscription; those that are owned by others by now stay. How many moved.';
+    'Moves checkpoints over events that were not for their subscription; those that others own or hold by now stay. How many are there.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.release_shard(text, integer, bigint) FROM PUBLIC;
@@ -252,5 +294,6 @@ DROP FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], big
 DROP FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text);
 DROP FUNCTION eventstream.release_shard(text, integer, bigint);
 DROP FUNCTION eventstream.claim_shards(bigint, text, text[], interval);
+DROP FUNCTION eventstream.fair_share(bigint, bigint[], text, integer);
 DROP FUNCTION eventstream.live_members();
 DROP FUNCTION eventstream.member_key(bigint);

@@ -47,6 +47,13 @@ BEGIN
     VALUES (p_subscription, p_position, p_reason)
     ON CONFLICT ON CONSTRAINT subscription_skips_pkey DO NOTHING;
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_subscription AND k.position = p_position;
+    -- An owner that may be handling it by now loses the shard, and whoever claims it next knows of the skip.
+    UPDATE eventstream.subscription_shards AS h
+    SET epoch = h.epoch + 1, member_id = NULL
+    FROM eventstream.events AS e
+    JOIN eventstream.subscriptions AS s ON s.name = p_subscription
+    WHERE e.position = p_position
+        AND h.subscription = p_subscription AND h.shard = e.partition_id % s.shard_count AND h.position < p_position;
 END;
 $$;
 -- +goose StatementEnd

@@ -24,6 +24,14 @@ WHERE e.position > @after::bigint AND e.position <= @until::bigint
 ORDER BY e.position DESC
 LIMIT @page_size::integer;
 
+-- name: LogListPartitions :many
+-- A page of the events of some partitions, upwards.
+SELECT e.*
+FROM eventstream.events AS e
+WHERE e.partition_id = ANY (@partition_ids::integer[]) AND e.position > @after::bigint AND e.position <= @until::bigint
+ORDER BY e.position
+LIMIT @page_size::integer;
+
 -- name: LogListFiltered :many
 -- A page of the events that a filter selects; NULL selects all.
 SELECT
@@ -53,20 +61,29 @@ FROM eventstream.read_log(
 -- name: LogMarks :many
 -- What numbers the events of a page in the whole log.
 SELECT m.mark_position::bigint AS position, m.mark_sequence::bigint AS sequence, m.removed::boolean AS removed
-FROM eventstream.log_marks_between(@from_position::bigint, @to_position::bigint) AS m;
+FROM eventstream.log_marks_between(
+    @from_position::bigint,
+    @to_position::bigint,
+    @known_position::bigint,
+    @known_sequence::bigint
+) AS m;
 
 -- name: LogPartitionSequences :many
 -- What numbers events in their partitions.
 SELECT s.sequence::bigint AS sequence
-FROM eventstream.partition_sequences(@partition_ids::integer[], @positions::bigint[]) AS s;
+FROM eventstream.partition_sequences(
+    @partition_ids::integer[],
+    @positions::bigint[],
+    @known_positions::bigint[],
+    @known_sequences::bigint[]
+) AS s;
 
--- name: LogPositionOfSequence :one
--- Where the event with a sequence number is; 0 if there is none.
-SELECT coalesce(eventstream.position_of_sequence(@sequence::bigint), 0)::bigint AS position;
+-- name: LogSequenceAt :one
+-- How many events there are at or below a stable position.
+SELECT eventstream.sequence_at(@position::bigint)::bigint AS sequence;
 
--- name: LogPositionOfPartitionSequence :one
-SELECT coalesce(eventstream.position_of_partition_sequence(@partition_id::integer, @sequence::bigint), 0)::bigint AS position;
-
--- name: LogPositionAtTime :one
--- Where the first event recorded at a time or later is.
-SELECT eventstream.position_at_time(@at::timestamptz)::bigint AS position;
+-- name: LogResolveStart :one
+-- The position before the first event that a start stands for, and partitions that start further on.
+SELECT
+    eventstream.start_checkpoint(@start::jsonb, @stable::bigint)::bigint AS checkpoint,
+    eventstream.start_partitions(@start::jsonb, @stable::bigint)::jsonb AS partition_positions;

@@ -68,8 +68,12 @@ WHERE h.subscription = @subscription::text
 HAVING count(*) > 0;
 
 -- name: ShardGet :one
--- What the owner of a shard starts with. No row if another one owns it by now.
-SELECT h.position, s.partition_positions
+-- What the owner of a shard starts with, and whether the subscription is still as the owner describes it. No row if another one owns it
+-- by now.
+SELECT
+    h.position,
+    s.partition_positions,
+    (s.shard_count = @shard_count::integer AND s.delivery = @delivery::text AND s.filter = @filter::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription
 WHERE h.subscription = @subscription::text AND h.shard = @shard::integer AND h.epoch = @epoch::bigint;
@@ -93,7 +97,7 @@ SELECT eventstream.move_checkpoint(
 
 -- name: ShardMoveIdleCheckpoints :one
 SELECT eventstream.move_idle_checkpoints(
-    @subscriptions::text[], @shards::integer[], @epochs::bigint[], @positions::bigint[])::bigint AS moved;
+    @subscriptions::text[], @shards::integer[], @epochs::bigint[], @positions::bigint[])::bigint AS reached;
 
 -- name: MemberLock :exec
 -- Held until the transaction ends: the process is alive.
@@ -131,5 +135,13 @@ LIMIT 1
 FOR UPDATE;
 
 -- name: ParkedRemove :execrows
+-- Nothing is removed if the transaction is not the one that the token was set in.
 DELETE FROM eventstream.parked_events AS p
+WHERE p.subscription = @subscription::text AND p.position = @position::bigint
+    AND current_setting('eventstream.batch', true) = @token::text;
+
+-- name: ParkedFail :exec
+-- Counts a try of an event that is still put aside.
+UPDATE eventstream.parked_events AS p
+SET tries = p.tries + 1, error = @error::text
 WHERE p.subscription = @subscription::text AND p.position = @position::bigint;

@@ -1,0 +1,83 @@
+package integration_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+// subscriberRights are what docs/design.md says that a role needs, besides USAGE and SELECT, to run subscriptions and to replay.
+const subscriberRights = `
+GRANT USAGE ON SCHEMA eventstream TO subscriber;
+GRANT SELECT ON ALL TABLES IN SCHEMA eventstream TO subscriber;
+GRANT EXECUTE ON FUNCTION eventstream.subscribe, eventstream.claim_shards, eventstream.release_shard, eventstream.move_checkpoint,
+    eventstream.move_idle_checkpoints, eventstream.park_events, eventstream.advance_stable_position TO subscriber;
+GRANT UPDATE, DELETE ON eventstream.parked_events TO subscriber;`
+
+// asRole is a repository whose sessions may do what a role may.
+func asRole(t testing.TB, b *bundle, role string) *eventstream.Repository {
+	t.Helper()
+	return repoOn(t, newPool(t, b.dsn, func(c *pgxpool.Config) {
+		c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+			_, err := conn.Exec(ctx, "SET SESSION AUTHORIZATION "+role)
+			return err
+		}
+	}))
+}
+
+func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	role := newRole(t, b)
+	given(t, b, "order-1", 3)
+	broken := errors.New("broken")
+	handler := eventstream.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
+		for _, e := range events {
+			if e.Version == 2 && broken != nil {
+				return broken
+			}
+		}
+		return nil
+	})
+	config := &eventstream.SubscriptionConfig{OnFailure: eventstream.ParkStream, MaxTries: 1, MinBackoff: time.Millisecond}
+
+	without, err := eventstream.NewSubscription(asRole(t, b, role), "reader", handler, config)
+	require.NoError(t, err)
+	require.ErrorContains(t, without.Run(b.ctx), "permission denied")
+
+	for _, grant := range strings.SplitAfter(strings.ReplaceAll(subscriberRights, "TO subscriber", "TO "+role), ";") {
+		_, err := b.pool.Exec(b.ctx, grant)
+		require.NoError(t, err)
+	}
+	repo := asRole(t, b, role)
+	s, err := eventstream.NewSubscription(repo, "reader", handler, config)
+	require.NoError(t, err)
+	stop := keepRunning(t, b, s)
+	require.NoError(t, waitCreated(b.ctx, s, drawn(t, b)))
+	stop()
+	broken = nil
+	replayed, err := s.ReplayParked(b.ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, replayed)
+	_, err = s.Lag(b.ctx)
+	require.NoError(t, err)
+
+	// What changes a subscription is for others.
+	for _, err := range []error{
+		repo.ReshardSubscription(b.ctx, "reader", 2),
+		repo.ResetSubscription(b.ctx, "reader", eventstream.FromBeginning),
+		repo.PauseSubscription(b.ctx, "reader", true),
+		repo.SkipEvent(b.ctx, "reader", 1, "none of its business"),
+		repo.DeleteSubscription(b.ctx, "reader"),
+	} {
+		require.ErrorContains(t, err, "permission denied")
+	}
+}
