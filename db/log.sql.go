@@ -362,6 +362,23 @@ func (q *Queries) LogPartitionSequences(ctx context.Context, db DBTX, arg LogPar
 	return items, nil
 }
 
+const logPositionOfSequence = `-- name: LogPositionOfSequence :one
+SELECT least(coalesce(eventstream.position_of_sequence($1::bigint, $2::bigint), $2), $2)::bigint AS position
+`
+
+type LogPositionOfSequenceParams struct {
+	Sequence int64
+	Stable   int64
+}
+
+// Where the event of a sequence number is; the stable position for the number after the last.
+func (q *Queries) LogPositionOfSequence(ctx context.Context, db DBTX, arg LogPositionOfSequenceParams) (int64, error) {
+	row := db.QueryRow(ctx, logPositionOfSequence, arg.Sequence, arg.Stable)
+	var position int64
+	err := row.Scan(&position)
+	return position, err
+}
+
 const logResolveStart = `-- name: LogResolveStart :one
 SELECT
     eventstream.start_checkpoint($1::jsonb, $2::bigint)::bigint AS checkpoint,

@@ -253,6 +253,7 @@ const shardGet = `-- name: ShardGet :one
 SELECT
     h.position,
     s.partition_positions,
+    eventstream.last_position()::bigint AS last_position,
     (s.shard_count = $1::integer AND s.delivery = $2::text AND s.filter = $3::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription
@@ -271,6 +272,7 @@ type ShardGetParams struct {
 type ShardGetRow struct {
 	Position           int64
 	PartitionPositions json.RawMessage
+	LastPosition       int64
 	AsDescribed        bool
 }
 
@@ -286,7 +288,12 @@ func (q *Queries) ShardGet(ctx context.Context, db DBTX, arg ShardGetParams) (Sh
 		arg.Epoch,
 	)
 	var i ShardGetRow
-	err := row.Scan(&i.Position, &i.PartitionPositions, &i.AsDescribed)
+	err := row.Scan(
+		&i.Position,
+		&i.PartitionPositions,
+		&i.LastPosition,
+		&i.AsDescribed,
+	)
 	return i, err
 }
 

@@ -22,6 +22,26 @@
 // version; Save writes [EventStream.NewEvents] and moves the [EventStream.Watermark]. [Reconstruct] and JSON decoding make a
 // stream from its parts, and refuse parts that do not fit together.
 //
+// # The log
+//
+// The events of all streams are one log, in order of their positions. [Repository.ReadLog] goes through it, all of it or what a
+// [LogFilter] selects, from a [Start] on: up to the stable position, below which nothing can appear any more. Each [LogEvent] is
+// numbered without a hole, in the whole log and in its partition.
+//
+// # Subscriptions
+//
+// [NewSubscription] and [Subscription.Run] hand every event to a handler, and remember how far they have come. A [TxHandler] writes
+// to the same database, exactly once; an [EffectHandler] or an [AsyncHandler] does anything else, at least once.
+// [SubscriptionConfig] says where to start, what to select, how many shards processes may share, and what to do about an event
+// that cannot be handled: [Stop], [Park] or [ParkStream], then [Subscription.ReplayParked] or [Repository.SkipEvent].
+// [Subscription.WaitFor] reads your own writes, [Subscription.Lag] says how far each shard is. Use one Repository in a process: it
+// is what subscriptions share connections and a poller through.
+//
+// # Projections
+//
+// A [Projector] is a subscription that knows where its tables are, so that [Projector.Rebuild] can build them anew beside the live
+// ones. An [InlineProjection] runs in the transaction of the append itself.
+//
 // # Values
 //
 // [StreamID], [TenantID], [EventType] and [PartitionKey] have their rules here and, the same, in domains and CHECK
@@ -31,8 +51,8 @@
 // # Errors
 //
 // Test for a condition with errors.Is, get at its data with errors.As. The ones to plan for are [ErrVersionConflict] (somebody
-// else appended: load again and decide anew), [ErrGap] (events are missing: fill the hole with Ingest) and
-// [ErrInvalidValue] (a mistake in the program). Each message says what was wrong, both values, and what to do.
+// else appended: load again and decide anew), [ErrGap] (events are missing: fill the hole with Ingest), [HandlerError] (a
+// subscription stopped on an event) and [ErrInvalidValue] (a mistake in the program). Each message says what was wrong, both values, and what to do.
 //
 // # Out of order, and proof
 //

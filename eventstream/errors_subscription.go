@@ -12,6 +12,8 @@ var (
 	ErrSubscriptionMismatch = errors.New("subscription mismatch: use the configuration that it was created with, or another name")
 	// ErrSubscriptionRunning says that this repository runs the subscription already.
 	ErrSubscriptionRunning = errors.New("subscription is running already: run it once in a repository, and in other processes to share it")
+	// ErrRebuildRunning says that somebody rebuilds the projection at this moment.
+	ErrRebuildRunning = errors.New("projection is being rebuilt: wait until that is done, or end it, and rebuild again")
 	// ErrShardLost says that another process owns a shard by now. See ShardLostError.
 	ErrShardLost = errors.New("shard lost: another process owns it by now, and does the work")
 	// ErrBeyondLog says that the log has not reached a position or sequence number. See BeyondLogError.

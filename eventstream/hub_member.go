@@ -14,8 +14,9 @@ const (
 	// memberBackoff is the pause before a process that lost its membership joins again.
 	memberBackoff = 200 * time.Millisecond
 	// beginMember opens the transaction that holds the member's lock. It has no snapshot and no transaction id, so that it is in
-	// nobody's way; it must not be ended for being idle.
-	beginMember = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0"
+	// nobody's way; it must not be ended for being idle, nor, from PostgreSQL 17 on, for being old.
+	beginMember = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0; " +
+		"SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('transaction_timeout', true) IS NOT NULL"
 )
 
 // serve keeps the process a member, under a new id each time its connection was lost: by then others may own its shards.
@@ -68,8 +69,7 @@ func (h *hub) membership(ctx context.Context) error {
 		go func() { defer close(listening); h.listen(ctx) }()
 		defer func() { cancel(nil); <-listening }()
 	}
-	h.poll(ctx, member)
-	cancel(nil)
+	cancel(h.poll(ctx, member))
 	<-lost
 	return context.Cause(ctx)
 }

@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/gaplesspg/gapless/db"
@@ -32,9 +33,9 @@ type poller struct {
 	unkept                            bool
 }
 
-// poll looks at the log, claims shards and moves idle checkpoints, until ctx ends or the lease cannot be kept. It runs one
+// poll looks at the log, claims shards and moves idle checkpoints, until ctx ends or, with an error, the lease cannot be kept. It runs one
 // query at a time, so that a process costs one connection for it, whatever the number of its subscriptions.
-func (h *hub) poll(ctx context.Context, member int64) {
+func (h *hub) poll(ctx context.Context, member int64) error {
 	p := &poller{hub: h, member: member, heldAt: time.Now()}
 	h.busy.Store(time.Now().UnixNano())
 	for {
@@ -44,18 +45,18 @@ func (h *hub) poll(ctx context.Context, member int64) {
 		err := p.look(limited, began)
 		cancel()
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
 		pause := p.pause()
 		if err != nil {
 			h.report(mapError(err))
 			pause = longestPoll
 			if time.Since(p.heldAt) > h.repo.config.Lease {
-				return // others own the shards by now
+				return fmt.Errorf("shards given up, since the lease of %s could not be kept: %w", h.repo.config.Lease, err)
 			}
 		}
 		if p.wait(ctx, pause) != nil || sleep(ctx, pollGap-time.Since(began)) != nil {
-			return
+			return nil
 		}
 	}
 }

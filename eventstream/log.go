@@ -23,6 +23,12 @@ type Start interface {
 
 type startWord string
 
+const (
+	startBeginning startWord = "beginning"
+	startLatest    startWord = "latest"
+	startSequence            = "sequence"
+)
+
 type startNumber struct {
 	field string
 	n     int64
@@ -34,15 +40,15 @@ type startPartitions map[int]int64
 
 // FromBeginning starts with the first event there is; FromLatest after the last one that is stable by now.
 var (
-	FromBeginning Start = startWord("beginning")
-	FromLatest    Start = startWord("latest")
+	FromBeginning Start = startBeginning
+	FromLatest    Start = startLatest
 )
 
 // FromPosition starts with the first event at a position or above it.
 func FromPosition(n int64) Start { return startNumber{"position", n} }
 
 // FromSequence starts with the event of a sequence number in the whole log.
-func FromSequence(n int64) Start { return startNumber{"sequence", n} }
+func FromSequence(n int64) Start { return startNumber{startSequence, n} }
 
 // FromTime starts with the first event that was recorded at a time or later.
 func FromTime(t time.Time) Start { return startTime(t) }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // LogFilter selects events of the log. The zero value selects all; what is given must all be met.
@@ -40,7 +41,7 @@ func (f LogFilter) validate(partitions int) (LogFilter, error) {
 		}
 	}
 	if f.Category != "" {
-		if err := StreamID(f.Category).Validate(); err != nil {
+		if StreamID(f.Category).Validate() != nil || strings.Contains(f.Category, "-") {
 			return f, invalidValue("LogFilter.Category", f.Category, "the part of a stream id before its first -")
 		}
 	}

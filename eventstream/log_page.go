@@ -14,7 +14,8 @@ const (
 	pagesPerRead = 8
 	// pageBytes is what a page should not exceed: with large payloads pages get smaller.
 	pageBytes = 4 << 20
-	// firstWindow and widestWindow bound how many positions one query of a filtered reader goes through.
+	// firstWindow and widestWindow bound how many positions one query goes through: all of them, if no index serves its filter, or if the
+	// planner, which does not know a table that was never analyzed, prefers sorting them to following the index.
 	firstWindow, widestWindow = 4096, 1 << 20
 )
 
@@ -23,9 +24,9 @@ const (
 type pageSize struct {
 	// most bounds size.
 	most int
-	// size is how many events to ask for, window in how many positions.
-	size   int
-	window int64
+	// size is how many events to ask for, window in how many positions, and room how many to expect.
+	size, room int
+	window     int64
 }
 
 // next returns how many events to ask for, at most limit.
@@ -36,19 +37,24 @@ func (s *pageSize) next(limit int) int {
 	return min(s.size, limit)
 }
 
-// adapt takes in how the last page was.
-func (s *pageSize) adapt(full bool, bytes int) {
+// adapt takes in how the last page was: how many events it had, whether they were all that was asked for, or, if not, whether it was the
+// window that ended it, and their bytes.
+func (s *pageSize) adapt(count int, full, windowed bool, bytes int) {
 	switch {
 	case bytes > pageBytes:
-		s.size = max(s.size/2, 1)
+		// As many of the same weight as fit.
+		s.size = max(int(int64(count)*pageBytes/int64(bytes)), 1)
 	case full && 2*bytes <= pageBytes:
 		s.size = min(2*s.size, s.most)
 	}
-	if full {
-		s.window = max(s.window/2, firstWindow)
-	} else {
+	switch {
+	case full:
+		s.window /= 2
+	case windowed:
 		s.window = min(4*s.window, widestWindow)
 	}
+	// A log with few holes fills its pages.
+	s.window = max(s.window, firstWindow, 2*int64(s.size))
 }
 
 func bytesOf(events []LogEvent) int {
@@ -67,69 +73,60 @@ func dropBefore(events []LogEvent, apart map[int]int64) []LogEvent {
 	return slices.DeleteFunc(events, func(e LogEvent) bool { return e.Position <= apart[e.PartitionID] })
 }
 
-// logPage reads the events above a position, up to another one that is stable, of the numberer's filter: at most size, numbered.
-func (r *Repository) logPage(ctx context.Context, h Handle, after, until int64, size int, n *numberer) ([]LogEvent, error) {
-	rows, err := r.logRows(ctx, h, after, until, int32(size), n.filter, n.backwards)
-	if err != nil {
+// logPage reads the events above a position, up to another one that is stable, of the numberer's filter: at most size, numbered. room is
+// how many are expected.
+func (r *Repository) logPage(
+	ctx context.Context, h Handle, after, until int64, size, room int, n *numberer,
+) ([]LogEvent, error) {
+	rows := &rowsOf{Handle: h}
+	if err := r.queryLog(ctx, rows, after, until, int32(size), n.filter, n.backwards); err != nil {
 		return nil, err
 	}
-	events := make([]LogEvent, len(rows))
-	for i := range rows {
-		events[i].Event = eventFromRow(&rows[i])
+	events, err := rows.collect(min(size, room))
+	if err != nil {
+		return nil, err
 	}
 	return events, n.number(ctx, r, h, events)
 }
 
-func (r *Repository) logRows(
+// queryLog runs the query that serves a filter.
+func (r *Repository) queryLog(
 	ctx context.Context, h Handle, after, until int64, size int32, filter LogFilter, backwards bool,
-) ([]db.Event, error) {
+) (err error) {
 	partitions := make([]int32, len(filter.Partitions))
 	for i, p := range filter.Partitions {
 		partitions[i] = int32(p)
 	}
 	switch {
 	case filter.isZero() && backwards:
-		return r.queries.LogListBackward(ctx, h, db.LogListBackwardParams{After: after, Until: until, PageSize: size})
+		_, err = r.queries.LogListBackward(ctx, h, db.LogListBackwardParams{After: after, Until: until, PageSize: size})
 	case filter.isZero():
-		return r.queries.LogListForward(ctx, h, db.LogListForwardParams{After: after, Until: until, PageSize: size})
+		_, err = r.queries.LogListForward(ctx, h, db.LogListForwardParams{After: after, Until: until, PageSize: size})
 	case filter.dense() && !backwards:
-		return r.queries.LogListPartitions(ctx, h, db.LogListPartitionsParams{
+		_, err = r.queries.LogListPartitions(ctx, h, db.LogListPartitionsParams{
 			PartitionIds: partitions, After: after, Until: until, PageSize: size,
 		})
+	default:
+		params := db.LogListFilteredParams{After: after, Until: until, PageSize: size, Backwards: backwards}
+		filter.fill(&params, partitions)
+		_, err = r.queries.LogListFiltered(ctx, h, params)
 	}
-	return r.filteredRows(ctx, h, db.LogListFilteredParams{
-		After: after, Until: until, PageSize: size, Backwards: backwards, PartitionIds: partitions,
-	}, filter)
+	return err
 }
 
-func (r *Repository) filteredRows(
-	ctx context.Context, h Handle, params db.LogListFilteredParams, filter LogFilter,
-) ([]db.Event, error) {
-	if len(params.PartitionIds) == 0 {
-		params.PartitionIds = nil
+// fill sets what is given, and leaves the rest NULL.
+func (f LogFilter) fill(params *db.LogListFilteredParams, partitions []int32) {
+	if len(partitions) > 0 {
+		params.PartitionIds = partitions
 	}
-	for _, t := range filter.Types {
+	for _, t := range f.Types {
 		params.Types = append(params.Types, string(t))
 	}
-	if filter.Category != "" {
-		params.Category = &filter.Category
+	if f.Category != "" {
+		params.Category = &f.Category
 	}
-	if filter.Tenant != "" {
-		tenant := string(filter.Tenant)
+	if f.Tenant != "" {
+		tenant := string(f.Tenant)
 		params.TenantID = &tenant
 	}
-	rows, err := r.queries.LogListFiltered(ctx, h, params)
-	if err != nil {
-		return nil, err
-	}
-	events := make([]db.Event, len(rows))
-	for i, row := range rows {
-		events[i] = db.Event{
-			Position: row.Position, Version: row.Version, EventID: row.EventID,
-			OccurredAt: row.OccurredAt, RecordedAt: row.RecordedAt,
-			PartitionID: row.PartitionID, StreamID: row.StreamID, TenantID: row.TenantID, Type: row.Type,
-			Payload: row.Payload, Data: row.Data, Metadata: row.Metadata,
-		}
-	}
-	return events, nil
 }

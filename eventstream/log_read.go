@@ -2,14 +2,19 @@ package eventstream
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"math"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/db"
 )
+
+// insufficientPrivilege is the SQLSTATE for what a role may not do.
+const insufficientPrivilege = "42501"
 
 // LogOptions selects a part of the log. The zero value is all of it, upwards.
 type LogOptions struct {
@@ -122,14 +127,12 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case at.apart != nil && opts.Backwards:
-		return nil, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
-	case opts.Backwards:
-		p.until = min(at.position, stable)
-	default:
-		p.after, p.apart = at.position-1, at.apart
+	if opts.Backwards {
+		p.until, err = r.lastPosition(ctx, h, opts.From, at, stable)
+		return p, err
 	}
+	p.after, p.apart = at.position-1, at.apart
+	p.skipTo(partitions)
 	return p, nil
 }
 
@@ -137,7 +140,12 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 // if that was not done for a while: numbering what is not kept yet means counting it.
 func (r *Repository) stableToRead(ctx context.Context, h Handle) (int64, error) {
 	if r.hub != nil && h == r.handle {
-		return r.queries.LogAdvance(ctx, h, keepEvery.Milliseconds())
+		stable, err := r.queries.LogAdvance(ctx, h, keepEvery.Milliseconds())
+		var refusal *pgconn.PgError
+		if !errors.As(err, &refusal) || refusal.Code != insufficientPrivilege {
+			return stable, err
+		}
+		// Who may only read, reads all the same.
 	}
 	return r.queries.LogStablePosition(ctx, h)
 }
@@ -161,6 +169,29 @@ func (r *Repository) resolveStart(ctx context.Context, h Handle, from Start, sta
 	return logStart{position: row.Checkpoint + 1, apart: apart}, err
 }
 
+// lastPosition is where reading backwards begins: with the event that a start stands for, which is not always at the first position
+// from which it comes next.
+func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at logStart, stable int64) (int64, error) {
+	sequence := int64(0)
+	switch s := from.(type) {
+	case startPartitions:
+		return 0, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
+	case startNumber:
+		if s.field == startSequence {
+			sequence = s.n
+		}
+	case startWord:
+		if s == startBeginning {
+			sequence = 1
+		}
+	}
+	if sequence == 0 {
+		return min(at.position, stable), nil
+	}
+	position, err := r.queries.LogPositionOfSequence(ctx, h, db.LogPositionOfSequenceParams{Sequence: sequence, Stable: stable})
+	return position, mapError(err)
+}
+
 // logPages reads a range of the log, from after, exclusive, to until, page by page.
 type logPages struct {
 	after, until int64
@@ -177,25 +208,42 @@ func newLogPages(filter LogFilter, backwards bool, after, until int64, most int)
 	}
 }
 
+// skipTo leaves out what comes before the first event of every partition that is read.
+func (p *logPages) skipTo(partitions int) {
+	if len(p.apart) == 0 {
+		return
+	}
+	read := p.numbers.filter.Partitions
+	if len(read) == 0 {
+		read = make([]int, partitions)
+		for i := range read {
+			read[i] = i
+		}
+	}
+	first := p.until
+	for _, partition := range read {
+		first = min(first, p.apart[partition])
+	}
+	p.after = max(p.after, first)
+}
+
 func (p *logPages) atEnd() bool { return p.after >= p.until }
 
 // next reads the next page, and moves on over the positions that it covered.
 func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int) ([]LogEvent, error) {
-	size, window := p.size.next(limit), p.until-p.after
-	if !p.numbers.filter.isZero() {
-		window = min(window, p.size.window)
-	}
+	size := p.size.next(limit)
+	window := min(p.size.window, p.until-p.after)
 	after, until := p.after, p.after+window
 	backwards := p.numbers.backwards
 	if backwards {
 		after, until = p.until-window, p.until
 	}
-	events, err := r.logPage(ctx, h, after, until, size, &p.numbers)
+	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers)
 	if err != nil {
 		return nil, err
 	}
 	full := len(events) == size
-	p.size.adapt(full, bytesOf(events))
+	p.size.adapt(len(events), full, window < p.until-p.after, bytesOf(events))
 	switch {
 	case backwards && full:
 		p.until = events[size-1].Position - 1

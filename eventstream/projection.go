@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"errors"
 	"regexp"
 
 	"github.com/jackc/pgx/v5"
@@ -57,11 +58,22 @@ func (p *Projector) handler(schema string) TxHandler {
 	}
 }
 
-// Run makes the tables unless their schema is there, and then is Subscription.Run. The role needs the right to create schemas
-// in the database, or a schema that was made for it and is filled by Setup by hand.
-func (p *Projector) Run(ctx context.Context) error {
+// Create makes the tables, unless their schema is there, and the subscription. The role needs the right to create schemas in the
+// database, or a schema that was made for it, with the tables in it.
+func (p *Projector) Create(ctx context.Context) error {
 	err := p.inTx(ctx, func(tx pgx.Tx) error { return p.setup(ctx, tx, p.projection.Name) })
 	if err != nil {
+		return err
+	}
+	return p.Subscription.Create(ctx)
+}
+
+// Run makes the tables unless they are there, and then is Subscription.Run.
+func (p *Projector) Run(ctx context.Context) error {
+	if err := p.Create(ctx); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			return nil
+		}
 		return err
 	}
 	return p.Subscription.Run(ctx)

@@ -3,6 +3,7 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -52,7 +53,7 @@ func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
 	if err := p.prepare(ctx, feed.name, opts.InPlace); err != nil {
 		return err
 	}
-	if err := feed.create(ctx); err != nil {
+	if err := feed.Create(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -103,14 +104,16 @@ func (p *Projector) prepare(ctx context.Context, feed string, inPlace bool) erro
 	})
 }
 
-// forget removes the subscription of an earlier attempt, if there is one.
+// forget removes the subscription of an earlier attempt, if there is one that nobody works on.
 func (p *Projector) forget(ctx context.Context, tx pgx.Tx, feed string) error {
-	_, err := p.repo.queries.SubscriptionCheckpoint(ctx, tx, feed)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
+	shards, err := p.repo.subscriptionLag(ctx, tx, feed)
+	if err != nil || len(shards) == 0 {
 		return err
+	}
+	for _, s := range shards {
+		if s.State == "owned" {
+			return fmt.Errorf("projection %s, by %s: %w", quote(p.name), s.Owner, ErrRebuildRunning)
+		}
 	}
 	return p.repo.queries.SubscriptionDelete(ctx, tx, feed)
 }

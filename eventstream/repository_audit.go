@@ -9,7 +9,8 @@ import (
 
 // AuditFinding is one thing that is wrong with the store.
 type AuditFinding struct {
-	// Check is the view that found it, without its prefix audit_: triggers, gaps, heads, order, tenants, partitions, pending.
+	// Check is the view that found it, without its prefix audit_: triggers, gaps, heads, order, tenants, partitions, pending,
+	// sequences.
 	Check string
 	// Severity is "error" for damage, or "warning" for a hole that events wait behind.
 	Severity string

@@ -172,9 +172,13 @@ func eventFromRow(row *db.Event) Event {
 		OccurredAt:  row.OccurredAt.UTC(),
 		RecordedAt:  row.RecordedAt.UTC(),
 	}
-	// The column is never NULL; beside data, the JSON null stands for none.
+	e.dropNullPayload()
+	return e
+}
+
+// dropNullPayload undoes what the column needs, which is never NULL: beside data, the JSON null stands for none.
+func (e *Event) dropNullPayload() {
 	if e.Data != nil && string(e.Payload) == "null" {
 		e.Payload = nil
 	}
-	return e
 }

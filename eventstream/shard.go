@@ -189,6 +189,8 @@ func (w *shardWorker) resume(ctx context.Context) (int64, error) {
 	case !row.AsDescribed: // by now; this names the difference
 		_, err := queries.SubscriptionSubscribe(ctx, conn, described)
 		return 0, err
+	case row.Position > row.LastPosition:
+		return 0, &BeyondLogError{Field: "checkpoint", Value: row.Position, Last: row.LastPosition}
 	}
 	if w.apart, err = partitionPositions(row.PartitionPositions); err != nil {
 		return 0, err

@@ -95,7 +95,7 @@ func (s *Subscription) Name() string { return s.name }
 // handler keeps failing and the policy is to stop, ErrTxEnded when the handler ended its transaction, a *SubscriptionMismatchError
 // when the subscription was given another number of shards meanwhile. Lost connections and lost shards are none of these: it tries again.
 func (s *Subscription) Run(ctx context.Context) error {
-	err := s.create(ctx)
+	err := s.Create(ctx)
 	if err == nil {
 		err = s.repo.hub.run(ctx, s)
 	}
@@ -105,8 +105,9 @@ func (s *Subscription) Run(ctx context.Context) error {
 	return err
 }
 
-// create makes sure that the database knows the subscription as it is described here.
-func (s *Subscription) create(ctx context.Context) error {
+// Create makes sure that the database knows the subscription as it is described here: from then on it is found by WaitFor, and what
+// is appended is kept for it. Run does it too; its errors of the start are those of Create.
+func (s *Subscription) Create(ctx context.Context) error {
 	if err := s.repo.hub.checkPool(); err != nil {
 		return err
 	}

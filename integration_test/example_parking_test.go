@@ -55,7 +55,7 @@ func parkAndReplay(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	stop := runInBackground(ctx, s)
-	if err := waitCreated(ctx, s, last.LastPosition); err != nil {
+	if err := s.WaitFor(ctx, last.LastPosition); err != nil {
 		return errors.Join(err, stop())
 	}
 	for parked, err := range repo.ParkedEvents(ctx, s.Name()) {

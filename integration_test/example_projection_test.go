@@ -63,7 +63,7 @@ func rebuildBeside(ctx context.Context, pool *pgxpool.Pool) error {
 			return errors.Join(err, stop())
 		}
 	}
-	if err := errors.Join(waitCreated(ctx, wrong, last.LastPosition), stop()); err != nil {
+	if err := errors.Join(wrong.WaitFor(ctx, last.LastPosition), stop()); err != nil {
 		return err
 	}
 	if err := showStock(ctx, pool, "before"); err != nil {

@@ -13,7 +13,14 @@ import (
 )
 
 // runInBackground runs a subscription until the function that it returns is called, which gives the error of Run.
-func runInBackground(ctx context.Context, s interface{ Run(context.Context) error }) (stop func() error) {
+func runInBackground(ctx context.Context, s interface {
+	Create(ctx context.Context) error
+	Run(ctx context.Context) error
+},
+) (stop func() error) {
+	if err := s.Create(ctx); err != nil {
+		return func() error { return err }
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -21,19 +28,6 @@ func runInBackground(ctx context.Context, s interface{ Run(context.Context) erro
 		cancel()
 		return <-ended
 	}
-}
-
-// waitCreated is WaitFor where the first run of a subscription may be just about to create it.
-func waitCreated(ctx context.Context, s interface {
-	WaitFor(ctx context.Context, position int64) error
-}, position int64,
-) error {
-	err := s.WaitFor(ctx, position)
-	for errors.Is(err, eventstream.ErrSubscriptionNotFound) {
-		time.Sleep(time.Millisecond)
-		err = s.WaitFor(ctx, position)
-	}
-	return err
 }
 
 // docs:start
@@ -78,7 +72,7 @@ func exactlyOnce(ctx context.Context, pool *pgxpool.Pool) error {
 		if err != nil {
 			return errors.Join(err, stop())
 		}
-		if err := waitCreated(ctx, totals, result.LastPosition); err != nil {
+		if err := totals.WaitFor(ctx, result.LastPosition); err != nil {
 			return errors.Join(err, stop())
 		}
 		var total int
@@ -166,7 +160,7 @@ func atLeastOnce(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	stop := runInBackground(ctx, s)
-	return errors.Join(waitCreated(ctx, s, last.LastPosition), stop())
+	return errors.Join(s.WaitFor(ctx, last.LastPosition), stop())
 }
 
 func Example_effect() {

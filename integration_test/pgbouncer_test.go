@@ -39,7 +39,7 @@ func TestRepositoryBehindPgBouncer(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			config, err := pgxpool.ParseConfig(startPgBouncer(t, b, bin))
+			config, err := pgxpool.ParseConfig(startPgBouncer(t, b, bin, 2))
 			require.NoError(t, err)
 			config.ConnConfig.DefaultQueryExecMode = mode
 			config.MaxConns = 6
@@ -93,8 +93,8 @@ func findPgBouncer() (string, error) {
 	return "", errors.New("pgbouncer is not installed: apt-get install pgbouncer")
 }
 
-// startPgBouncer runs one for the bundle's database, with two connections to the server, and gives its DSN.
-func startPgBouncer(t *testing.T, b *bundle, bin string) string {
+// startPgBouncer runs one for the bundle's database, with so many connections to the server, and gives its DSN.
+func startPgBouncer(t *testing.T, b *bundle, bin string, connections int) string {
 	t.Helper()
 	server := b.pool.Config().ConnConfig
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,8 +120,8 @@ listen_port = %d
 unix_socket_dir =
 auth_type = any
 pool_mode = transaction
-default_pool_size = 2
-`, quoted(server.Host), server.Port, quoted(server.Database), quoted(server.User), password, port)
+default_pool_size = %d
+`, quoted(server.Host), server.Port, quoted(server.Database), quoted(server.User), password, port, connections)
 	file := filepath.Join(dir, "pgbouncer.ini")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o644))
 

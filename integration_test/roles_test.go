@@ -61,7 +61,7 @@ func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
 	s, err := eventstream.NewSubscription(repo, "reader", handler, config)
 	require.NoError(t, err)
 	stop := keepRunning(t, b, s)
-	require.NoError(t, waitCreated(b.ctx, s, drawn(t, b)))
+	require.NoError(t, s.WaitFor(b.ctx, drawn(t, b)))
 	stop()
 	broken = nil
 	replayed, err := s.ReplayParked(b.ctx)

@@ -14,8 +14,8 @@ import (
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
-// lively is a process that is heard of every 200 ms.
-var lively = &eventstream.Config{Lease: time.Second}
+// lively is a process that is heard of more often than by default.
+var lively = &eventstream.Config{Lease: 3 * time.Second}
 
 // shares is how many shards of a subscription each process owns, in order of number.
 const shares = `SELECT coalesce(string_agg(o.n::text, ' ' ORDER BY o.n), '') FROM (

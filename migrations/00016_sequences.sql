@@ -2,8 +2,8 @@
 -- Gapless sequence numbers. Positions have holes; a consumer that wants to see for itself that it missed nothing counts 1, 2, 3 ...,
 -- in the whole log and in each partition. The numbers are counted over the stable prefix of the log and never change. They are not
 -- stored with the events, which nobody updates: sparse marks make them addressable in both directions.
--- Locks: none, everything here is new. A store that holds events already gets its marks from advance_stable_position(), which does up to a
--- million positions a call.
+-- Locks: none, everything here is new. A store that holds events already gets its marks from advance_stable_position(), which does up to
+-- 200,000 positions a call.
 
 CREATE TABLE eventstream.log_marks (
     position bigint NOT NULL,

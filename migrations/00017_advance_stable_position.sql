@@ -71,7 +71,7 @@ BEGIN
         RETURN v_stable;
     END IF;
     -- In bounded steps, and not too many of them in one transaction.
-    FOR v_step IN 1..10 LOOP
+    FOR v_step IN 1..2 LOOP
         EXIT WHEN v_state.stable_position >= v_stable;
         v_to := least(v_stable, v_state.stable_position + 100000);
         WITH fresh AS (
@@ -118,7 +118,7 @@ $$;
 
 COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS
     'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or is being done by another '
-    'session. Numbers what became stable, at most a million positions a call. Call it in a transaction of its own: until that ends, nobody '
+    'session. Numbers what became stable, at most 200,000 positions a call. Call it in a transaction of its own: until that ends, nobody '
     'else moves log_state.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;

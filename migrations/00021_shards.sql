@@ -39,42 +39,50 @@ $$;
 COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that died or hang.';
 
 -- As many for each, and for the first ones one more. Who comes first differs from one subscription to the next, so that many with a single
--- shard spread over all processes.
+-- shard spread over all processes. One set for all subscriptions of a process: it is asked for every second.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.fair_share(
+CREATE FUNCTION eventstream.fair_shares(
     p_member_id bigint,
     p_live bigint[],
-    p_subscription text,
-    p_shard_count integer
+    p_subscriptions text[]
 ) RETURNS TABLE (
+    name text,
     share integer,
     live bigint[]
 )
 LANGUAGE plpgsql
 STABLE
+ROWS 10
 SET search_path = ''
 AS $$
-DECLARE
-    v_seed bigint := hashtextextended(p_subscription, 0);
-    v_own bigint := hashint8extended(p_member_id, v_seed);
-    v_before bigint;
 BEGIN
+    RETURN QUERY
     SELECT
-        array_agg(m.member_id),
-        count(*) FILTER (WHERE (hashint8extended(m.member_id, v_seed), m.member_id) < (v_own, p_member_id))
-    INTO live, v_before
-    FROM eventstream.subscription_members AS m
-    WHERE m.member_id = ANY (p_live) AND p_subscription = ANY (m.subscriptions);
-    share := p_shard_count / cardinality(live) + CASE WHEN v_before < p_shard_count % cardinality(live) THEN 1 ELSE 0 END;
-    IF live IS NOT NULL THEN
-        RETURN NEXT;
-    END IF;
+        s.name::text,
+        (s.shard_count / count(*) + CASE
+            WHEN count(*) FILTER (WHERE m.rank < (
+                hashint8extended(p_member_id, hashtextextended(s.name, 0)), p_member_id)) < s.shard_count % count(*) THEN 1
+            ELSE 0
+        END)::integer,
+        array_agg(m.member_id)
+    FROM (
+        SELECT
+            u.name,
+            n.member_id,
+            (hashint8extended(n.member_id, hashtextextended(u.name, 0)), n.member_id) AS rank
+        FROM eventstream.subscription_members AS n
+        CROSS JOIN unnest(n.subscriptions) AS u (name)
+        WHERE n.member_id = ANY (p_live)
+    ) AS m
+    JOIN eventstream.subscriptions AS s ON s.name = m.name AND NOT s.paused
+    WHERE m.name = ANY (p_subscriptions)
+    GROUP BY s.name, s.shard_count;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.fair_share(bigint, bigint[], text, integer) IS
-    'How many shards of a subscription a process may own, and which of the live processes run it.';
+COMMENT ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) IS
+    'How many shards of each subscription a process may own, and which of the live processes run it; nothing of one that is paused.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.claim_shards(
@@ -117,18 +125,17 @@ BEGIN
 
     -- Only where something is to be had. A shard is free, too, if its owner no longer runs the subscription.
     FOR r IN
-        SELECT s.name, c.share - t.own AS wanted, c.live
-        FROM unnest(p_subscriptions) AS u (name)
-        JOIN eventstream.subscriptions AS s ON s.name = u.name AND NOT s.paused
-        CROSS JOIN LATERAL eventstream.fair_share(p_member_id, v_live, s.name, s.shard_count) AS c
-        JOIN LATERAL (
+        SELECT c.name, c.share - t.own AS wanted, c.live
+        FROM eventstream.fair_shares(p_member_id, v_live, p_subscriptions) AS c
+        CROSS JOIN LATERAL (
             SELECT
                 count(*) FILTER (WHERE h.member_id = p_member_id) AS own,
                 count(*) FILTER (WHERE h.member_id IS NULL OR h.member_id <> ALL (c.live)) AS free
             FROM eventstream.subscription_shards AS h
-            WHERE h.subscription = s.name
-        ) AS t ON c.share > t.own AND t.free > 0
-        ORDER BY s.name
+            WHERE h.subscription = c.name
+        ) AS t
+        WHERE c.share > t.own AND t.free > 0
+        ORDER BY c.name
     LOOP
         UPDATE eventstream.subscription_shards AS h
         SET member_id = p_member_id, epoch = h.epoch + 1
@@ -145,10 +152,8 @@ BEGIN
 
     RETURN QUERY
     SELECT h.subscription, h.shard, h.position, h.epoch, c.share
-    FROM unnest(p_subscriptions) AS u (name)
-    JOIN eventstream.subscriptions AS s ON s.name = u.name AND NOT s.paused
-    CROSS JOIN LATERAL eventstream.fair_share(p_member_id, v_live, s.name, s.shard_count) AS c
-    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.member_id = p_member_id
+    FROM eventstream.fair_shares(p_member_id, v_live, p_subscriptions) AS c
+    JOIN eventstream.subscription_shards AS h ON h.subscription = c.name AND h.member_id = p_member_id
     ORDER BY h.subscription, h.shard;
 END;
 $$;
@@ -294,6 +299,6 @@ DROP FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], big
 DROP FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text);
 DROP FUNCTION eventstream.release_shard(text, integer, bigint);
 DROP FUNCTION eventstream.claim_shards(bigint, text, text[], interval);
-DROP FUNCTION eventstream.fair_share(bigint, bigint[], text, integer);
+DROP FUNCTION eventstream.fair_shares(bigint, bigint[], text[]);
 DROP FUNCTION eventstream.live_members();
 DROP FUNCTION eventstream.member_key(bigint);

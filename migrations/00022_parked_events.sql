@@ -41,7 +41,7 @@ BEGIN
         PERFORM eventstream.refuse_value('position', p_position::text, 'that of an event');
     END IF;
     IF (p_reason ~ '[^[:space:]]') IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('reason', p_reason, 'given: it stays on record');
+        PERFORM eventstream.refuse_value('reason', p_reason, 'text that says why: it stays on record');
     END IF;
     INSERT INTO eventstream.subscription_skips (subscription, position, reason)
     VALUES (p_subscription, p_position, p_reason)

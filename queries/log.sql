@@ -87,3 +87,7 @@ SELECT eventstream.sequence_at(@position::bigint)::bigint AS sequence;
 SELECT
     eventstream.start_checkpoint(@start::jsonb, @stable::bigint)::bigint AS checkpoint,
     eventstream.start_partitions(@start::jsonb, @stable::bigint)::jsonb AS partition_positions;
+
+-- name: LogPositionOfSequence :one
+-- Where the event of a sequence number is; the stable position for the number after the last.
+SELECT least(coalesce(eventstream.position_of_sequence(@sequence::bigint, @stable::bigint), @stable), @stable)::bigint AS position;

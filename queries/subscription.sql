@@ -73,6 +73,7 @@ HAVING count(*) > 0;
 SELECT
     h.position,
     s.partition_positions,
+    eventstream.last_position()::bigint AS last_position,
     (s.shard_count = @shard_count::integer AND s.delivery = @delivery::text AND s.filter = @filter::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription

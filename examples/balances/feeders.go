@@ -19,7 +19,7 @@ const (
 	// lookEvery is how often the projection's progress is looked at, to kill somebody at the right time.
 	lookEvery = 10 * time.Millisecond
 	// dyingTakes is how long a process may take to come upon a batch to die in; one that has none is killed as it is.
-	dyingTakes = 5 * time.Second
+	dyingTakes = 15 * time.Second
 	// stoppingTakes is how long a process may take to end in order.
 	stoppingTakes = 10 * time.Second
 )
@@ -114,7 +114,7 @@ func (f *feeders) waitHandled(ctx context.Context, pool *pgxpool.Pool, count int
 		for _, p := range f.running {
 			select {
 			case <-p.ended:
-				return now, fmt.Errorf("process %d ended, though nobody killed it (%v): %s", p.number, p.err, p.said.String())
+				return now, errors.Join(fmt.Errorf("process %d ended, though nobody killed it: %s", p.number, p.said.String()), p.err)
 			default:
 			}
 		}

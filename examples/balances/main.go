@@ -148,7 +148,9 @@ func play(
 	written, err := write(ctx, o, repo)
 	if err != nil {
 		cancel()
-		<-killed
+		if other := <-killed; !errors.Is(other, context.Canceled) {
+			err = errors.Join(err, other)
+		}
 		return err
 	}
 	fmt.Fprintf(stdout, "\nWritten by %d writers: %d events in %d operations on %d accounts; %d times somebody else was first.\n",
@@ -158,9 +160,12 @@ func play(
 	}
 	fmt.Fprintf(stdout, "Projected by %d processes at a time, of which %d were killed: %d in the middle of a batch.\n",
 		o.processes, o.kills, feeders.midBatch)
-	ctx, cancel = context.WithTimeoutCause(ctx, levelTakes, errors.New("the projection did not come level in time"))
+	waiting, cancel := context.WithTimeout(ctx, levelTakes)
 	defer cancel()
-	return projector.WaitFor(ctx, written.lastPosition)
+	if err := projector.WaitFor(waiting, written.lastPosition); err != nil {
+		return fmt.Errorf("waiting until the projection holds what was written: %w", err)
+	}
+	return nil
 }
 
 // newPool opens a pool for a number of users at once, under a name that the database shows to whoever watches.
