@@ -1,6 +1,9 @@
 package eventstream
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // UnmarshalJSON reads a log event as json.Marshal writes it, with the checks of Event. On error the event keeps its value.
 func (e *LogEvent) UnmarshalJSON(data []byte) error {
@@ -14,6 +17,12 @@ func (e *LogEvent) UnmarshalJSON(data []byte) error {
 	}
 	if err := json.Unmarshal(data, &numbers); err != nil {
 		return err
+	}
+	if numbers.Sequence < 0 {
+		return invalidValue("sequence", strconv.FormatInt(numbers.Sequence, 10), "1 or more")
+	}
+	if numbers.PartitionSequence < 0 {
+		return invalidValue("partition_sequence", strconv.FormatInt(numbers.PartitionSequence, 10), "1 or more")
 	}
 	decoded.Sequence, decoded.PartitionSequence = numbers.Sequence, numbers.PartitionSequence
 	*e = decoded

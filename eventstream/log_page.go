@@ -14,6 +14,8 @@ const (
 	pagesPerRead = 8
 	// pageBytes is what a page should not exceed: with large payloads pages get smaller.
 	pageBytes = 4 << 20
+	// fewPartitions is the share of all partitions, one in so many, up to which each is read by itself, and not by leaving out the rest.
+	fewPartitions = 16
 	// firstWindow and widestWindow bound how many positions one query goes through: all of them, if no index serves its filter, or if the
 	// planner, which does not know a table that was never analyzed, prefers sorting them to following the index.
 	firstWindow, widestWindow = 4096, 1 << 20
@@ -74,15 +76,15 @@ func dropBefore(events []LogEvent, apart map[int]int64) []LogEvent {
 }
 
 // logPage reads the events above a position, up to another one that is stable, of the numberer's filter: at most size, numbered. room is
-// how many are expected.
+// how many are expected, and buffer is reused if that many fit.
 func (r *Repository) logPage(
-	ctx context.Context, h Handle, after, until int64, size, room int, n *numberer,
+	ctx context.Context, h Handle, after, until int64, size, room int, n *numberer, buffer []LogEvent,
 ) ([]LogEvent, error) {
 	rows := &rowsOf{Handle: h}
 	if err := r.queryLog(ctx, rows, after, until, int32(size), n.filter, n.backwards); err != nil {
 		return nil, err
 	}
-	events, err := rows.collect(min(size, room))
+	events, err := rows.collect(buffer, min(size, room))
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +104,10 @@ func (r *Repository) queryLog(
 		_, err = r.queries.LogListBackward(ctx, h, db.LogListBackwardParams{After: after, Until: until, PageSize: size})
 	case filter.isZero():
 		_, err = r.queries.LogListForward(ctx, h, db.LogListForwardParams{After: after, Until: until, PageSize: size})
+	case filter.dense() && !backwards && fewPartitions*len(partitions) <= int(r.partitions.Load()):
+		_, err = r.queries.LogListFewPartitions(ctx, h, db.LogListFewPartitionsParams{
+			PartitionIds: partitions, After: after, Until: until, PageSize: size,
+		})
 	case filter.dense() && !backwards:
 		_, err = r.queries.LogListPartitions(ctx, h, db.LogListPartitionsParams{
 			PartitionIds: partitions, After: after, Until: until, PageSize: size,

@@ -83,8 +83,10 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
+		var events []LogEvent
 		for left > 0 && !pages.atEnd() {
-			events, err := pages.next(ctx, r, h, left)
+			// The loop's body gets copies, so that one page's memory serves the next.
+			events, err = pages.next(ctx, r, h, left, events)
 			if err != nil {
 				yield(LogEvent{}, mapError(err))
 				return
@@ -230,7 +232,7 @@ func (p *logPages) skipTo(partitions int) {
 func (p *logPages) atEnd() bool { return p.after >= p.until }
 
 // next reads the next page, and moves on over the positions that it covered.
-func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int) ([]LogEvent, error) {
+func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, buffer []LogEvent) ([]LogEvent, error) {
 	size := p.size.next(limit)
 	window := min(p.size.window, p.until-p.after)
 	after, until := p.after, p.after+window
@@ -238,7 +240,7 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int)
 	if backwards {
 		after, until = p.until-window, p.until
 	}
-	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers)
+	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
 	if err != nil {
 		return nil, err
 	}

@@ -20,10 +20,13 @@ func (r *rowsOf) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	return noRows{}, err
 }
 
-// collect reads the rows, which have the columns of eventstream.events in their order.
-func (r *rowsOf) collect(room int) ([]LogEvent, error) {
+// collect reads the rows, which have the columns of eventstream.events in their order, into a buffer if its capacity will do.
+func (r *rowsOf) collect(buffer []LogEvent, room int) ([]LogEvent, error) {
 	defer r.rows.Close()
-	events := make([]LogEvent, 0, room)
+	events := buffer[:0]
+	if cap(events) < room {
+		events = make([]LogEvent, 0, room)
+	}
 	var stream, tenant, kind string
 	var partition int32
 	for r.rows.Next() {

@@ -38,6 +38,10 @@ type shardWorker struct {
 	draining chan struct{}
 	drain    func()
 	done     chan struct{}
+	// buffers holds the memory of pages that are done with.
+	buffers chan []LogEvent
+	// lent is the memory of what a handler is looking at.
+	lent []LogEvent
 	// checkpoint is the position last written; idle is one up to which everything is handled, for the poller to write.
 	checkpoint, idle atomic.Int64
 
@@ -51,6 +55,8 @@ type shardWorker struct {
 type page struct {
 	events []LogEvent
 	upto   int64
+	// whole is the memory of all that was fetched at once, with the last batch of it.
+	whole []LogEvent
 }
 
 // startWorker starts a worker, which begins once the one before it has ended.
@@ -67,6 +73,7 @@ func startWorker(h *hub, r *run, shard int, epoch int64, before *shardWorker) *s
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
 		done:     make(chan struct{}),
+		buffers:  make(chan []LogEvent, pagesAhead),
 	}
 	go w.work(ctx)
 	return w

@@ -136,12 +136,11 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 
 // start calls the handler with a slice of its own; ack is called once it has ended, by whoever comes first.
 func (w *shardWorker) start(ctx context.Context, events []LogEvent, ack func(error)) {
-	events = slices.Clone(events)
 	switch h := w.sub.handler.(type) {
 	case EffectHandler:
-		ack(call(func() error { return h(ctx, events) }))
+		ack(call(func() error { return h(ctx, w.lend(events)) }))
 	case AsyncHandler:
-		if err := call(func() error { h(ctx, events, ack); return nil }); err != nil {
+		if err := call(func() error { h(ctx, slices.Clone(events), ack); return nil }); err != nil {
 			ack(err)
 		}
 	}
@@ -179,7 +178,13 @@ func (w *shardWorker) settle(ctx context.Context, q *ackQueue) error {
 		events += len(b.handed)
 		behind = append(behind, b.behind...)
 	}
-	return w.checkpointAt(ctx, events, behind, done[len(done)-1].upto)
+	if err := w.checkpointAt(ctx, events, behind, done[len(done)-1].upto); err != nil {
+		return err
+	}
+	for _, b := range done {
+		w.recycle(b.page)
+	}
+	return nil
 }
 
 // retryFailed tries again what failed at the front of the queue, event by event where need be.

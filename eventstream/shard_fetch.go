@@ -41,16 +41,37 @@ func (w *shardWorker) fetchPage(ctx context.Context, pages *logPages) ([]LogEven
 		return nil, err
 	}
 	defer release()
-	return pages.next(ctx, w.hub.repo, conn, math.MaxInt)
+	return pages.next(ctx, w.hub.repo, conn, math.MaxInt, w.buffer())
+}
+
+// buffer gives the memory of a page that is done with, if there is one. Handlers get copies.
+func (w *shardWorker) buffer() []LogEvent {
+	select {
+	case buffer := <-w.buffers:
+		return buffer
+	default:
+		return nil
+	}
+}
+
+// recycle takes the memory of a page back, with its last batch.
+func (w *shardWorker) recycle(p page) {
+	if p.whole == nil {
+		return
+	}
+	select {
+	case w.buffers <- p.whole:
+	default:
+	}
 }
 
 // batches splits what was fetched; the last one goes as far as the page did.
 func batches(events []LogEvent, size int, upto int64) []page {
-	pages := make([]page, 0, len(events)/size+1)
+	pages, whole := make([]page, 0, len(events)/size+1), events
 	for len(events) > size {
 		// Full slices, so that leaving some out of one cannot reach into the next.
 		pages = append(pages, page{events: events[:size:size], upto: events[size-1].Position})
 		events = events[size:]
 	}
-	return append(pages, page{events: events, upto: upto})
+	return append(pages, page{events: events, upto: upto, whole: whole})
 }

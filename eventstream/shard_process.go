@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -37,6 +36,7 @@ func (w *shardWorker) process(ctx context.Context, pages <-chan page) error {
 			if err := w.deliver(ctx, p); err != nil {
 				return err
 			}
+			w.recycle(p)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func (w *shardWorker) attempt(ctx context.Context, events, behind []LogEvent, up
 				return nil
 			}
 			// A copy: it may sort or change what it got, and what fails is split and tried again.
-			return call(func() error { return h(ctx, batchTx{tx}, slices.Clone(events)) })
+			return call(func() error { return h(ctx, batchTx{tx}, w.lend(events)) })
 		})
 	}
 	if len(events) > 0 {
@@ -206,3 +206,10 @@ func (batchTx) Commit(context.Context) error { return ErrTxEnded }
 
 // Rollback is refused: returning an error from the handler rolls back.
 func (batchTx) Rollback(context.Context) error { return ErrTxEnded }
+
+// lend gives a handler events to look at until it returns: a copy, since a handler that fails may have changed it, whose memory serves
+// the next call.
+func (w *shardWorker) lend(events []LogEvent) []LogEvent {
+	w.lent = append(w.lent[:0], events...)
+	return w.lent
+}

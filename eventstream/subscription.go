@@ -12,7 +12,8 @@ import (
 )
 
 // Handler is what a subscription does with events: a TxHandler, an EffectHandler or an AsyncHandler. It gets them in batches,
-// in order, and never two batches of one shard at once, an AsyncHandler excepted. The slice is the handler's own.
+// in order, and never two batches of one shard at once, an AsyncHandler excepted. The slice is
+// lent until the handler returns, to an AsyncHandler for good: keep copies of events, not the slice.
 type Handler interface {
 	// delivery is the name of the guarantee, as eventstream.subscriptions keeps it.
 	delivery() string

@@ -46,7 +46,7 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 		if err != nil {
 			return err
 		}
-		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, 1, &numberer{})
+		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, 1, &numberer{}, nil)
 		if err != nil {
 			return err
 		}

@@ -265,4 +265,3 @@ func TestLogReadsLikeItsModel(t *testing.T) {
 		})
 	}
 }
-

@@ -171,7 +171,9 @@ func TestLogOfATransactionsOwnEvents(t *testing.T) {
 	_, err := a.repo.Append(b.ctx, "order-3", eventstream.Empty, anEvent(t, 1))
 	require.NoError(t, err)
 	for name, read := range map[string]func() []eventstream.LogEvent{
-		"Tx":          func() []eventstream.LogEvent { return readAll(t, b.repo.ReadLogTx(b.ctx, a.tx, eventstream.LogOptions{})) },
+		"Tx": func() []eventstream.LogEvent {
+			return readAll(t, b.repo.ReadLogTx(b.ctx, a.tx, eventstream.LogOptions{}))
+		},
 		"TxHandle":    func() []eventstream.LogEvent { return readAll(t, a.repo.ReadLog(b.ctx, eventstream.LogOptions{})) },
 		"OtherHandle": func() []eventstream.LogEvent { return readAll(t, b.repo.ReadLog(b.ctx, eventstream.LogOptions{})) },
 	} {

@@ -45,7 +45,9 @@ func TestSequencesAreKeptWhenEventsAreRemoved(t *testing.T) {
 			return func(_ int, e numberedEvent) bool { return e.PartitionSequence%128 == 0 || e.Sequence%1024 == 0 }
 		},
 		"ThoseBesideMarks": func(*numbering, int64) func(int, numberedEvent) bool {
-			return func(_ int, e numberedEvent) bool { return e.PartitionSequence%128 == 1 || e.PartitionSequence%128 == 127 }
+			return func(_ int, e numberedEvent) bool {
+				return e.PartitionSequence%128 == 1 || e.PartitionSequence%128 == 127
+			}
 		},
 		"ThoseWithoutMarks": func(_ *numbering, marked int64) func(int, numberedEvent) bool {
 			return func(_ int, e numberedEvent) bool { return e.Position > marked }
@@ -210,4 +212,3 @@ func waitBlockedBy(t testing.TB, b *bundle, by uint32) {
 		}
 	}
 }
-

@@ -85,8 +85,10 @@ func TestStableAdvanceIsFreeWhenNothingChanged(t *testing.T) {
 		})
 		touched := measure(t, conn, advance)
 		require.NotContains(t, touched, "eventstream.events")
-		require.Equal(t, footprint{seqScans: touched["eventstream.log_state"].seqScans, idxScans: 1, idxTuples: 1,
-			blocks: touched["eventstream.log_state"].blocks}, touched["eventstream.log_state"])
+		require.Equal(t, footprint{
+			seqScans: touched["eventstream.log_state"].seqScans, idxScans: 1, idxTuples: 1,
+			blocks: touched["eventstream.log_state"].blocks,
+		}, touched["eventstream.log_state"])
 	}
 	require.Equal(t, version, text(t, b, b.pool, keptVersion))
 

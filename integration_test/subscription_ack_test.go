@@ -196,7 +196,6 @@ func TestSubscriptionAckOfTheFirstAfterTheSecondFailed(t *testing.T) {
 		next := d.wait(t, b, i+1)
 		next.ack(errors.New("try again"))
 		batch.ack(nil)
-		settled = batch.first
 		i++
 		again := d.wait(t, b, i+1)
 		require.Equal(t, next.first, again.first, "the one that failed comes next: %v", d.firsts())

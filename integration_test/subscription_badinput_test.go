@@ -66,11 +66,13 @@ func TestSubscriptionTwoConfigurationsUnderOneName(t *testing.T) {
 		"Shards":   {nothing, eventstream.SubscriptionConfig{Shards: 3, Filter: filter}, `shard count 4, now 3`},
 		"Delivery": {handlerKinds["tx"](b, nil), eventstream.SubscriptionConfig{Shards: 4, Filter: filter}, `delivery acknowledged, now transaction`},
 		"Filter": {
-			nothing, eventstream.SubscriptionConfig{Shards: 4},
+			nothing,
+			eventstream.SubscriptionConfig{Shards: 4},
 			`filter {"types": ["a", "b"], "category": "order"}, now {}`,
 		},
 		"OtherFilter": {
-			nothing, eventstream.SubscriptionConfig{Shards: 4, Filter: eventstream.LogFilter{Types: filter.Types, Category: "offer"}},
+			nothing,
+			eventstream.SubscriptionConfig{Shards: 4, Filter: eventstream.LogFilter{Types: filter.Types, Category: "offer"}},
 			`filter {"types": ["a", "b"], "category": "order"}, now {"types": ["a", "b"], "category": "offer"}`,
 		},
 	} {

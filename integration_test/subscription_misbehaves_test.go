@@ -92,15 +92,15 @@ func TestSubscriptionHandlerEndsItsTransaction(t *testing.T) {
 		sql    string
 		result error
 	}{
-		"Commit":             {sql: "COMMIT"},
-		"Rollback":           {sql: "ROLLBACK"},
-		"CommitBegin":        {sql: "COMMIT; BEGIN"},
-		"RollbackBegin":      {sql: "ROLLBACK; BEGIN"},
-		"CommitAndChain":     {sql: "COMMIT AND CHAIN"},
-		"CommitAndFail":      {sql: "COMMIT", result: failed},
-		"RollbackAndFail":    {sql: "ROLLBACK", result: failed},
-		"CommitAndNoEnd":     {sql: "COMMIT; SET eventstream.batch = 'none'"},
-		"ErrorAndRollback":   {sql: "SAVEPOINT s; ROLLBACK TO s; ROLLBACK"},
+		"Commit":           {sql: "COMMIT"},
+		"Rollback":         {sql: "ROLLBACK"},
+		"CommitBegin":      {sql: "COMMIT; BEGIN"},
+		"RollbackBegin":    {sql: "ROLLBACK; BEGIN"},
+		"CommitAndChain":   {sql: "COMMIT AND CHAIN"},
+		"CommitAndFail":    {sql: "COMMIT", result: failed},
+		"RollbackAndFail":  {sql: "ROLLBACK", result: failed},
+		"CommitAndNoEnd":   {sql: "COMMIT; SET eventstream.batch = 'none'"},
+		"ErrorAndRollback": {sql: "SAVEPOINT s; ROLLBACK TO s; ROLLBACK"},
 		"CommitBeginOther": {sql: "COMMIT; START TRANSACTION ISOLATION LEVEL SERIALIZABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {

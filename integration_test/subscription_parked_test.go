@@ -234,7 +234,7 @@ func TestSubscriptionParksAnyError(t *testing.T) {
 	rounds(t, b, 3, "a-1")
 	p := poisoned(-1, 1, 2, 3)
 	p.fail = func(e eventstream.LogEvent) error {
-		return errors.New(map[int64]string{1: "nul \x00 byte", 2: "half \xc3 letter", 3: strings.Repeat("long ", 1 << 20)}[e.Position])
+		return errors.New(map[int64]string{1: "nul \x00 byte", 2: "half \xc3 letter", 3: strings.Repeat("long ", 1<<20)}[e.Position])
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), quick(eventstream.Park))
 	s2 := keepRunning(t, b, s)

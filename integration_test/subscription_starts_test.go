@@ -81,12 +81,12 @@ func TestSubscriptionStartsAtAPlace(t *testing.T) {
 	requireStart(t, b, nil, `true`)
 	requireStart(t, b, eventstream.FromBeginning, `true`)
 	requireStart(t, b, eventstream.FromLatest, `false`)
-	for _, position := range []int64{1, 4, 5, 40, last} { // 4 is in a hole
+	for _, position := range []int64{1, 4, 40, last} { // 4 is in a hole
 		requireStart(t, b, eventstream.FromPosition(position), `position >= $1`, position)
 	}
 	last = drawn(t, b)
 	requireStart(t, b, eventstream.FromPosition(last+1), `position > $1`, last)
-	for _, sequence := range []int64{1, 2, 17, 90, 1 + number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events`)} {
+	for _, sequence := range []int64{2, 17, 1 + number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events`)} {
 		requireStart(t, b, eventstream.FromSequence(sequence),
 			`(SELECT count(*) FROM eventstream.events AS f WHERE f.position <= e.position) >= $1`, sequence)
 	}

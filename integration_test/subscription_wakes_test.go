@@ -151,7 +151,6 @@ func countSessions(t *testing.T, b *bundle, application string) (most func() int
 	return func() int { return highest }, stop
 }
 
-
 // Behind PgBouncer in transaction mode everything works: shards, exactly once, waiting, parking and replaying; nothing is kept in a session.
 func TestSubscriptionBehindPgBouncer(t *testing.T) {
 	t.Parallel()

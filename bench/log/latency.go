@@ -16,7 +16,7 @@ const samples = 300
 // tenth of a second between two.
 func measureLatency(ctx context.Context, s *store) error {
 	for _, c := range []struct {
-		name           string
+		name            string
 		another, notify bool
 	}{
 		{"same process", false, false},

@@ -1,0 +1,133 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSubscriptionConfigDefaults(t *testing.T) {
+	t.Parallel()
+	for _, given := range []*SubscriptionConfig{nil, {}} {
+		config, err := given.withDefaults()
+		require.NoError(t, err)
+		config.OnError(errors.New("is told to nobody"))
+		config.OnError = nil
+		require.Equal(t, SubscriptionConfig{
+			From: FromBeginning, Shards: 1, BatchSize: 1000, Window: 4, OnFailure: Stop, MaxTries: 5,
+			MinBackoff: 100 * time.Millisecond, MaxBackoff: 30 * time.Second,
+		}, config)
+	}
+	config, err := (&SubscriptionConfig{MinBackoff: time.Minute}).withDefaults()
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, config.MaxBackoff, "never below MinBackoff")
+}
+
+func TestStartsAsTheDatabaseKeepsThem(t *testing.T) {
+	t.Parallel()
+	for want, start := range map[string]Start{
+		`{"from":"beginning"}`:                           FromBeginning,
+		`{"from":"latest"}`:                              FromLatest,
+		`{"position":7}`:                                 FromPosition(7),
+		`{"sequence":7}`:                                 FromSequence(7),
+		`{"time":"2024-02-03T03:05:06.000007Z"}`:         FromTime(time.Date(2024, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600))),
+		`{"partition_sequences":{"0":1,"31":70}}`:        FromPartitionSequences(map[int]int64{31: 70, 0: 1}),
+		`{"partition_sequences":{}}`:                     FromPartitionSequences(nil),
+		`{"position":9223372036854775807}`:               FromPosition(1<<63 - 1),
+		`{"time":"9999-12-31T23:59:59.999999999Z"}`:      FromTime(time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)),
+		`{"partition_sequences":{"5":9007199254740993}}`: FromPartitionSequences(map[int]int64{5: 1<<53 + 1}),
+	} {
+		require.JSONEq(t, want, string(startJSON(start)))
+		require.Equal(t, want, string(startJSON(start)))
+	}
+}
+
+// Every partition that a filter selects belongs to exactly one shard, and one that it does not select to none.
+func TestShardFilterSharesPartitions(t *testing.T) {
+	t.Parallel()
+	for _, filter := range []LogFilter{{}, {Partitions: []int{5}}, {Partitions: []int{0, 1, 2, 3, 30, 31}}, {Category: "order"}} {
+		for _, shards := range []int{1, 2, 3, 7, 32} {
+			owners := map[int]int{}
+			for shard := range shards {
+				f := shardFilter(filter, shard, shards, 32)
+				require.Equal(t, filter.Category, f.Category)
+				for _, p := range f.Partitions {
+					require.Equal(t, shard, p%shards)
+					owners[p]++
+				}
+			}
+			want := filter.Partitions
+			if len(want) == 0 && shards > 1 {
+				want = make([]int, 32)
+				for i := range want {
+					want[i] = i
+				}
+			}
+			require.Len(t, owners, len(want))
+			for _, p := range want {
+				require.Equal(t, 1, owners[p], "partition %d of %d shards", p, shards)
+			}
+		}
+	}
+}
+
+func TestStorable(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "as it is: ä", storable("as it is: ä"))
+	require.Equal(t, "a\ufffdb", storable("a\x00b"))
+	require.Equal(t, "a\ufffdb", storable("a\xffb"))
+	long := storable(strings.Repeat("ä", 8<<10))
+	require.LessOrEqual(t, len(long), 8<<10+len("\ufffd"))
+	require.True(t, utf8.ValidString(long))
+	require.True(t, utf8.ValidString(storable("x"+strings.Repeat("ä", 8<<10))), "cut in the middle of a letter")
+}
+
+// A handler's error, its panic, and nothing else count as its failure.
+func TestCall(t *testing.T) {
+	t.Parallel()
+	var failure *handlerFailure
+	require.NoError(t, call(func() error { return nil }))
+	cause := errors.New("cause")
+	err := call(func() error { return cause })
+	require.ErrorAs(t, err, &failure)
+	require.ErrorIs(t, err, cause)
+	err = call(func() error { panic(cause) })
+	require.ErrorAs(t, err, &failure)
+	var panicked *HandlerPanicError
+	require.ErrorAs(t, err, &panicked)
+	require.Equal(t, cause, panicked.Value)
+	require.Contains(t, err.Error(), "TestCall")
+	require.Equal(t, cause, unwrapFailure(asFailure(cause)))
+	require.Equal(t, cause, unwrapFailure(cause))
+}
+
+// The first acknowledgement of a batch counts, and what is done is taken from the front alone.
+func TestAckQueue(t *testing.T) {
+	t.Parallel()
+	q := &ackQueue{signal: make(chan struct{}, 1)}
+	first, second, third := &ackBatch{}, &ackBatch{}, &ackBatch{}
+	q.batches = []*ackBatch{first, second, third}
+	q.end(second, nil)
+	require.Empty(t, q.takeDone())
+	q.end(first, nil)
+	q.end(first, errors.New("late"))
+	q.end(third, errors.New("failed"))
+	require.Equal(t, []*ackBatch{first, second}, q.takeDone())
+	count, failed, allEnded := q.state()
+	require.Equal(t, []any{1, true, true}, []any{count, failed, allEnded})
+	require.Len(t, q.signal, 1)
+}
+
+func TestSleepEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, sleep(t.Context(), 0))
+	require.NoError(t, sleep(t.Context(), -time.Second))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, sleep(ctx, time.Hour), context.Canceled)
+}
