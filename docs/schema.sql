@@ -105,6 +105,71 @@ COMMENT ON COLUMN eventstream.events.payload IS 'What happened, as JSON; the JSO
 COMMENT ON COLUMN eventstream.events.data IS 'What happened, as bytes, for payloads that are not JSON; else NULL.';
 COMMENT ON COLUMN eventstream.events.metadata IS 'What describes the event rather than what happened: correlation, causation, trace; a JSON object.';
 
+CREATE TABLE eventstream.log_marks (
+    "position" bigint NOT NULL,
+    sequence bigint NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    CONSTRAINT log_marks_pkey PRIMARY KEY ("position")
+);
+COMMENT ON TABLE eventstream.log_marks IS 'Sequence numbers of the whole log: a mark at the end of each hole, and at every 1024th event. From a mark to the next one, or to the next hole, positions and sequence numbers rise in step.';
+COMMENT ON COLUMN eventstream.log_marks."position" IS 'A position: the last one of a hole, or that of an event.';
+COMMENT ON COLUMN eventstream.log_marks.sequence IS 'How many events there are at or below it.';
+COMMENT ON COLUMN eventstream.log_marks.recorded_at IS 'Highest recorded_at of those events.';
+
+CREATE TABLE eventstream.log_state (
+    lane integer DEFAULT 0 NOT NULL,
+    stable_position bigint DEFAULT 0 NOT NULL,
+    last_position bigint DEFAULT 0 NOT NULL,
+    last_sequence bigint DEFAULT 0 NOT NULL,
+    marked_position bigint DEFAULT 0 NOT NULL,
+    marked_sequence bigint DEFAULT 0 NOT NULL,
+    last_recorded_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    CONSTRAINT log_state_pkey PRIMARY KEY (lane)
+) WITH (fillfactor=10);
+COMMENT ON TABLE eventstream.log_state IS 'How far the log is stable, one row a lane: moved forward by advance_stable_position(), by whoever polls.';
+COMMENT ON COLUMN eventstream.log_state.lane IS 'The lane; 0, the only one on a single node.';
+COMMENT ON COLUMN eventstream.log_state.stable_position IS 'No event at or below it can still appear. A statement that reads it may read events up to it.';
+COMMENT ON COLUMN eventstream.log_state.last_position IS 'Position of the last event at or below stable_position; 0 while there is none.';
+COMMENT ON COLUMN eventstream.log_state.last_sequence IS 'Sequence number of that event in the whole log: how many there are.';
+COMMENT ON COLUMN eventstream.log_state.marked_position IS 'Partitions have their marks up to here (partition_marks).';
+COMMENT ON COLUMN eventstream.log_state.marked_sequence IS 'Sequence number, in the whole log, up to which partitions have their marks.';
+COMMENT ON COLUMN eventstream.log_state.last_recorded_at IS 'Highest recorded_at of the events at or below stable_position.';
+COMMENT ON COLUMN eventstream.log_state.updated_at IS 'When stable_position moved last, by the database''s clock.';
+
+CREATE TABLE eventstream.parked_events (
+    "position" bigint NOT NULL,
+    version bigint NOT NULL,
+    parked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    tries integer NOT NULL,
+    subscription text COLLATE "C" NOT NULL,
+    stream_id text COLLATE "C" NOT NULL,
+    error text NOT NULL,
+    CONSTRAINT parked_events_pkey PRIMARY KEY (subscription, "position"),
+    CONSTRAINT parked_events_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
+);
+COMMENT ON TABLE eventstream.parked_events IS 'Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.';
+COMMENT ON COLUMN eventstream.parked_events."position" IS 'The event.';
+COMMENT ON COLUMN eventstream.parked_events.version IS 'Its version in its stream.';
+COMMENT ON COLUMN eventstream.parked_events.parked_at IS 'When it was put aside.';
+COMMENT ON COLUMN eventstream.parked_events.tries IS 'How often the handler failed on it; 0 if it waits behind another of its stream.';
+COMMENT ON COLUMN eventstream.parked_events.subscription IS 'The subscription.';
+COMMENT ON COLUMN eventstream.parked_events.stream_id IS 'Its stream.';
+COMMENT ON COLUMN eventstream.parked_events.error IS 'What the handler said last.';
+
+CREATE TABLE eventstream.partition_marks (
+    "position" bigint NOT NULL,
+    sequence bigint NOT NULL,
+    partition_id integer NOT NULL,
+    removed boolean DEFAULT false NOT NULL,
+    CONSTRAINT partition_marks_pkey PRIMARY KEY (partition_id, "position")
+);
+COMMENT ON TABLE eventstream.partition_marks IS 'Sequence numbers of each partition: a mark at every 128th event, and one in the place of each event that was removed.';
+COMMENT ON COLUMN eventstream.partition_marks."position" IS 'Position of an event of the partition.';
+COMMENT ON COLUMN eventstream.partition_marks.sequence IS 'Sequence number of that event in its partition.';
+COMMENT ON COLUMN eventstream.partition_marks.partition_id IS 'The partition.';
+COMMENT ON COLUMN eventstream.partition_marks.removed IS 'Whether the event is gone (retention): its number stays taken.';
+
 CREATE TABLE eventstream.pending_events (
     version eventstream.version NOT NULL,
     event_id uuid NOT NULL,
@@ -167,8 +232,99 @@ COMMENT ON COLUMN eventstream.streams.partition_id IS 'Fixed share of the stream
 COMMENT ON COLUMN eventstream.streams.stream_id IS 'Name of the stream, in byte order.';
 COMMENT ON COLUMN eventstream.streams.tenant_id IS 'Owner of the stream and of every event in it.';
 
+CREATE TABLE eventstream.subscription_members (
+    member_id bigint NOT NULL,
+    application text NOT NULL,
+    subscriptions text[] NOT NULL,
+    joined_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    lease_until timestamp with time zone NOT NULL,
+    CONSTRAINT subscription_members_pkey PRIMARY KEY (member_id)
+) WITH (fillfactor=50);
+COMMENT ON TABLE eventstream.subscription_members IS 'Processes that run subscriptions. One is alive while its lease lasts and the transaction that holds its lock is open.';
+COMMENT ON COLUMN eventstream.subscription_members.member_id IS 'Drawn at random by the process: 1 to 2^48-1.';
+COMMENT ON COLUMN eventstream.subscription_members.application IS 'What the process calls itself, for those who watch.';
+COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscriptions that it runs.';
+COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it was first heard of.';
+COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it is heard of before.';
+
+CREATE TABLE eventstream.subscription_shards (
+    "position" bigint NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    events bigint DEFAULT 0 NOT NULL,
+    member_id bigint,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    shard integer NOT NULL,
+    subscription text COLLATE "C" NOT NULL,
+    CONSTRAINT subscription_shards_pkey PRIMARY KEY (subscription, shard),
+    CONSTRAINT subscription_shards_position_range CHECK ("position" >= 0),
+    CONSTRAINT subscription_shards_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
+) WITH (fillfactor=50);
+COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
+COMMENT ON COLUMN eventstream.subscription_shards."position" IS 'The checkpoint: everything of the shard up to it is handled.';
+COMMENT ON COLUMN eventstream.subscription_shards.epoch IS 'Rises with each change of owner: an owner of an earlier epoch can no longer move the checkpoint.';
+COMMENT ON COLUMN eventstream.subscription_shards.events IS 'Events handled so far.';
+COMMENT ON COLUMN eventstream.subscription_shards.member_id IS 'The process that owns it; NULL while nobody does.';
+COMMENT ON COLUMN eventstream.subscription_shards.updated_at IS 'When the checkpoint moved last.';
+COMMENT ON COLUMN eventstream.subscription_shards.shard IS 'Number of the shard, from 0.';
+COMMENT ON COLUMN eventstream.subscription_shards.subscription IS 'The subscription.';
+
+CREATE TABLE eventstream.subscription_skips (
+    "position" bigint NOT NULL,
+    skipped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    subscription text COLLATE "C" NOT NULL,
+    skipped_by text DEFAULT SESSION_USER NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT subscription_skips_pkey PRIMARY KEY (subscription, "position"),
+    CONSTRAINT subscription_skips_reason_given CHECK (reason ~ '[^[:space:]]'::text)
+);
+COMMENT ON TABLE eventstream.subscription_skips IS 'Events that a person decided a subscription shall not handle: who, when and why. Rows stay when the subscription goes.';
+COMMENT ON COLUMN eventstream.subscription_skips."position" IS 'The event.';
+COMMENT ON COLUMN eventstream.subscription_skips.skipped_at IS 'When it was skipped.';
+COMMENT ON COLUMN eventstream.subscription_skips.subscription IS 'The subscription.';
+COMMENT ON COLUMN eventstream.subscription_skips.skipped_by IS 'The database user who skipped it.';
+COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why.';
+
+CREATE TABLE eventstream.subscriptions (
+    name text COLLATE "C" NOT NULL,
+    shard_count integer NOT NULL,
+    delivery text NOT NULL,
+    filter jsonb DEFAULT '{}'::jsonb NOT NULL,
+    start jsonb NOT NULL,
+    partition_positions jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT subscriptions_delivery_known CHECK (delivery = ANY (ARRAY['transaction'::text, 'acknowledged'::text])),
+    CONSTRAINT subscriptions_name_valid CHECK (octet_length(name) <= 128 AND name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'::text),
+    CONSTRAINT subscriptions_pkey PRIMARY KEY (name),
+    CONSTRAINT subscriptions_shard_count_range CHECK (shard_count >= 1 AND shard_count <= eventstream.partition_count())
+);
+COMMENT ON TABLE eventstream.subscriptions IS 'Who reads the log: one row a subscription, written by subscribe().';
+COMMENT ON COLUMN eventstream.subscriptions.name IS 'Name of the subscription.';
+COMMENT ON COLUMN eventstream.subscriptions.shard_count IS 'Number of shards; partition p belongs to shard p % shard_count. Changed by reshard_subscription() alone.';
+COMMENT ON COLUMN eventstream.subscriptions.delivery IS 'transaction: the checkpoint moves in the handler''s transaction (exactly once); acknowledged: after it (at least once).';
+COMMENT ON COLUMN eventstream.subscriptions.filter IS 'What it reads: partitions, category, types, tenant; {} is everything.';
+COMMENT ON COLUMN eventstream.subscriptions.start IS 'Where it was told to start when it was created.';
+COMMENT ON COLUMN eventstream.subscriptions.partition_positions IS 'Partitions that are further than the checkpoint of their shard: partition to position, up to which nothing is delivered.';
+COMMENT ON COLUMN eventstream.subscriptions.paused IS 'Whether nobody may own its shards, as during a rebuild in place.';
+COMMENT ON COLUMN eventstream.subscriptions.created_at IS 'When it was created.';
+
 CREATE INDEX events_partition_position_idx ON eventstream.events USING btree (partition_id, "position");
 COMMENT ON INDEX eventstream.events_partition_position_idx IS 'The log of one partition.';
+
+CREATE INDEX log_marks_recorded_at_idx ON eventstream.log_marks USING btree (recorded_at, "position");
+COMMENT ON INDEX eventstream.log_marks_recorded_at_idx IS 'From a time to a position.';
+
+CREATE INDEX log_marks_sequence_idx ON eventstream.log_marks USING btree (sequence, "position");
+COMMENT ON INDEX eventstream.log_marks_sequence_idx IS 'From a sequence number to a position.';
+
+CREATE INDEX parked_events_stream_idx ON eventstream.parked_events USING btree (subscription, stream_id, "position");
+COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'What is parked of a stream, in order.';
+
+CREATE INDEX partition_marks_removed_idx ON eventstream.partition_marks USING btree ("position") WHERE removed;
+COMMENT ON INDEX eventstream.partition_marks_removed_idx IS 'What was removed from a range of the log.';
+
+CREATE INDEX partition_marks_sequence_idx ON eventstream.partition_marks USING btree (partition_id, sequence);
+COMMENT ON INDEX eventstream.partition_marks_sequence_idx IS 'From a sequence number to a position.';
 
 CREATE UNIQUE INDEX store_one_row ON eventstream.store USING btree ((true));
 COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
@@ -180,6 +336,80 @@ CREATE INDEX streams_tenant_idx ON eventstream.streams USING btree (tenant_id, s
 COMMENT ON INDEX eventstream.streams_tenant_idx IS 'Streams of a tenant, in order of stream_id.';
 
 CREATE SEQUENCE eventstream.events_position_seq AS bigint INCREMENT 1 MINVALUE 1 MAXVALUE 9223372036854775807 START 1 CACHE 1;
+
+CREATE OR REPLACE FUNCTION eventstream.advance_stable_position(p_min_age interval DEFAULT '00:00:00'::interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_stable bigint := eventstream.stable_position();
+    v_state eventstream.log_state;
+    v_to bigint;
+    v_events bigint;
+    v_last bigint;
+    v_newest timestamptz;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF v_stable <= v_state.stable_position
+        -- A time still to come is from before the clock was set back, and says nothing.
+        OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
+        OR current_setting('transaction_read_only')::boolean
+    THEN
+        RETURN greatest(v_stable, v_state.stable_position);
+    END IF;
+    -- Whoever comes second leaves it to the first: what it would write is being written.
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0 FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN v_stable;
+    END IF;
+    -- In bounded steps, and not too many of them in one transaction.
+    FOR v_step IN 1..2 LOOP
+        EXIT WHEN v_state.stable_position >= v_stable;
+        v_to := least(v_stable, v_state.stable_position + 100000);
+        WITH fresh AS (
+            SELECT
+                e.position,
+                v_state.last_sequence + row_number() OVER w AS sequence,
+                lag(e.position, 1, v_state.last_position) OVER w AS previous,
+                greatest(v_state.last_recorded_at, max(e.recorded_at) OVER w) AS newest,
+                greatest(v_state.last_recorded_at, max(e.recorded_at) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+                    AS newest_before
+            FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= v_to
+            WINDOW w AS (ORDER BY e.position)
+        ), marked AS (
+            INSERT INTO eventstream.log_marks (position, sequence, recorded_at)
+            SELECT f.position - 1, f.sequence - 1, f.newest_before FROM fresh AS f WHERE f.position > f.previous + 1
+            UNION ALL
+            SELECT f.position, f.sequence, f.newest FROM fresh AS f WHERE f.sequence % 1024 = 0
+        )
+        SELECT count(*), max(f.position), max(f.newest) INTO v_events, v_last, v_newest FROM fresh AS f;
+        v_state.stable_position := v_to;
+        v_state.last_position := coalesce(v_last, v_state.last_position);
+        v_state.last_sequence := v_state.last_sequence + v_events;
+        v_state.last_recorded_at := coalesce(v_newest, v_state.last_recorded_at);
+        IF v_state.last_sequence - v_state.marked_sequence >= 1024 THEN
+            PERFORM eventstream.mark_partitions(v_state.marked_position, v_to);
+            v_state.marked_position := v_to;
+            v_state.marked_sequence := v_state.last_sequence;
+        END IF;
+    END LOOP;
+    UPDATE eventstream.log_state AS l
+    SET stable_position = v_state.stable_position,
+        last_position = v_state.last_position,
+        last_sequence = v_state.last_sequence,
+        marked_position = v_state.marked_position,
+        marked_sequence = v_state.marked_sequence,
+        last_recorded_at = v_state.last_recorded_at,
+        updated_at = clock_timestamp()
+    WHERE l.lane = v_state.lane AND l.stable_position < v_state.stable_position;
+    RETURN greatest(v_stable, v_state.stable_position);
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or is being done by another session. Numbers what became stable, at most 200,000 positions a call. Call it in a transaction of its own: until that ends, nobody else moves log_state.';
 
 CREATE OR REPLACE FUNCTION eventstream.advance_watermark(p_stream_id text)
  RETURNS bigint
@@ -616,7 +846,9 @@ BEGIN
     SELECT 'partitions', 'error', p.stream_id::text, p.version, to_jsonb(p) FROM eventstream.audit_partitions AS p
     UNION ALL
     SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id::text, w.first_missing, to_jsonb(w)
-    FROM eventstream.audit_pending AS w;
+    FROM eventstream.audit_pending AS w
+    UNION ALL
+    SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q;
 END;
 $function$;
 -- PUBLIC may: EXECUTE
@@ -638,6 +870,77 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.batch_adds_up(text[],bigint[],integer[],integer) IS 'Whether the requests of a batch are complete and have as many events as are given. For append_batch alone.';
+
+CREATE OR REPLACE FUNCTION eventstream.category(p_stream_id text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$ SELECT split_part(p_stream_id, '-', 1) COLLATE "C" $function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.category(text) IS 'Category of a stream: its id''s part before the first -; all of it without one.';
+
+CREATE OR REPLACE FUNCTION eventstream.claim_shards(p_member_id bigint, p_application text, p_subscriptions text[], p_lease interval)
+ RETURNS TABLE(claimed_subscription text, claimed_shard integer, claimed_position bigint, claimed_epoch bigint, share integer)
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+DECLARE
+    v_live bigint[];
+    r record;
+BEGIN
+    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, lease_until)
+    VALUES (p_member_id, p_application, p_subscriptions, clock_timestamp() + p_lease)
+    ON CONFLICT ON CONSTRAINT subscription_members_pkey DO UPDATE
+    SET subscriptions = EXCLUDED.subscriptions, lease_until = EXCLUDED.lease_until;
+    SELECT array_agg(l.member_id) INTO v_live FROM eventstream.live_members() AS l;
+    -- The connection that holds the caller's lock is lost: others own its shards, or will.
+    IF p_member_id = ANY (v_live) IS NOT TRUE THEN
+        RETURN;
+    END IF;
+    -- Whoever has been gone for long is forgotten.
+    DELETE FROM eventstream.subscription_members AS m
+    WHERE m.member_id IN (
+        SELECT g.member_id FROM eventstream.subscription_members AS g
+        WHERE g.lease_until < clock_timestamp() - interval '1 minute' AND g.member_id <> ALL (v_live)
+        FOR UPDATE SKIP LOCKED);
+
+    -- Only where something is to be had. A shard is free, too, if its owner no longer runs the subscription.
+    FOR r IN
+        SELECT c.name, c.share - t.own AS wanted, c.live
+        FROM eventstream.fair_shares(p_member_id, v_live, p_subscriptions) AS c
+        CROSS JOIN LATERAL (
+            SELECT
+                count(*) FILTER (WHERE h.member_id = p_member_id) AS own,
+                count(*) FILTER (WHERE h.member_id IS NULL OR h.member_id <> ALL (c.live)) AS free
+            FROM eventstream.subscription_shards AS h
+            WHERE h.subscription = c.name
+        ) AS t
+        WHERE c.share > t.own AND t.free > 0
+        ORDER BY c.name
+    LOOP
+        UPDATE eventstream.subscription_shards AS h
+        SET member_id = p_member_id, epoch = h.epoch + 1
+        FROM (
+            SELECT f.shard
+            FROM eventstream.subscription_shards AS f
+            WHERE f.subscription = r.name AND (f.member_id IS NULL OR f.member_id <> ALL (r.live))
+            ORDER BY f.shard
+            LIMIT r.wanted
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS c
+        WHERE h.subscription = r.name AND h.shard = c.shard;
+    END LOOP;
+
+    RETURN QUERY
+    SELECT h.subscription, h.shard, h.position, h.epoch, c.share
+    FROM eventstream.fair_shares(p_member_id, v_live, p_subscriptions) AS c
+    JOIN eventstream.subscription_shards AS h ON h.subscription = c.name AND h.member_id = p_member_id
+    ORDER BY h.subscription, h.shard;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.claim_shards(bigint,text,text[],interval) IS 'Says that a process is alive, claims free shards up to its fair share, and returns all that it owns, with the share of each subscription: what is above it, release_shard() gives to others.';
 
 CREATE OR REPLACE FUNCTION eventstream.create_head(p_stream_id text, p_tenant_id text, p_partition_id integer)
  RETURNS boolean
@@ -702,6 +1005,20 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.create_heads(text[],bigint[],text[],integer[]) IS 'create_head for many streams: creates the heads that are missing and locks them all. For append_batch alone.';
+
+CREATE OR REPLACE FUNCTION eventstream.delete_subscription(p_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    DELETE FROM eventstream.subscriptions AS s WHERE s.name = v_is.name;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.delete_subscription(text) IS 'Removes a subscription, its checkpoints and what it had parked; what was skipped stays on record. ES010 if it is unknown.';
 
 CREATE OR REPLACE FUNCTION eventstream.drop_empty_heads(p_stream_ids text[])
  RETURNS void
@@ -844,6 +1161,58 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.events_in_flight() IS 'Trigger, before INSERT on events: takes the in-flight lock, before any position is drawn.';
+
+CREATE OR REPLACE FUNCTION eventstream.fair_shares(p_member_id bigint, p_live bigint[], p_subscriptions text[])
+ RETURNS TABLE(name text, share integer, live bigint[])
+ LANGUAGE plpgsql
+ STABLE ROWS 10
+ SET search_path TO ''
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT
+        s.name::text,
+        (s.shard_count / count(*) + CASE
+            WHEN count(*) FILTER (WHERE m.rank < (
+                hashint8extended(p_member_id, hashtextextended(s.name, 0)), p_member_id)) < s.shard_count % count(*) THEN 1
+            ELSE 0
+        END)::integer,
+        array_agg(m.member_id)
+    FROM (
+        SELECT
+            u.name,
+            n.member_id,
+            (hashint8extended(n.member_id, hashtextextended(u.name, 0)), n.member_id) AS rank
+        FROM eventstream.subscription_members AS n
+        CROSS JOIN unnest(n.subscriptions) AS u (name)
+        WHERE n.member_id = ANY (p_live)
+    ) AS m
+    JOIN eventstream.subscriptions AS s ON s.name = m.name AND NOT s.paused
+    WHERE m.name = ANY (p_subscriptions)
+    GROUP BY s.name, s.shard_count;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) IS 'How many shards of each subscription a process may own, and which of the live processes run it; nothing of one that is paused.';
+
+CREATE OR REPLACE FUNCTION eventstream.fence_subscription(p_name text)
+ RETURNS eventstream.subscriptions
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions;
+BEGIN
+    SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name FOR UPDATE;
+    IF NOT FOUND THEN
+        PERFORM eventstream.refuse_unknown_subscription(p_name);
+    END IF;
+    UPDATE eventstream.subscription_shards AS h SET epoch = h.epoch + 1, member_id = NULL WHERE h.subscription = p_name;
+    RETURN v_is;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.fence_subscription(text) IS 'Takes the shards of a subscription from their owners; ES010 if it is unknown.';
 
 CREATE OR REPLACE FUNCTION eventstream.find_duplicate(p_stream_id text, p_event_ids uuid[], p_types text[], p_payloads jsonb[], p_data bytea[], OUT first_version bigint, OUT last_version bigint, OUT last_position bigint)
  RETURNS record
@@ -1177,6 +1546,287 @@ $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.judge_each(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],text[]) IS 'Outcome and versions of each request of a batch, one by one. For append_batch alone.';
 
+CREATE OR REPLACE FUNCTION eventstream.keep_sequences(p_positions bigint[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_stable bigint;
+    v_kept bigint;
+BEGIN
+    -- Locked: marks that advance_stable_position() is writing for the same events must be there, or still to come.
+    SELECT l.stable_position INTO v_stable FROM eventstream.log_state AS l WHERE l.lane = 0 FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM unnest(p_positions) AS u (position) WHERE (u.position <= v_stable) IS NOT TRUE) THEN
+        PERFORM eventstream.refuse(
+            'ES013',
+            format('an event above the stable position %s has no sequence number to keep', v_stable),
+            jsonb_build_object('stable_position', v_stable,
+                'position', (SELECT max(u.position) FROM unnest(p_positions) AS u (position))),
+            'Call eventstream.advance_stable_position() first, and remove nothing above it.');
+    END IF;
+    INSERT INTO eventstream.partition_marks (position, sequence, partition_id, removed)
+    SELECT e.position, s.sequence, e.partition_id, true
+    FROM eventstream.events AS e
+    JOIN LATERAL (SELECT eventstream.partition_sequence_at(e.partition_id, e.position) AS sequence) AS s ON true
+    WHERE e.position = ANY (p_positions)
+    ON CONFLICT ON CONSTRAINT partition_marks_pkey DO UPDATE SET removed = true;
+    GET DIAGNOSTICS v_kept = ROW_COUNT;
+    RETURN v_kept;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.keep_sequences(bigint[]) IS 'Keeps the sequence numbers of events that are about to be removed, so that no other event is renumbered; how many there were.';
+
+CREATE OR REPLACE FUNCTION eventstream.last_position()
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+    SELECT CASE
+        WHEN pg_is_in_recovery() THEN (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0)
+        ELSE coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0)
+    END
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.last_position() IS 'Highest position that was drawn, whether its event is committed or not; on a standby, the stable one that log_state keeps.';
+
+CREATE OR REPLACE FUNCTION eventstream.lay_out_shards(p_name text, p_shard_count integer, p_checkpoint bigint, p_positions jsonb, p_epoch bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_apart jsonb;
+BEGIN
+    INSERT INTO eventstream.subscription_shards (subscription, shard, position, epoch)
+    SELECT p_name, p.id % p_shard_count, min(greatest(p_checkpoint, coalesce((p_positions ->> p.id::text)::bigint, 0))), p_epoch
+    FROM generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    GROUP BY p.id % p_shard_count
+    ORDER BY p.id % p_shard_count;
+    SELECT jsonb_object_agg(p.key, p.value) INTO v_apart
+    FROM jsonb_each_text(p_positions) AS p
+    JOIN eventstream.subscription_shards AS s ON s.subscription = p_name AND s.shard = p.key::integer % p_shard_count
+    WHERE p.value::bigint > s.position;
+    UPDATE eventstream.subscriptions AS s
+    SET partition_positions = coalesce((SELECT jsonb_object_agg(a.key, a.value::bigint) FROM jsonb_each_text(v_apart) AS a), '{}')
+    WHERE s.name = p_name;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.lay_out_shards(text,integer,bigint,jsonb,bigint) IS 'Makes the shards of a subscription, from the position that each partition is at.';
+
+CREATE OR REPLACE FUNCTION eventstream.live_members()
+ RETURNS TABLE(member_id bigint, subscriptions text[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT m.member_id, m.subscriptions
+    FROM eventstream.subscription_members AS m
+    WHERE m.lease_until > clock_timestamp()
+        AND eventstream.member_key(m.member_id) IN (
+            SELECT (k.classid::bigint << 32) | k.objid::bigint
+            FROM pg_catalog.pg_locks AS k
+            WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND k.classid::bigint >> 16 = 17741
+                AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that died or hang.';
+
+CREATE OR REPLACE FUNCTION eventstream.log_marks_between(p_from bigint, p_to bigint, p_known_position bigint DEFAULT 0, p_known_sequence bigint DEFAULT 0)
+ RETURNS TABLE(mark_position bigint, mark_sequence bigint, removed boolean)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_state eventstream.log_state;
+    v_above bigint;
+    v_last bigint;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    removed := EXISTS (
+        SELECT FROM eventstream.partition_marks AS m WHERE m.removed AND m.position >= p_from AND m.position <= p_to);
+    SELECT m.position, m.sequence INTO mark_position, mark_sequence
+    FROM eventstream.log_marks AS m WHERE m.position < p_from ORDER BY m.position DESC LIMIT 1;
+    mark_position := coalesce(mark_position, 0);
+    mark_sequence := coalesce(mark_sequence, 0);
+    RETURN NEXT;
+    RETURN QUERY
+    SELECT m.position, m.sequence, removed
+    FROM eventstream.log_marks AS m WHERE m.position >= p_from AND m.position <= p_to ORDER BY m.position;
+    IF p_to <= v_state.stable_position THEN
+        RETURN;
+    END IF;
+    -- What is stable by now and not marked yet is counted from what is kept, or from what the reader knows: below it, if it reads upwards,
+    -- or above it.
+    IF p_known_position BETWEEN v_state.stable_position AND p_from THEN
+        v_above := p_known_position;
+        v_last := p_known_position;
+        mark_sequence := p_known_sequence;
+    ELSIF p_known_position >= p_to AND p_from > v_state.stable_position THEN
+        v_above := p_from - 1;
+        v_last := p_from - 1;
+        mark_sequence := p_known_sequence - (
+            SELECT count(*) FROM eventstream.events AS e WHERE e.position >= p_from AND e.position <= p_known_position);
+    ELSE
+        v_above := v_state.stable_position;
+        v_last := v_state.last_position;
+        mark_sequence := v_state.last_sequence;
+    END IF;
+    IF v_above = v_last THEN
+        mark_position := v_above;
+        RETURN NEXT;
+    END IF;
+    -- Holes are found as advance_stable_position() will find them.
+    RETURN QUERY
+    SELECT t.position - 1, mark_sequence + t.n - 1, removed
+    FROM (
+        SELECT e.position, row_number() OVER w AS n, lag(e.position, 1, v_last) OVER w AS previous
+        FROM eventstream.events AS e
+        WHERE e.position > v_above AND e.position <= p_to
+        WINDOW w AS (ORDER BY e.position)
+    ) AS t
+    WHERE t.position > t.previous + 1
+    ORDER BY t.position;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.log_marks_between(bigint,bigint,bigint,bigint) IS 'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s sequence number is that of the last mark below it plus its distance. p_known_position: an event outside of that range whose number the caller knows. removed: whether events of that range are gone.';
+
+CREATE OR REPLACE FUNCTION eventstream.log_state_forward()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+BEGIN
+    IF TG_OP = 'UPDATE' AND NEW.lane = OLD.lane AND NEW.stable_position >= OLD.stable_position
+        AND NEW.last_sequence >= OLD.last_sequence AND NEW.last_position >= OLD.last_position
+        AND NEW.marked_position >= OLD.marked_position AND NEW.marked_sequence >= OLD.marked_sequence
+        AND NEW.last_recorded_at >= OLD.last_recorded_at
+    THEN
+        RETURN NEW;
+    END IF;
+    PERFORM eventstream.refuse(
+        'ES004',
+        format('%s on eventstream.log_state refused: the stable position only moves forward', TG_OP),
+        jsonb_build_object('table', 'eventstream.log_state', 'operation', TG_OP,
+            'stable_position', CASE WHEN TG_OP <> 'TRUNCATE' THEN OLD.stable_position END,
+            'new_position', CASE WHEN TG_OP = 'UPDATE' THEN NEW.stable_position END),
+        'Call eventstream.advance_stable_position().');
+    RETURN NULL;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.log_state_forward() IS 'Trigger: refuses to move the stable position back, or to remove it (ES004).';
+
+CREATE OR REPLACE FUNCTION eventstream.mark_partitions(p_from bigint, p_to bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+BEGIN
+    WITH numbered AS (
+        SELECT
+            p.position,
+            p.partition_id,
+            row_number() OVER (PARTITION BY p.partition_id ORDER BY p.position) AS number
+        FROM (
+            SELECT e.position, e.partition_id::integer AS partition_id
+            FROM eventstream.events AS e
+            WHERE e.position > p_from AND e.position <= p_to
+            UNION ALL
+            -- What was removed meanwhile has its number all the same.
+            SELECT m.position, m.partition_id
+            FROM eventstream.partition_marks AS m
+            WHERE m.removed AND m.position > p_from AND m.position <= p_to
+        ) AS p
+    ), base AS MATERIALIZED (
+        SELECT d.partition_id, eventstream.partition_sequence_at(d.partition_id, p_from) AS sequence
+        FROM (SELECT DISTINCT n.partition_id FROM numbered AS n) AS d
+    )
+    INSERT INTO eventstream.partition_marks (position, sequence, partition_id)
+    SELECT n.position, b.sequence + n.number, n.partition_id
+    FROM numbered AS n
+    JOIN base AS b ON b.partition_id = n.partition_id
+    WHERE (b.sequence + n.number) % 128 = 0
+    ON CONFLICT ON CONSTRAINT partition_marks_pkey DO NOTHING;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.mark_partitions(bigint,bigint) IS 'Writes the marks of partitions for the events above p_from, up to p_to. Called by advance_stable_position().';
+
+CREATE OR REPLACE FUNCTION eventstream.marks_frozen()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES004',
+        format('%s on eventstream.%s refused: sequence numbers never change', TG_OP, TG_TABLE_NAME),
+        jsonb_build_object('table', 'eventstream.' || TG_TABLE_NAME, 'operation', TG_OP),
+        'Leave marks alone: eventstream.advance_stable_position() and eventstream.keep_sequences() write them.');
+    RETURN NULL;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.marks_frozen() IS 'Trigger: refuses to change or remove marks (ES004).';
+
+CREATE OR REPLACE FUNCTION eventstream.member_key(p_member_id bigint)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$SELECT 4993647561823748096 | (p_member_id & 281474976710655)$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.member_key(bigint) IS 'Key of the advisory lock that a process holds, for a transaction, while it runs subscriptions.';
+
+CREATE OR REPLACE FUNCTION eventstream.move_checkpoint(p_subscription text, p_shard integer, p_epoch bigint, p_position bigint, p_events bigint, p_token text DEFAULT NULL::text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_is eventstream.subscription_shards;
+    v_last bigint;
+BEGIN
+    -- Set where the batch's transaction began: another transaction by now means that the handler ended that one.
+    IF p_token IS NOT NULL AND p_token IS DISTINCT FROM current_setting('eventstream.batch', true) THEN
+        PERFORM eventstream.refuse(
+            'ES014',
+            format('the handler of subscription %L ended the transaction that it was given', p_subscription),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard),
+            'Leave COMMIT and ROLLBACK to the subscription: return nil to commit, an error to roll back.');
+    END IF;
+    UPDATE eventstream.subscription_shards AS h
+    SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position;
+    IF NOT FOUND THEN
+        SELECT h.* INTO v_is FROM eventstream.subscription_shards AS h WHERE h.subscription = p_subscription AND h.shard = p_shard;
+        PERFORM eventstream.refuse(
+            'ES012',
+            format('shard %s of subscription %L is owned in epoch %s and at position %s; this was epoch %s, moving it to %s',
+                p_shard, p_subscription, coalesce(v_is.epoch::text, 'none'), coalesce(v_is.position::text, 'none'), p_epoch, p_position),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard, 'epoch', p_epoch, 'current_epoch', v_is.epoch,
+                'position', v_is.position, 'new_position', p_position),
+            'Another process owns the shard by now: drop the work, it is done there.');
+    END IF;
+    v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    IF p_position > v_last THEN
+        PERFORM eventstream.refuse_beyond_end('position', p_position, v_last);
+    END IF;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) IS 'Moves a shard''s checkpoint forward for its owner of p_epoch; ES012 for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
+
 CREATE OR REPLACE FUNCTION eventstream.move_head(p_stream_id text, p_tenant_id text, p_partition_id integer, p_first_version bigint, p_last_version bigint, p_first_position bigint, p_last_position bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1322,6 +1972,69 @@ $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.move_heads(text[],text[],integer[],bigint[],bigint[],bigint[],bigint[]) IS 'move_head for the runs of many streams. For the gate alone.';
 
+CREATE OR REPLACE FUNCTION eventstream.move_idle_checkpoints(p_subscriptions text[], p_shards integer[], p_epochs bigint[], p_positions bigint[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_reached bigint;
+BEGIN
+    WITH due AS (
+        SELECT h.subscription, h.shard, u.position
+        FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+        JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+        WHERE h.position < u.position AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
+        -- Whoever holds one of them for long (a batch, a reshard) must not hold up the caller, which does this for all of its process.
+        FOR NO KEY UPDATE OF h SKIP LOCKED
+    )
+    UPDATE eventstream.subscription_shards AS h
+    SET position = d.position, updated_at = clock_timestamp()
+    FROM due AS d
+    WHERE h.subscription = d.subscription AND h.shard = d.shard;
+    SELECT count(*) INTO v_reached
+    FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+    WHERE h.position >= u.position;
+    RETURN v_reached;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) IS 'Moves checkpoints over events that were not for their subscription; those that others own or hold by now stay. How many are there.';
+
+CREATE OR REPLACE FUNCTION eventstream.park_events(p_subscription text, p_positions bigint[], p_tries integer, p_error text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+    INSERT INTO eventstream.parked_events (subscription, position, stream_id, version, tries, error)
+    SELECT p_subscription, e.position, e.stream_id, e.version, p_tries, p_error
+    FROM eventstream.events AS e
+    WHERE e.position = ANY (p_positions)
+    ON CONFLICT ON CONSTRAINT parked_events_pkey DO UPDATE
+    SET tries = parked_events.tries + EXCLUDED.tries, error = EXCLUDED.error;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.park_events(text,bigint[],integer,text) IS 'Puts events aside for a subscription; of one that is aside already, counts the tries on.';
+
+CREATE OR REPLACE FUNCTION eventstream.partition_checkpoints(p_name text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+ SET search_path TO ''
+AS $function$
+    SELECT jsonb_object_agg(p.id, greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)))
+    FROM eventstream.subscriptions AS s
+    CROSS JOIN generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.shard = p.id % s.shard_count
+    WHERE s.name = p_name
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.partition_checkpoints(text) IS 'Where each partition of a subscription is: at the checkpoint of its shard, or further.';
+
 CREATE OR REPLACE FUNCTION eventstream.partition_count()
  RETURNS integer
  LANGUAGE sql
@@ -1349,6 +2062,94 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.partition_of(text,integer) IS 'Partition of a stream id: the first 8 bytes of its SHA-256, big-endian, modulo the count. The same as PartitionOf in Go.';
+
+CREATE OR REPLACE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.partition_marks AS m
+    WHERE m.partition_id = p_partition_id AND m.position <= p_position
+    ORDER BY m.position DESC LIMIT 1;
+    -- Pairs, which no other index than the partition's log can serve: the planner also likes to go through the log of all partitions.
+    RETURN coalesce(v_sequence, 0) + (
+        SELECT count(*) FROM eventstream.events AS e
+        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
+            AND (e.partition_id, e.position) <= (p_partition_id, p_position));
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.partition_sequence_at(integer,bigint) IS 'How many events a partition has at or below a stable position: of an event''s position, its sequence number in the partition.';
+
+CREATE OR REPLACE FUNCTION eventstream.partition_sequences(p_partition_ids integer[], p_positions bigint[], p_known_positions bigint[] DEFAULT NULL::bigint[], p_known_sequences bigint[] DEFAULT NULL::bigint[])
+ RETURNS TABLE(item integer, sequence bigint)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+BEGIN
+    RETURN QUERY
+    WITH asked AS (
+        SELECT
+            u.item::integer AS item,
+            u.partition_id,
+            u.position,
+            coalesce(u.known_sequence, 0) AS known_sequence,
+            coalesce(lag(u.position) OVER w, u.known_position, 0) AS previous
+        FROM unnest(p_partition_ids, p_positions, p_known_positions, p_known_sequences)
+            WITH ORDINALITY AS u (partition_id, position, known_position, known_sequence, item)
+        WINDOW w AS (PARTITION BY u.partition_id ORDER BY u.position)
+    ), counted AS (
+        -- From the last mark, or from the item before, whichever is nearer. What was removed has a mark, so none is left out.
+        SELECT
+            a.*,
+            m.sequence AS mark_sequence,
+            count(m.sequence) OVER w AS marks,
+            (
+                SELECT count(*) FROM eventstream.events AS e
+                WHERE (e.partition_id, e.position) > (a.partition_id, coalesce(m.position, a.previous))
+                    AND (e.partition_id, e.position) <= (a.partition_id, a.position)
+            ) AS events
+        FROM asked AS a
+        LEFT JOIN LATERAL (
+            SELECT k.position, k.sequence
+            FROM eventstream.partition_marks AS k
+            WHERE k.partition_id = a.partition_id AND k.position <= a.position AND k.position >= a.previous
+            ORDER BY k.position DESC LIMIT 1
+        ) AS m ON true
+        WINDOW w AS (PARTITION BY a.partition_id ORDER BY a.position)
+    )
+    SELECT c.item, (coalesce(max(c.mark_sequence) OVER r, c.known_sequence) + sum(c.events) OVER (r ORDER BY c.position))::bigint
+    FROM counted AS c
+    WINDOW r AS (PARTITION BY c.partition_id, c.marks)
+    ORDER BY c.item;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.partition_sequences(integer[],bigint[],bigint[],bigint[]) IS 'partition_sequence_at() of many at once, in their order. p_known_positions: for each of them, an event of its partition below it whose number the caller knows; NULL or 0 for none.';
+
+CREATE OR REPLACE FUNCTION eventstream.pause_subscription(p_name text, p_paused boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    UPDATE eventstream.subscriptions AS s SET paused = p_paused WHERE s.name = v_is.name;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.pause_subscription(text,boolean) IS 'Takes the shards from their owners and lets nobody claim them, or lets them be claimed again.';
 
 CREATE OR REPLACE FUNCTION eventstream.pending_events_gate()
  RETURNS trigger
@@ -1384,6 +2185,135 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.pending_events_gate() IS 'Trigger, after INSERT on pending_events: raises current_version of the streams, or refuses what does not belong there.';
+
+CREATE OR REPLACE FUNCTION eventstream.position_at_time(p_time timestamp with time zone, p_stable bigint DEFAULT NULL::bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
+    v_position bigint;
+BEGIN
+    SELECT m.position INTO v_position
+    FROM eventstream.log_marks AS m
+    WHERE m.recorded_at < p_time
+    ORDER BY m.recorded_at DESC, m.position DESC LIMIT 1;
+    SELECT e.position INTO v_position
+    FROM eventstream.events AS e
+    WHERE e.position > coalesce(v_position, 0) AND e.position <= v_stable AND e.recorded_at >= p_time
+    ORDER BY e.position LIMIT 1;
+    RETURN coalesce(v_position, v_stable + 1);
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.position_at_time(timestamp with time zone,bigint) IS 'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, if there is none.';
+
+CREATE OR REPLACE FUNCTION eventstream.position_of_partition_sequence(p_partition_id integer, p_sequence bigint, p_stable bigint DEFAULT NULL::bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    IF p_sequence < 1 THEN
+        RETURN NULL;
+    END IF;
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.partition_marks AS m
+    WHERE m.partition_id = p_partition_id AND m.sequence <= p_sequence
+    ORDER BY m.sequence DESC LIMIT 1;
+    IF v_sequence = p_sequence THEN
+        RETURN v_position;
+    END IF;
+    -- A skip of at most 127 events, but for those that have no mark yet.
+    RETURN (
+        SELECT e.position FROM eventstream.events AS e
+        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
+            AND (e.partition_id, e.position) <= (p_partition_id, v_stable)
+        ORDER BY e.partition_id, e.position
+        OFFSET p_sequence - coalesce(v_sequence, 0) - 1 LIMIT 1);
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.position_of_partition_sequence(integer,bigint,bigint) IS 'Position of the event with a sequence number of a partition; NULL if there is none up to p_stable, by default the kept position.';
+
+CREATE OR REPLACE FUNCTION eventstream.position_of_sequence(p_sequence bigint, p_stable bigint DEFAULT NULL::bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+DECLARE
+    v_state eventstream.log_state;
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF p_sequence < 1 THEN
+        RETURN NULL;
+    END IF;
+    IF p_sequence > v_state.last_sequence THEN
+        RETURN (
+            SELECT e.position FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= p_stable
+            ORDER BY e.position
+            OFFSET p_sequence - v_state.last_sequence - 1 LIMIT 1);
+    END IF;
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.log_marks AS m WHERE m.sequence < p_sequence ORDER BY m.sequence DESC, m.position DESC LIMIT 1;
+    RETURN coalesce(v_position, 0) + p_sequence - coalesce(v_sequence, 0);
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.position_of_sequence(bigint,bigint) IS 'Position of the event with a sequence number of the whole log; NULL if there is none up to p_stable, by default the kept position.';
+
+CREATE OR REPLACE FUNCTION eventstream.read_log(p_after bigint, p_until bigint, p_limit integer, p_backwards boolean DEFAULT false, p_partition_ids integer[] DEFAULT NULL::integer[], p_category text DEFAULT NULL::text, p_types text[] DEFAULT NULL::text[], p_tenant_id text DEFAULT NULL::text)
+ RETURNS SETOF eventstream.events
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+BEGIN
+    IF p_backwards THEN
+        RETURN QUERY
+        SELECT e.*
+        FROM eventstream.events AS e
+        WHERE e.position > p_after AND e.position <= p_until
+            AND (p_partition_ids IS NULL OR e.partition_id = ANY (p_partition_ids))
+            AND (p_category IS NULL OR eventstream.category(e.stream_id) = p_category)
+            AND (p_types IS NULL OR e.type = ANY (p_types))
+            AND (p_tenant_id IS NULL OR e.tenant_id = p_tenant_id)
+        ORDER BY e.position DESC
+        LIMIT p_limit;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT e.*
+    FROM eventstream.events AS e
+    WHERE e.position > p_after AND e.position <= p_until
+        AND (p_partition_ids IS NULL OR e.partition_id = ANY (p_partition_ids))
+        AND (p_category IS NULL OR eventstream.category(e.stream_id) = p_category)
+        AND (p_types IS NULL OR e.type = ANY (p_types))
+        AND (p_tenant_id IS NULL OR e.tenant_id = p_tenant_id)
+    ORDER BY e.position
+    LIMIT p_limit;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.read_log(bigint,bigint,integer,boolean,integer[],text,text[],text) IS 'Events above p_after, up to p_until, in order of position, or against it; of some partitions, a category, some types, a tenant. p_until is a stable position that was read by an earlier statement, or log_state.stable_position.';
 
 CREATE OR REPLACE FUNCTION eventstream.refuse(p_code text, p_message text, p_detail jsonb, p_hint text)
  RETURNS boolean
@@ -1425,6 +2355,22 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.refuse_batch(text[],bigint[],integer[],integer,integer[],integer[]) IS 'Raises ES008: says why the arguments of append_batch do not fit together. Never returns.';
+
+CREATE OR REPLACE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES013',
+        format('%s %s is beyond the end of the log, which is at %s', p_field, p_value, p_last),
+        jsonb_build_object('field', p_field, 'position', p_value, 'last', p_last),
+        'Give one that the log has reached; a checkpoint from another database does not fit this one.');
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.refuse_beyond_end(text,bigint,bigint) IS 'Raises ES013. Never returns.';
 
 CREATE OR REPLACE FUNCTION eventstream.refuse_events(p_stream_id text, p_tenant_id text, p_partition_id integer, p_first_version bigint, p_last_version bigint, p_first_position bigint)
  RETURNS void
@@ -1671,6 +2617,22 @@ $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.refuse_swallowed() IS 'Raises ES002 when the statement drew positions but inserted no event (ON CONFLICT DO NOTHING).';
 
+CREATE OR REPLACE FUNCTION eventstream.refuse_unknown_subscription(p_name text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES010',
+        format('there is no subscription %L', p_name),
+        jsonb_build_object('subscription', p_name),
+        'Check its name in eventstream.subscriptions; running a subscription creates it.');
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
+
 CREATE OR REPLACE FUNCTION eventstream.refuse_value(p_field text, p_value text, p_rule text)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -1718,6 +2680,70 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.refused_batch(text[],text[],bigint[],bigint[],bigint[]) IS 'Result of an atomic batch of which nothing was applied. For append_batch alone.';
+
+CREATE OR REPLACE FUNCTION eventstream.release_shard(p_subscription text, p_shard integer, p_epoch bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+BEGIN
+    UPDATE eventstream.subscription_shards AS h
+    SET member_id = NULL
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.member_id IS NOT NULL;
+    RETURN FOUND;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.release_shard(text,integer,bigint) IS 'Gives a shard back, if it is still owned in p_epoch; whether it was.';
+
+CREATE OR REPLACE FUNCTION eventstream.remove_shards(p_name text)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_epoch bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name RETURNING h.epoch
+    )
+    SELECT max(g.epoch) INTO v_epoch FROM gone AS g;
+    RETURN v_epoch;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.remove_shards(text) IS 'Removes the shards of a subscription that is fenced; their highest epoch.';
+
+CREATE OR REPLACE FUNCTION eventstream.replace_subscription(p_name text, p_by text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_by eventstream.subscriptions := eventstream.fence_subscription(p_by);
+    v_positions jsonb := eventstream.partition_checkpoints(p_by);
+    v_epoch bigint := greatest(eventstream.remove_shards(p_name), eventstream.remove_shards(p_by));
+BEGIN
+    IF v_is.filter <> v_by.filter OR v_is.delivery <> v_by.delivery THEN
+        PERFORM eventstream.refuse(
+            'ES011',
+            format('subscription %L was created with filter %s and delivery %s, %L with %s and %s',
+                p_name, v_is.filter, v_is.delivery, p_by, v_by.filter, v_by.delivery),
+            jsonb_build_object('subscription', p_name,
+                'difference', format('filter %s and delivery %s, now %s and %s', v_is.filter, v_is.delivery, v_by.filter, v_by.delivery)),
+            'Only a subscription that differs in its shards alone can take the place of another.');
+    END IF;
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
+    UPDATE eventstream.parked_events AS k SET subscription = p_name WHERE k.subscription = p_by;
+    DELETE FROM eventstream.subscriptions AS s WHERE s.name = p_by;
+    UPDATE eventstream.subscriptions AS s SET paused = false WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, 0, v_positions, v_epoch);
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.replace_subscription(text,text) IS 'Lets p_name go on where p_by is, with the shards that p_name has, and removes p_by.';
 
 CREATE OR REPLACE FUNCTION eventstream.required_objects()
  RETURNS TABLE(kind text, table_name text, name text, expected text)
@@ -1801,10 +2827,261 @@ AS $function$
         ('column', 'pending_events', 'partition_id', 'eventstream.partition_id'),
         ('column', 'pending_events', 'occurred_at', 'eventstream.occurred_at'),
         -- Increment, cache, cycle: a cached or cyclic sequence would give positions that a reader of the log has passed already.
-        ('sequence', 'events', 'events_position_seq', '1 1 false')
+        ('sequence', 'events', 'events_position_seq', '1 1 false'),
+        ('trigger', 'log_marks', 'log_marks_frozen',
+            'BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.log_marks FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen()'),
+        ('trigger', 'log_state', 'log_state_forward',
+            'BEFORE DELETE OR UPDATE ON eventstream.log_state FOR EACH ROW EXECUTE FUNCTION eventstream.log_state_forward()'),
+        ('trigger', 'log_state', 'log_state_truncate',
+            'BEFORE TRUNCATE ON eventstream.log_state FOR EACH STATEMENT EXECUTE FUNCTION eventstream.log_state_forward()'),
+        ('trigger', 'partition_marks', 'partition_marks_frozen',
+            'BEFORE DELETE OR TRUNCATE ON eventstream.partition_marks FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen()'),
+        ('trigger', 'partition_marks', 'partition_marks_update',
+            'BEFORE UPDATE ON eventstream.partition_marks FOR EACH ROW WHEN (((NOT new.removed) OR ((new.partition_id <> old.partition_id) OR (new."position" <> old."position") OR (new.sequence <> old.sequence)))) EXECUTE FUNCTION eventstream.marks_frozen()'),
+        ('trigger', 'subscription_skips', 'subscription_skips_frozen',
+            'BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.subscription_skips FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only()'),
+        ('constraint', 'log_marks', 'log_marks_pkey',
+            'PRIMARY KEY ("position")'),
+        ('constraint', 'log_state', 'log_state_pkey',
+            'PRIMARY KEY (lane)'),
+        ('constraint', 'parked_events', 'parked_events_pkey',
+            'PRIMARY KEY (subscription, "position")'),
+        ('constraint', 'parked_events', 'parked_events_subscription_fkey',
+            'FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE'),
+        ('constraint', 'partition_marks', 'partition_marks_pkey',
+            'PRIMARY KEY (partition_id, "position")'),
+        ('constraint', 'subscription_members', 'subscription_members_pkey',
+            'PRIMARY KEY (member_id)'),
+        ('constraint', 'subscription_shards', 'subscription_shards_pkey',
+            'PRIMARY KEY (subscription, shard)'),
+        ('constraint', 'subscription_shards', 'subscription_shards_position_range',
+            'CHECK (("position" >= 0))'),
+        ('constraint', 'subscription_shards', 'subscription_shards_subscription_fkey',
+            'FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE'),
+        ('constraint', 'subscription_skips', 'subscription_skips_pkey',
+            'PRIMARY KEY (subscription, "position")'),
+        ('constraint', 'subscription_skips', 'subscription_skips_reason_given',
+            'CHECK ((reason ~ ''[^[:space:]]''::text))'),
+        ('constraint', 'subscriptions', 'subscriptions_delivery_known',
+            'CHECK ((delivery = ANY (ARRAY[''transaction''::text, ''acknowledged''::text])))'),
+        ('constraint', 'subscriptions', 'subscriptions_name_valid',
+            'CHECK (((octet_length(name) <= 128) AND (name ~ ''^[A-Za-z][A-Za-z0-9_.:/-]*$''::text)))'),
+        ('constraint', 'subscriptions', 'subscriptions_pkey',
+            'PRIMARY KEY (name)'),
+        ('constraint', 'subscriptions', 'subscriptions_shard_count_range',
+            'CHECK (((shard_count >= 1) AND (shard_count <= eventstream.partition_count())))')
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.required_objects() IS 'Triggers, constraints, columns and the sequence that hold the rules: what audit_triggers looks for.';
+
+CREATE OR REPLACE FUNCTION eventstream.reset_subscription(p_name text, p_start jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_stable bigint := eventstream.stable_position();
+BEGIN
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
+    UPDATE eventstream.subscriptions AS s SET start = p_start WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, eventstream.start_checkpoint(p_start, v_stable),
+        eventstream.start_partitions(p_start, v_stable), eventstream.remove_shards(p_name));
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.reset_subscription(text,jsonb) IS 'Lets a subscription start anew from p_start; what it had parked is forgotten.';
+
+CREATE OR REPLACE FUNCTION eventstream.reshard_subscription(p_name text, p_shard_count integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_positions jsonb;
+BEGIN
+    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+    v_is := eventstream.fence_subscription(p_name);
+    v_positions := eventstream.partition_checkpoints(p_name);
+    UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, eventstream.remove_shards(p_name));
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.reshard_subscription(text,integer) IS 'Gives a subscription another number of shards. Each partition goes on where it was; owners lose their shards and claim the new ones once they are configured with the new number.';
+
+CREATE OR REPLACE FUNCTION eventstream.sequence_at(p_position bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_state eventstream.log_state;
+    v_position bigint;
+    v_sequence bigint;
+    v_next bigint;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF p_position > v_state.stable_position THEN
+        RETURN v_state.last_sequence + (
+            SELECT count(*) FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= p_position);
+    END IF;
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.log_marks AS m WHERE m.position <= p_position ORDER BY m.position DESC LIMIT 1;
+    SELECT m.sequence INTO v_next
+    FROM eventstream.log_marks AS m WHERE m.position > p_position ORDER BY m.position LIMIT 1;
+    -- In a hole, numbers stay where they were until its end.
+    RETURN least(coalesce(v_sequence, 0) + greatest(p_position, 0) - coalesce(v_position, 0), coalesce(v_next, v_state.last_sequence));
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.sequence_at(bigint) IS 'How many events the log has at or below a stable position: of an event''s position, its sequence number in the whole log.';
+
+CREATE OR REPLACE FUNCTION eventstream.skip_event(p_subscription text, p_position bigint, p_reason text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+    IF NOT EXISTS (SELECT FROM eventstream.subscriptions AS s WHERE s.name = p_subscription) THEN
+        PERFORM eventstream.refuse_unknown_subscription(p_subscription);
+    END IF;
+    IF NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.position = p_position) THEN
+        PERFORM eventstream.refuse_value('position', p_position::text, 'that of an event');
+    END IF;
+    IF (p_reason ~ '[^[:space:]]') IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('reason', p_reason, 'text that says why: it stays on record');
+    END IF;
+    INSERT INTO eventstream.subscription_skips (subscription, position, reason)
+    VALUES (p_subscription, p_position, p_reason)
+    ON CONFLICT ON CONSTRAINT subscription_skips_pkey DO NOTHING;
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_subscription AND k.position = p_position;
+    -- An owner that may be handling it by now loses the shard, and whoever claims it next knows of the skip.
+    UPDATE eventstream.subscription_shards AS h
+    SET epoch = h.epoch + 1, member_id = NULL
+    FROM eventstream.events AS e
+    JOIN eventstream.subscriptions AS s ON s.name = p_subscription
+    WHERE e.position = p_position
+        AND h.subscription = p_subscription AND h.shard = e.partition_id % s.shard_count AND h.position < p_position;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.skip_event(text,bigint,text) IS 'Decides that a subscription shall not handle an event, parked or still to come, and records who did and why.';
+
+CREATE OR REPLACE FUNCTION eventstream.stable_position()
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_last bigint;
+    v_key bigint;
+BEGIN
+    -- A standby sees no locks. A transaction with one snapshot for all its statements would be told of positions whose events it
+    -- cannot see.
+    IF pg_is_in_recovery() OR current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+        RETURN (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0);
+    END IF;
+    v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    -- Keys of in_flight_key: 'ES', then the 48 bits of a position. Whether a lock is granted or awaited does not matter.
+    SELECT min(((k.classid::bigint & 65535) << 32) | k.objid::bigint) INTO v_key
+    FROM pg_catalog.pg_locks AS k
+    WHERE k.locktype = 'advisory'
+        AND k.classid::bigint >> 16 = 17747
+        AND k.objsubid = 1
+        AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database());
+    RETURN least(v_last, v_key);
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.stable_position() IS 'Highest position below which nothing can still appear. Read events up to it in a later statement, never in the same one. On a standby, and in a transaction of one snapshot: the position that log_state keeps.';
+
+CREATE OR REPLACE FUNCTION eventstream.start_checkpoint(p_start jsonb, p_stable bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_number bigint;
+    v_position bigint;
+BEGIN
+    CASE
+        WHEN p_start ->> 'from' = 'beginning' OR p_start ? 'partition_sequences' THEN
+            RETURN 0;
+        WHEN p_start ->> 'from' = 'latest' THEN
+            RETURN p_stable;
+        WHEN p_start ? 'position' THEN
+            v_number := (p_start ->> 'position')::bigint;
+            -- What is committed may be ahead of what is stable.
+            v_position := greatest(p_stable, eventstream.last_position());
+            IF v_number > v_position + 1 THEN
+                PERFORM eventstream.refuse_beyond_end('position', v_number, v_position);
+            END IF;
+            RETURN greatest(v_number - 1, 0);
+        WHEN p_start ? 'sequence' THEN
+            v_number := greatest((p_start ->> 'sequence')::bigint, 1);
+            -- The one after the last may be asked for, and is still to come.
+            v_position := CASE WHEN v_number = 1 THEN 0 ELSE eventstream.position_of_sequence(v_number - 1, p_stable) END;
+            IF v_position IS NULL THEN
+                PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
+            END IF;
+            RETURN v_position;
+        WHEN p_start ? 'time' THEN
+            IF (p_start ->> 'time')::timestamptz > clock_timestamp() THEN
+                PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'in the past, or the start latest');
+            END IF;
+            RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz, p_stable) - 1;
+        ELSE
+            PERFORM eventstream.refuse_value('start', p_start::text,
+                'one of {"from": "beginning"}, {"from": "latest"}, and an object with position, sequence, time or partition_sequences');
+    END CASE;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb,bigint) IS 'The checkpoint that a start stands for in the log up to p_stable; ES013 beyond its end.';
+
+CREATE OR REPLACE FUNCTION eventstream.start_partitions(p_start jsonb, p_stable bigint)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+DECLARE
+    r record;
+    v_position bigint;
+    v_positions jsonb := '{}';
+BEGIN
+    FOR r IN
+        SELECT p.key::integer AS partition_id, p.value::bigint AS sequence
+        FROM jsonb_each_text(coalesce(p_start -> 'partition_sequences', '{}')) AS p
+    LOOP
+        IF r.partition_id NOT BETWEEN 0 AND eventstream.partition_count() - 1 THEN
+            PERFORM eventstream.refuse_value('partition', r.partition_id::text,
+                format('from 0 to %s', eventstream.partition_count() - 1));
+        END IF;
+        -- Up to the event before the first wanted one, nothing is delivered.
+        v_position := CASE WHEN r.sequence > 1
+            THEN eventstream.position_of_partition_sequence(r.partition_id, r.sequence - 1, p_stable) ELSE 0 END;
+        IF v_position IS NULL THEN
+            PERFORM eventstream.refuse_beyond_end(format('sequence of partition %s', r.partition_id), r.sequence,
+                eventstream.partition_sequence_at(r.partition_id, p_stable));
+        END IF;
+        v_positions := v_positions || jsonb_build_object(r.partition_id::text, v_position);
+    END LOOP;
+    RETURN v_positions;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.start_partitions(jsonb,bigint) IS 'Partition to position, for a start that gives sequence numbers of partitions; ES013 beyond the end of one.';
 
 CREATE OR REPLACE FUNCTION eventstream.store_frozen()
  RETURNS trigger
@@ -1822,6 +3099,128 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.store_frozen() IS 'Trigger: refuses every change of the store row (ES009).';
+
+CREATE OR REPLACE FUNCTION eventstream.subscribe(p_name text, p_shard_count integer, p_delivery text, p_filter jsonb, p_start jsonb)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_stable bigint;
+    v_difference text;
+BEGIN
+    -- One that is there already needs no write to be found, but could not move either.
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+            MESSAGE = format('subscription %L cannot run in a read-only transaction', p_name),
+            HINT = 'Run it on the primary.';
+    END IF;
+    SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
+    IF NOT FOUND THEN
+        IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+            PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+                format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+        END IF;
+        INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start)
+        VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start)
+        ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
+        IF FOUND THEN
+            v_stable := eventstream.stable_position();
+            -- The first epoch is the transaction's number: that of an owner from before a subscription was deleted never comes again.
+            PERFORM eventstream.lay_out_shards(p_name, p_shard_count,
+                eventstream.start_checkpoint(p_start, v_stable), eventstream.start_partitions(p_start, v_stable),
+                pg_current_xact_id()::text::bigint);
+            RETURN true;
+        END IF;
+        -- Somebody else was first, and has committed by now.
+        SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
+    END IF;
+    v_difference := CASE
+        WHEN v_is.shard_count <> p_shard_count THEN format('shard count %s, now %s', v_is.shard_count, p_shard_count)
+        WHEN v_is.delivery <> p_delivery THEN format('delivery %s, now %s', v_is.delivery, p_delivery)
+        WHEN v_is.filter <> p_filter THEN format('filter %s, now %s', v_is.filter, p_filter)
+    END;
+    IF v_difference IS NOT NULL THEN
+        PERFORM eventstream.refuse(
+            'ES011',
+            format('subscription %L was created with %s', p_name, v_difference),
+            jsonb_build_object('subscription', p_name, 'difference', v_difference,
+                'is', jsonb_build_object('shard_count', v_is.shard_count, 'delivery', v_is.delivery, 'filter', v_is.filter),
+                'wanted', jsonb_build_object('shard_count', p_shard_count, 'delivery', p_delivery, 'filter', p_filter)),
+            'Use the configuration that it was created with, change its shards with eventstream.reshard_subscription(), or give it another '
+            'name.');
+    END IF;
+    RETURN false;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) IS 'Creates a subscription (true), or finds it as it is described (false); ES011 if it is another one. p_start counts at creation alone.';
+
+CREATE OR REPLACE FUNCTION eventstream.subscription_lag()
+ RETURNS TABLE(subscription text, shard integer, shard_count integer, "position" bigint, stable_position bigint, lag_events bigint, lag_seconds double precision, events bigint, parked bigint, state text, member_id bigint, application text, lease_until timestamp with time zone, epoch bigint, updated_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT
+        s.name,
+        h.shard,
+        s.shard_count,
+        h.position,
+        g.stable_position,
+        CASE
+            WHEN s.shard_count = 1 THEN greatest(eventstream.sequence_at(g.stable_position) - eventstream.sequence_at(h.position), 0)
+            ELSE b.events
+        END AS lag_events,
+        CASE WHEN b.since IS NULL THEN 0 ELSE greatest(extract(epoch FROM clock_timestamp() - b.since), 0) END::double precision AS lag_seconds,
+        h.events,
+        k.parked,
+        CASE
+            WHEN s.paused THEN 'paused'
+            WHEN h.member_id IS NULL THEN 'free'
+            WHEN v.member_id IS NULL THEN 'owner is gone'
+            ELSE 'owned'
+        END AS state,
+        h.member_id,
+        m.application,
+        m.lease_until,
+        h.epoch,
+        h.updated_at
+    FROM (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS g
+    CROSS JOIN eventstream.subscriptions AS s
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
+    LEFT JOIN eventstream.subscription_members AS m ON m.member_id = h.member_id
+    LEFT JOIN eventstream.live_members() AS v ON v.member_id = h.member_id
+    CROSS JOIN LATERAL (
+        SELECT
+            sum(CASE WHEN s.shard_count = 1 THEN 0
+                ELSE greatest(eventstream.partition_sequence_at(p.id, g.stable_position)
+                    - eventstream.partition_sequence_at(p.id, f.position), 0) END)::bigint AS events,
+            min(n.recorded_at) AS since
+        FROM generate_series(h.shard, eventstream.partition_count() - 1, s.shard_count) AS p (id)
+        CROSS JOIN LATERAL (
+            SELECT greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)) AS position
+        ) AS f
+        LEFT JOIN LATERAL (
+            SELECT e.recorded_at
+            FROM eventstream.events AS e
+            WHERE e.partition_id = p.id AND e.position > f.position AND e.position <= g.stable_position
+            ORDER BY e.position LIMIT 1
+        ) AS n ON true
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS parked
+        FROM eventstream.parked_events AS x
+        JOIN eventstream.events AS e ON e.position = x.position
+        WHERE x.subscription = s.name AND e.partition_id % s.shard_count = h.shard
+    ) AS k;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.subscription_lag() IS 'What audit_subscriptions shows.';
 
 CREATE OR REPLACE FUNCTION eventstream.uuid_v7()
  RETURNS uuid
@@ -1861,6 +3260,22 @@ CREATE VIEW eventstream.audit_heads AS (
 );
 COMMENT ON VIEW eventstream.audit_heads IS 'Heads that differ from their events, and events without a head. Empty when nothing is wrong.';
 
+CREATE VIEW eventstream.audit_log AS (
+    last_position bigint,
+    stable_position bigint,
+    behind bigint,
+    kept_position bigint,
+    kept_at timestamp with time zone,
+    held_position bigint,
+    pid integer,
+    application text,
+    age interval,
+    query_start timestamp with time zone,
+    state text,
+    query text
+);
+COMMENT ON VIEW eventstream.audit_log IS 'How far the log is stable, and behind whom: a row for each transaction that holds positions, the one that holds the lowest first; one row without a holder if there is none. pid is NULL for a prepared transaction.';
+
 CREATE VIEW eventstream.audit_order AS (
     stream_id eventstream.stream_id,
     version bigint,
@@ -1890,6 +3305,36 @@ CREATE VIEW eventstream.audit_pending AS (
 );
 COMMENT ON VIEW eventstream.audit_pending IS 'Streams with a hole: the first missing version, how many events wait, how many are missing, and since when.';
 
+CREATE VIEW eventstream.audit_sequences AS (
+    partition_id integer,
+    "position" bigint,
+    sequence bigint,
+    next_position bigint,
+    next_sequence bigint,
+    events bigint,
+    problem text
+);
+COMMENT ON VIEW eventstream.audit_sequences IS 'Marks whose sequence numbers do not fit the events; partition_id is NULL for the whole log. Empty when nothing is wrong.';
+
+CREATE VIEW eventstream.audit_subscriptions AS (
+    subscription text,
+    shard integer,
+    shard_count integer,
+    "position" bigint,
+    stable_position bigint,
+    lag_events bigint,
+    lag_seconds double precision,
+    events bigint,
+    parked bigint,
+    state text,
+    member_id bigint,
+    application text,
+    lease_until timestamp with time zone,
+    epoch bigint,
+    updated_at timestamp with time zone
+);
+COMMENT ON VIEW eventstream.audit_subscriptions IS 'How far each shard of each subscription is: events of its partitions not handled yet, whatever its filter, the age of the oldest of them in seconds, what is parked, and who owns it.';
+
 CREATE VIEW eventstream.audit_tenants AS (
     stream_id eventstream.stream_id,
     version bigint,
@@ -1916,6 +3361,21 @@ COMMENT ON TRIGGER events_gate ON eventstream.events IS 'Keeps every stream gapl
 CREATE TRIGGER events_in_flight BEFORE INSERT ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_in_flight();
 COMMENT ON TRIGGER events_in_flight ON eventstream.events IS 'Marks positions that are not committed yet.';
 
+CREATE TRIGGER log_marks_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.log_marks FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
+COMMENT ON TRIGGER log_marks_frozen ON eventstream.log_marks IS 'Sequence numbers never change.';
+
+CREATE TRIGGER log_state_forward BEFORE DELETE OR UPDATE ON eventstream.log_state FOR EACH ROW EXECUTE FUNCTION eventstream.log_state_forward();
+COMMENT ON TRIGGER log_state_forward ON eventstream.log_state IS 'The stable position only moves forward.';
+
+CREATE TRIGGER log_state_truncate BEFORE TRUNCATE ON eventstream.log_state FOR EACH STATEMENT EXECUTE FUNCTION eventstream.log_state_forward();
+COMMENT ON TRIGGER log_state_truncate ON eventstream.log_state IS 'The stable position is never removed.';
+
+CREATE TRIGGER partition_marks_frozen BEFORE DELETE OR TRUNCATE ON eventstream.partition_marks FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
+COMMENT ON TRIGGER partition_marks_frozen ON eventstream.partition_marks IS 'Sequence numbers never change.';
+
+CREATE TRIGGER partition_marks_update BEFORE UPDATE ON eventstream.partition_marks FOR EACH ROW WHEN (((NOT new.removed) OR ((new.partition_id <> old.partition_id) OR (new."position" <> old."position") OR (new.sequence <> old.sequence)))) EXECUTE FUNCTION eventstream.marks_frozen();
+COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS 'Sequence numbers never change.';
+
 CREATE TRIGGER pending_events_append_only BEFORE UPDATE OR TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
 COMMENT ON TRIGGER pending_events_append_only ON eventstream.pending_events IS 'What waits is never changed.';
 
@@ -1939,3 +3399,6 @@ COMMENT ON TRIGGER streams_truncate ON eventstream.streams IS 'Heads are never r
 
 CREATE TRIGGER streams_update BEFORE UPDATE ON eventstream.streams FOR EACH ROW WHEN (((pg_trigger_depth() = 0) OR (current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'move'::text))) EXECUTE FUNCTION eventstream.append_only();
 COMMENT ON TRIGGER streams_update ON eventstream.streams IS 'Heads are moved by the gate alone.';
+
+CREATE TRIGGER subscription_skips_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.subscription_skips FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
+COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'What was skipped is never forgotten.';

@@ -15,8 +15,8 @@ import (
 	"github.com/gaplesspg/gapless/db"
 )
 
-// pagesAhead is how many pages are fetched while the handler works on another.
-const pagesAhead = 2
+// pagesAhead is how many batches are fetched while the handler works on another.
+const pagesAhead = 2 * batchesPerFetch
 
 // errDrained ends a worker that was asked to finish what it does and go.
 var errDrained = errors.New("shard is given to another process")
@@ -73,7 +73,7 @@ func startWorker(h *hub, r *run, shard int, epoch int64, before *shardWorker) *s
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
 		done:     make(chan struct{}),
-		buffers:  make(chan []LogEvent, pagesAhead),
+		buffers:  make(chan []LogEvent, 2),
 	}
 	go w.work(ctx)
 	return w

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -15,10 +16,10 @@ import (
 // more at once than its window.
 
 // sparseIndexes are the indexes that docs/subscriptions.md offers to readers of little.
-var sparseIndexes = map[string]string{
-	"type":     `CREATE INDEX CONCURRENTLY events_type_position_idx ON eventstream.events (type, position)`,
-	"category": `CREATE INDEX CONCURRENTLY events_category_position_idx ON eventstream.events (eventstream.category(stream_id), position)`,
-	"tenant":   `CREATE INDEX CONCURRENTLY events_tenant_position_idx ON eventstream.events (tenant_id, position)`,
+var sparseIndexes = []string{
+	`CREATE INDEX CONCURRENTLY events_type_position_idx ON eventstream.events (type, position)`,
+	`CREATE INDEX CONCURRENTLY events_category_position_idx ON eventstream.events (eventstream.category(stream_id), position)`,
+	`CREATE INDEX CONCURRENTLY events_tenant_position_idx ON eventstream.events (tenant_id, position)`,
 }
 
 // measureReads is measure for what a test does on the connection.
@@ -156,7 +157,10 @@ func TestLogSparseReadersUseTheirIndexes(t *testing.T) {
 	b := setup(t)
 	unanalyzed(t, b)
 	sparseLog(t, b)
+	documented, err := os.ReadFile("../docs/subscriptions.md")
+	require.NoError(t, err)
 	for _, sql := range sparseIndexes {
+		require.Contains(t, string(documented), sql+";")
 		execSQL(t, b.ctx, b.pool, sql)
 	}
 	requireAuditClean(t, b)

@@ -152,8 +152,9 @@ func TestSequencesRemovalAndMarksDoNotCross(t *testing.T) {
 	first, second := newActor(t, b), newActor(t, b)
 	execSQL(t, b.ctx, first.tx, advance) // writes the first marks of partitions
 	indexes := n.where(func(i int, _ numberedEvent) bool { return i > 10 && i < 900 && i%3 > 0 })
-	removed := start(func() (any, error) { n.remove(t, b, indexes...); return nil, nil })
-	waitBlockedBy(t, b, first.pid())
+	remover := session(t, b)
+	removed := start(func() (any, error) { n.removeOn(t, b, remover, indexes...); return nil, nil })
+	waitBlocked(t, b, remover.PgConn().PID(), first.pid())
 	first.end(t, b, true)
 	require.NoError(t, (<-removed).err)
 	require.EqualValues(t, 1200, number(t, b.ctx, b.pool, `SELECT last_sequence FROM eventstream.log_state WHERE marked_sequence > 0`))
@@ -196,19 +197,6 @@ func TestSequencesWhileAReaderIsUnderWay(t *testing.T) {
 				require.Greater(t, seen, 400)
 				n.require(t, b)
 			})
-		}
-	}
-}
-
-// waitBlockedBy returns when some session waits for one.
-func waitBlockedBy(t testing.TB, b *bundle, by uint32) {
-	t.Helper()
-	for {
-		var waiting bool
-		require.NoError(t, b.pool.QueryRow(b.ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity
-			WHERE datname = current_database() AND $1 = ANY (pg_blocking_pids(pid)))`, int32(by)).Scan(&waiting))
-		if waiting {
-			return
 		}
 	}
 }

@@ -100,7 +100,12 @@ func start(
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	stop = func() { cancel(); <-ended }
+	stop = func() {
+		cancel()
+		if err := <-ended; err != nil {
+			fmt.Println("subscription ended:", err)
+		}
+	}
 	for {
 		lag, err := s.Lag(ctx)
 		if err != nil {
