@@ -38,7 +38,7 @@ type Event struct {
 
 // Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.
 type ParkedEvent struct {
-	// The event.
+	// Position of the event.
 	Position int64
 	// Its version in its stream.
 	Version int64

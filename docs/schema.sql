@@ -149,7 +149,7 @@ CREATE TABLE eventstream.parked_events (
     CONSTRAINT parked_events_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
 );
 COMMENT ON TABLE eventstream.parked_events IS 'Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.';
-COMMENT ON COLUMN eventstream.parked_events."position" IS 'The event.';
+COMMENT ON COLUMN eventstream.parked_events."position" IS 'Position of the event.';
 COMMENT ON COLUMN eventstream.parked_events.version IS 'Its version in its stream.';
 COMMENT ON COLUMN eventstream.parked_events.parked_at IS 'When it was put aside.';
 COMMENT ON COLUMN eventstream.parked_events.tries IS 'How often the handler failed on it; 0 if it waits behind another of its stream.';
@@ -278,11 +278,11 @@ CREATE TABLE eventstream.subscription_skips (
     CONSTRAINT subscription_skips_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 COMMENT ON TABLE eventstream.subscription_skips IS 'Events that a person decided a subscription shall not handle: who, when and why. Rows stay when the subscription goes.';
-COMMENT ON COLUMN eventstream.subscription_skips."position" IS 'The event.';
+COMMENT ON COLUMN eventstream.subscription_skips."position" IS 'Position of the event.';
 COMMENT ON COLUMN eventstream.subscription_skips.skipped_at IS 'When it was skipped.';
 COMMENT ON COLUMN eventstream.subscription_skips.subscription IS 'The subscription.';
 COMMENT ON COLUMN eventstream.subscription_skips.skipped_by IS 'The database user who skipped it.';
-COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why.';
+COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why, in the words of whoever skipped it.';
 
 CREATE TABLE eventstream.subscriptions (
     name text COLLATE "C" NOT NULL,

@@ -343,10 +343,10 @@ func TestMigrationsWaitEndsWithTheContext(t *testing.T) {
 	require.NoError(t, err)
 
 	for name, want := range map[string]error{"deadline": context.DeadlineExceeded, "cancel": context.Canceled} {
-		waiting, stop := context.WithTimeout(ctx, 300*time.Millisecond)
+		waiting, stop := context.WithTimeout(ctx, 2*time.Second)
 		if name == "cancel" {
 			waiting, stop = context.WithCancel(ctx)
-			time.AfterFunc(300*time.Millisecond, stop)
+			time.AfterFunc(2*time.Second, stop)
 		}
 		err = migrations.Up(waiting, b.pool, &migrations.Options{PartitionCount: 5})
 		stop()

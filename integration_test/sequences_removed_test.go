@@ -177,21 +177,27 @@ func TestSequencesWhileAReaderIsUnderWay(t *testing.T) {
 				b := setup(t)
 				n := &numbering{}
 				random := rand.New(rand.NewPCG(5, 5))
-				n.append(t, b, random, 1500, 3)
+				n.append(t, b, random, 1100, 3)
 				execSQL(t, b.ctx, b.pool, advance)
+				// The rest gets its marks while the reader is among it.
+				n.append(t, b, random, 400, 3)
 				numbers := map[int64]numberedEvent{}
 				for _, e := range n.events {
 					numbers[e.Position] = e
 				}
 				seen := 0
-				repo := sizedRepo(t, b.pool, 20)
+				repo := sizedRepo(t, session(t, b), 20)
 				for e, err := range repo.ReadLog(b.ctx, eventstream.LogOptions{Backwards: backwards, Filter: filter}) {
 					require.NoError(t, err)
 					want := numbers[e.Position]
 					require.Equal(t, []int64{want.Sequence, want.PartitionSequence}, []int64{e.Sequence, e.PartitionSequence})
-					if seen++; seen%15 == 0 {
+					if seen++; seen%100 == 0 && random.IntN(3) == 0 {
+						execSQL(t, b.ctx, b.pool, advance)
+					}
+					if seen%15 == 0 {
+						kept := number(t, b.ctx, b.pool, keptPlace)
 						from := int(want.Sequence) - 1 + random.IntN(80) - 40
-						n.remove(t, b, n.where(func(i int, _ numberedEvent) bool { return i >= from && i < from+8 })...)
+						n.remove(t, b, n.where(func(i int, e numberedEvent) bool { return i >= from && i < from+8 && e.Position <= kept })...)
 					}
 				}
 				require.Greater(t, seen, 400)

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// killing is how long processes are killed and started again.
+	// killing is how long processes are killed and started again; on a busy machine until some were.
 	killing     = 6 * time.Second
+	leastKills  = 8
 	childDSN    = "GAPLESS_TEST_SUBSCRIBE"
 	childMode   = "GAPLESS_TEST_SUBSCRIBE_MODE"
 	childShards = 8
@@ -70,7 +71,7 @@ func childSubscription(t *testing.T, b *bundle, mode string) *eventstream.Subscr
 		handler = noteEffect(b.pool)
 	}
 	return subscribe(t, b, "reader", handler, &eventstream.SubscriptionConfig{
-		Shards: childShards, BatchSize: 50, MinBackoff: time.Millisecond, MaxTries: 3,
+		Shards: childShards, BatchSize: 20, MinBackoff: time.Millisecond, MaxTries: 3,
 	})
 }
 
@@ -86,7 +87,7 @@ func TestSubscriptionChild(t *testing.T) {
 		cancel()
 	}()
 	pool := newPool(t, dsn)
-	repo, err := eventstream.NewRepository(pool, &eventstream.Config{Lease: 2 * time.Second})
+	repo, err := eventstream.NewRepository(pool, &eventstream.Config{Lease: 5 * time.Second})
 	require.NoError(t, err)
 	b := &bundle{ctx: ctx, dsn: dsn, pool: pool, repo: repo}
 	require.NoError(t, childSubscription(t, b, os.Getenv(childMode)).Run(ctx))
@@ -148,8 +149,8 @@ func TestSubscriptionProcessesAreKilled(t *testing.T) {
 			stopWriting := writeUntil(t, b, 8, 60)
 			random := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 0))
 			kills := 0
-			for end := time.Now().Add(killing); time.Now().Before(end); kills++ {
-				at := drawn(t, b) + 20 + random.Int64N(100)
+			for end := time.Now().Add(killing); kills < leastKills || time.Now().Before(end); kills++ {
+				at := drawn(t, b) + 10 + random.Int64N(60)
 				awaitSQL(t, b, "true", `SELECT (eventstream.last_position() >= $1 AND (SELECT count(*) > 1 FROM eventstream.live_members()))::text`, at)
 				victim := random.IntN(len(children))
 				children[victim].kill()

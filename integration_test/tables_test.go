@@ -15,7 +15,7 @@ import (
 	"github.com/gaplesspg/gapless/migrations"
 )
 
-// DESIGN's section The tables, column by column: the type under the domain, and whether it may be NULL.
+// DESIGN's section The tables, and the log's, column by column: the type under the domain, and whether it may be NULL.
 var tableColumns = map[string]map[string]string{
 	"store": {"store_id": "uuid", "partition_count": "integer", "created_at": "timestamp with time zone"},
 	"streams": {
@@ -31,6 +31,37 @@ var tableColumns = map[string]map[string]string{
 		"stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb", "data": "bytea, may be NULL",
 		"metadata": "jsonb", "tenant_id": "text", "partition_id": "integer", "occurred_at": "timestamp with time zone",
 		"received_at": "timestamp with time zone",
+	},
+	"log_marks": {
+		"position": "bigint", "sequence": "bigint", "recorded_at": "timestamp with time zone",
+	},
+	"log_state": {
+		"lane": "integer", "stable_position": "bigint", "last_position": "bigint", "last_sequence": "bigint",
+		"marked_position": "bigint", "marked_sequence": "bigint", "last_recorded_at": "timestamp with time zone",
+		"updated_at": "timestamp with time zone",
+	},
+	"parked_events": {
+		"position": "bigint", "version": "bigint", "parked_at": "timestamp with time zone", "tries": "integer",
+		"subscription": "text", "stream_id": "text", "error": "text",
+	},
+	"partition_marks": {
+		"position": "bigint", "sequence": "bigint", "partition_id": "integer", "removed": "boolean",
+	},
+	"subscription_members": {
+		"member_id": "bigint", "application": "text", "subscriptions": "text[]", "joined_at": "timestamp with time zone",
+		"lease_until": "timestamp with time zone",
+	},
+	"subscription_shards": {
+		"position": "bigint", "epoch": "bigint", "events": "bigint", "member_id": "bigint, may be NULL",
+		"updated_at": "timestamp with time zone", "shard": "integer", "subscription": "text",
+	},
+	"subscription_skips": {
+		"position": "bigint", "skipped_at": "timestamp with time zone", "subscription": "text", "skipped_by": "text",
+		"reason": "text",
+	},
+	"subscriptions": {
+		"name": "text", "shard_count": "integer", "delivery": "text", "filter": "jsonb", "start": "jsonb",
+		"partition_positions": "jsonb", "paused": "boolean", "created_at": "timestamp with time zone",
 	},
 }
 
@@ -73,12 +104,27 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.events events_event_id_key UNIQUE (event_id)",
 		"eventstream.events events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.events events_position_key UNIQUE (\"position\")",
+		"eventstream.log_marks log_marks_pkey PRIMARY KEY (\"position\")",
+		"eventstream.log_state log_state_pkey PRIMARY KEY (lane)",
+		"eventstream.parked_events parked_events_pkey PRIMARY KEY (subscription, \"position\")",
+		"eventstream.parked_events parked_events_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE",
+		"eventstream.partition_marks partition_marks_pkey PRIMARY KEY (partition_id, \"position\")",
 		"eventstream.pending_events pending_events_event_id_key UNIQUE (event_id)",
 		"eventstream.pending_events pending_events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.store store_partition_count_range CHECK (((partition_count >= 1) AND (partition_count <= 32768)))",
 		"eventstream.store store_pkey PRIMARY KEY (store_id)",
 		"eventstream.streams streams_pkey PRIMARY KEY (stream_id)",
 		"eventstream.streams streams_watermark_range CHECK (((watermark)::bigint <= (current_version)::bigint))",
+		"eventstream.subscription_members subscription_members_pkey PRIMARY KEY (member_id)",
+		"eventstream.subscription_shards subscription_shards_pkey PRIMARY KEY (subscription, shard)",
+		"eventstream.subscription_shards subscription_shards_position_range CHECK ((\"position\" >= 0))",
+		"eventstream.subscription_shards subscription_shards_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE",
+		"eventstream.subscription_skips subscription_skips_pkey PRIMARY KEY (subscription, \"position\")",
+		"eventstream.subscription_skips subscription_skips_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
+		"eventstream.subscriptions subscriptions_delivery_known CHECK ((delivery = ANY (ARRAY['transaction'::text, 'acknowledged'::text])))",
+		"eventstream.subscriptions subscriptions_name_valid CHECK (((octet_length(name) <= 128) AND (name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'::text)))",
+		"eventstream.subscriptions subscriptions_pkey PRIMARY KEY (name)",
+		"eventstream.subscriptions subscriptions_shard_count_range CHECK (((shard_count >= 1) AND (shard_count <= eventstream.partition_count())))",
 	}, got)
 
 	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_indexes
@@ -178,8 +224,10 @@ func TestEveryObjectHasAComment(t *testing.T) {
 // inlinable are the functions without SET search_path: a SET clause forbids inlining. They call nothing that a search_path could
 // replace: operators and functions of pg_catalog, which is searched first, or schema-qualified names.
 var inlinable = []string{
+	"eventstream.category(text)",
 	"eventstream.in_flight_key(bigint)",
 	"eventstream.judge(bigint,text,text,bigint,bigint)",
+	"eventstream.member_key(bigint)",
 	"eventstream.partition_count()",
 }
 
