@@ -466,17 +466,21 @@ func (q *Queries) SubscriptionLag(ctx context.Context, db DBTX, subscription str
 }
 
 const subscriptionLock = `-- name: SubscriptionLock :one
+WITH subscription AS MATERIALIZED (
+    SELECT s.name FROM eventstream.subscriptions AS s WHERE s.name = $1::text FOR UPDATE
+)
 SELECT max(l.position)::bigint AS furthest
 FROM (
     SELECT h.position
-    FROM eventstream.subscription_shards AS h
-    WHERE h.subscription = $1::text
-    FOR UPDATE
+    FROM subscription AS s
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
+    FOR UPDATE OF h
 ) AS l
 HAVING count(*) > 0
 `
 
 // Keeps a subscription where it is until the transaction ends: how far its furthest shard has come.
+// The subscription first and its shards second, as everybody else locks them.
 func (q *Queries) SubscriptionLock(ctx context.Context, db DBTX, name string) (int64, error) {
 	row := db.QueryRow(ctx, subscriptionLock, name)
 	var furthest int64

@@ -3036,8 +3036,9 @@ BEGIN
             END IF;
             RETURN v_position;
         WHEN p_start ? 'time' THEN
-            IF (p_start ->> 'time')::timestamptz > clock_timestamp() THEN
-                PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'in the past, or the start latest');
+            -- A caller's clock may be ahead of ours; what is later than that is a mistake, and would deliver from now on.
+            IF (p_start ->> 'time')::timestamptz > clock_timestamp() + interval '5 minutes' THEN
+                PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'not in the future: for what is to come, use the start latest');
             END IF;
             RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz, p_stable) - 1;
         ELSE

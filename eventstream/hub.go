@@ -46,7 +46,8 @@ type hub struct {
 // run is one Subscription.Run.
 type run struct {
 	sub *Subscription
-	// ctx is Run's own; cancel ends it early.
+	// outer is what Run was given; ctx ends with it, a moment later, or early by cancel.
+	outer   context.Context //nolint:containedctx // as ctx
 	ctx     context.Context //nolint:containedctx // workers come and go during one Run
 	cancel  context.CancelFunc
 	workers map[int]*shardWorker
@@ -90,9 +91,10 @@ func (h *hub) checkPool() error {
 
 // run runs a subscription until its context ends or it fails for good.
 func (h *hub) run(ctx context.Context, s *Subscription) error {
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &run{sub: s, ctx: ctx, cancel: cancel, workers: map[int]*shardWorker{}, failed: make(chan error, 1)}
+	r := &run{sub: s, outer: outer, ctx: ctx, cancel: cancel, workers: map[int]*shardWorker{}, failed: make(chan error, 1)}
 	if err := h.join(r); err != nil {
 		return err
 	}

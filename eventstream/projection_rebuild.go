@@ -159,7 +159,7 @@ func (p *Projector) trySwitch(ctx context.Context, feed *Subscription, inPlace b
 		}
 		return p.repo.queries.SubscriptionReplace(ctx, tx, db.SubscriptionReplaceParams{Name: p.name, Replacement: feed.name})
 	})
-	if errors.Is(err, late) {
+	if errors.Is(err, late) || SafeToRetry(err) {
 		return false, nil
 	}
 	p.repo.hub.claimSoon.Store(true)

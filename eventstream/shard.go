@@ -118,7 +118,7 @@ func (w *shardWorker) work(ctx context.Context) {
 		began := w.checkpoint.Load()
 		err := w.session(ctx)
 		switch {
-		case ctx.Err() != nil:
+		case w.ending(ctx) != nil:
 			return
 		case errors.Is(err, errDrained):
 			w.hub.release(ctx, w.sub.name, w.shard, w.epoch)
@@ -252,6 +252,11 @@ func (w *shardWorker) due(events []LogEvent) []LogEvent {
 		return events
 	}
 	return slices.DeleteFunc(events, func(e LogEvent) bool { return w.skips[e.Position] })
+}
+
+// ending returns why the worker ends, if it does. A handler sees the context that Run was given end before the worker's own does.
+func (w *shardWorker) ending(ctx context.Context) error {
+	return errorsFirst(ctx.Err(), w.run.outer.Err())
 }
 
 // pause waits between two tries, unless the worker is to go.

@@ -195,8 +195,8 @@ func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	if b.err == nil {
 		return nil // it ended well since the last look
 	}
-	if ctx.Err() != nil {
-		return ctx.Err() // which is why it failed
+	if err := w.ending(ctx); err != nil {
+		return err // which is why it failed
 	}
 	if err := w.deliverApart(ctx, b.page, unwrapFailure(b.err)); err != nil {
 		return err

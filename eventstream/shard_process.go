@@ -61,8 +61,8 @@ func (w *shardWorker) deliverPart(ctx context.Context, p page) error {
 	if !errors.As(err, &failure) {
 		return err
 	}
-	if ctx.Err() != nil {
-		return ctx.Err() // which is why it failed
+	if err := w.ending(ctx); err != nil {
+		return err // which is why it failed
 	}
 	return w.deliverApart(ctx, p, failure.err)
 }

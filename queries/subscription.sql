@@ -17,12 +17,16 @@ SELECT eventstream.replace_subscription(@name::text, @replacement::text);
 
 -- name: SubscriptionLock :one
 -- Keeps a subscription where it is until the transaction ends: how far its furthest shard has come.
+-- The subscription first and its shards second, as everybody else locks them.
+WITH subscription AS MATERIALIZED (
+    SELECT s.name FROM eventstream.subscriptions AS s WHERE s.name = @name::text FOR UPDATE
+)
 SELECT max(l.position)::bigint AS furthest
 FROM (
     SELECT h.position
-    FROM eventstream.subscription_shards AS h
-    WHERE h.subscription = @name::text
-    FOR UPDATE
+    FROM subscription AS s
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
+    FOR UPDATE OF h
 ) AS l
 HAVING count(*) > 0;
 
