@@ -17,6 +17,7 @@ GOOSE_TAGS := no_clickhouse,no_libsql,no_mssql,no_mysql,no_sqlite3,no_vertica,no
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+# More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 
 # Packages whose tests start no server.
@@ -29,13 +30,13 @@ demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves th
 	KEEP="$(KEEP)" $(GO) run ./examples/githistory -repo "$(REPO)"
 
 test: ## every test, with the race detector
-	$(TEST) -race -timeout=20m ./...
+	$(TEST) -race -timeout=20m -parallel=3 ./...
 
 test-unit: ## the tests that need no database
 	$(TEST) -race $(UNIT)
 
 test-integration: ## the tests against PostgreSQL
-	$(TEST) -race -timeout=20m ./integration_test/...
+	$(TEST) -race -timeout=20m -parallel=3 ./...egration_test/...
 
 bench: ## benchmarks against raw PostgreSQL, written to OUT
 	$(GO) run ./bench -out "$(OUT)"
