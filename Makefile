@@ -36,7 +36,7 @@ test-unit: ## the tests that need no database
 	$(TEST) -race $(UNIT)
 
 test-integration: ## the tests against PostgreSQL
-	$(TEST) -race -timeout=20m -parallel=3 ./...egration_test/...
+	$(TEST) -race -timeout=20m -parallel=3 ./integration_test/...
 
 bench: ## benchmarks against raw PostgreSQL, written to OUT
 	$(GO) run ./bench -out "$(OUT)"
