@@ -2,7 +2,6 @@ package eventstream
 
 import (
 	"context"
-	"errors"
 	"regexp"
 
 	"github.com/jackc/pgx/v5"
@@ -71,10 +70,7 @@ func (p *Projector) Create(ctx context.Context) error {
 // Run makes the tables unless they are there, and then is Subscription.Run.
 func (p *Projector) Run(ctx context.Context) error {
 	if err := p.Create(ctx); err != nil {
-		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-			return nil
-		}
-		return err
+		return unlessEnded(ctx, err)
 	}
 	return p.Subscription.Run(ctx)
 }
@@ -85,8 +81,7 @@ func (p *Projector) setup(ctx context.Context, tx pgx.Tx, schema string) error {
 	if err != nil {
 		return err
 	}
-	var there bool
-	if err := tx.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", schema).Scan(&there); err != nil || there {
+	if there, err := schemaExists(ctx, tx, schema); err != nil || there {
 		return err
 	}
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA "+identifier(schema)); err != nil {
@@ -97,6 +92,11 @@ func (p *Projector) setup(ctx context.Context, tx pgx.Tx, schema string) error {
 
 func (p *Projector) inTx(ctx context.Context, do func(pgx.Tx) error) error {
 	return mapError(pgx.BeginTxFunc(ctx, p.repo.hub.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do))
+}
+
+func schemaExists(ctx context.Context, tx pgx.Tx, schema string) (there bool, err error) {
+	err = tx.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", schema).Scan(&there)
+	return there, err
 }
 
 func dropSchema(ctx context.Context, tx pgx.Tx, schema string) error {

@@ -170,8 +170,8 @@ func (p *Projector) trySwitch(ctx context.Context, feed *Subscription, inPlace b
 // waits for those who still read them.
 func (p *Projector) swapSchemas(ctx context.Context, tx pgx.Tx) error {
 	name := p.projection.Name
-	var there bool
-	if err := tx.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", name).Scan(&there); err != nil {
+	there, err := schemaExists(ctx, tx, name)
+	if err != nil {
 		return err
 	}
 	if there {
@@ -179,6 +179,6 @@ func (p *Projector) swapSchemas(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
-	_, err := tx.Exec(ctx, "ALTER SCHEMA "+identifier(name+stagedSuffix)+" RENAME TO "+identifier(name))
+	_, err = tx.Exec(ctx, "ALTER SCHEMA "+identifier(name+stagedSuffix)+" RENAME TO "+identifier(name))
 	return err
 }

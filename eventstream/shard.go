@@ -95,14 +95,7 @@ func shardFilter(filter LogFilter, shard, shards, partitions int) LogFilter {
 	return filter
 }
 
-func (w *shardWorker) ended() bool {
-	select {
-	case <-w.done:
-		return true
-	default:
-		return false
-	}
-}
+func (w *shardWorker) ended() bool { return isClosed(w.done) }
 
 // work runs sessions, until the shard is no longer this process's, the run ends, or it failed for good.
 func (w *shardWorker) work(ctx context.Context) {

@@ -134,7 +134,7 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 	return nil
 }
 
-// start calls the handler with a slice of its own; ack is called once it has ended, by whoever comes first.
+// start calls the handler; ack is called once it has ended, by whoever comes first.
 func (w *shardWorker) start(ctx context.Context, events []LogEvent, ack func(error)) {
 	switch h := w.sub.handler.(type) {
 	case EffectHandler:

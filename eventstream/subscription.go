@@ -100,6 +100,11 @@ func (s *Subscription) Run(ctx context.Context) error {
 	if err == nil {
 		err = s.repo.hub.run(ctx, s)
 	}
+	return unlessEnded(ctx, err)
+}
+
+// unlessEnded is err, or nil if it only says that the context has ended, which is how Run is meant to end.
+func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
