@@ -114,11 +114,11 @@ func requireSawAll(t *testing.T, r *logReader, committed []eventstream.LogEvent)
 		slices.SortStableFunc(want, byPartition)
 		slices.SortStableFunc(got, byPartition)
 	}
-	require.Equal(t, len(want), len(got), "%s: number of events", r.name)
-	for i, e := range got {
+	for i, e := range got[:min(len(got), len(want))] {
 		require.Equal(t, [5]any{want[i].Position, want[i].StreamID, want[i].Version, want[i].Sequence, want[i].PartitionSequence},
 			[5]any{e.Position, e.StreamID, e.Version, e.Sequence, e.PartitionSequence}, "%s: event %d", r.name, i)
 	}
+	require.Equal(t, len(want), len(got), "%s: number of events", r.name)
 }
 
 func everything(eventstream.LogEvent) bool { return true }
@@ -186,6 +186,11 @@ func sqlReader(t *testing.T, b *bundle) *logReader {
 			if _, err := conn.Exec(ctx, `SELECT eventstream.advance_stable_position()`); err != nil {
 				return err
 			}
+			// Before the events are read: between that and a later look, another session may keep more than was read.
+			caughtUp, err := keptAll(ctx, conn)
+			if err != nil {
+				return err
+			}
 			rows, err := conn.Query(ctx, `SELECT e.position, e.partition_id, e.stream_id, e.version,
 					eventstream.sequence_at(e.position), eventstream.partition_sequence_at(e.partition_id, e.position)
 				FROM eventstream.events AS e
@@ -205,8 +210,8 @@ func sqlReader(t *testing.T, b *bundle) *logReader {
 				r.journal.add(events)
 				after = events[len(events)-1].Position
 			}
-			if caughtUp, err := keptAll(ctx, conn); err != nil || last && caughtUp {
-				return err
+			if last && caughtUp {
+				return nil
 			}
 			time.Sleep(readerPause)
 		}
