@@ -19,23 +19,28 @@ SELECT
     b.current_version::bigint AS current_version,
     b.watermark::bigint AS watermark,
     coalesce(b.tenant_id, '')::text AS tenant_id
-FROM eventstream.append_batch(
-    $1::text[],
-    $2::bigint[],
-    $3::integer[],
-    ($4::text[])::uuid[],
-    $5::text[],
-    $6::jsonb[],
-    $7::bytea[],
-    $8::jsonb[],
-    $9::timestamptz[],
-    $10::text[],
-    $11::integer[],
-    $12::boolean
+FROM (
+    SELECT CASE $1::text WHEN '' THEN '' ELSE set_config('lock_timeout', $1::text, true) END AS lock_timeout
+    OFFSET 0
+) AS c
+CROSS JOIN LATERAL eventstream.append_batch(
+    $2::text[],
+    $3::bigint[],
+    $4::integer[],
+    ($5::text[])::uuid[],
+    $6::text[],
+    $7::jsonb[],
+    $8::bytea[],
+    $9::jsonb[],
+    $10::timestamptz[],
+    $11::text[],
+    $12::integer[],
+    $13::boolean AND c.lock_timeout IS NOT NULL
 ) AS b
 `
 
 type EventAppendBatchParams struct {
+	LockTimeout  string
 	StreamIds    []string
 	Expected     []int64
 	EventCounts  []int32
@@ -61,9 +66,11 @@ type EventAppendBatchRow struct {
 	TenantID       string
 }
 
-// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
+// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode. A lock
+// timeout that is not empty holds for the transaction; it is set before the function runs, as the function needs it.
 func (q *Queries) EventAppendBatch(ctx context.Context, db DBTX, arg EventAppendBatchParams) ([]EventAppendBatchRow, error) {
 	rows, err := db.Query(ctx, eventAppendBatch,
+		arg.LockTimeout,
 		arg.StreamIds,
 		arg.Expected,
 		arg.EventCounts,

@@ -166,7 +166,7 @@ func (q *Queries) StreamList(ctx context.Context, db DBTX, arg StreamListParams)
 const streamListByPartition = `-- name: StreamListByPartition :many
 SELECT s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id
 FROM eventstream.streams AS s
-WHERE s.partition_id = $1::integer
+WHERE s.partition_id = $1::integer AND s.partition_id >= 0
     AND ($2::text = '' OR s.tenant_id = $2::text)
     AND s.stream_id > $3::text
     AND s.stream_id >= $4::text
@@ -224,7 +224,7 @@ func (q *Queries) StreamListByPartition(ctx context.Context, db DBTX, arg Stream
 const streamListByTenant = `-- name: StreamListByTenant :many
 SELECT s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id
 FROM eventstream.streams AS s
-WHERE s.tenant_id = $1::text
+WHERE s.tenant_id = $1::text AND s.tenant_id > ''
     AND s.stream_id > $2::text
     AND s.stream_id >= $3::text
     AND s.stream_id < $4::text
@@ -240,6 +240,7 @@ type StreamListByTenantParams struct {
 	PageSize int32
 }
 
+// The second condition holds for all; it names the part of the rows that the index is on.
 func (q *Queries) StreamListByTenant(ctx context.Context, db DBTX, arg StreamListByTenantParams) ([]Stream, error) {
 	rows, err := db.Query(ctx, streamListByTenant,
 		arg.TenantID,

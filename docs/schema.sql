@@ -329,11 +329,11 @@ COMMENT ON INDEX eventstream.partition_marks_sequence_idx IS 'From a sequence nu
 CREATE UNIQUE INDEX store_one_row ON eventstream.store USING btree ((true));
 COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
 
-CREATE INDEX streams_partition_idx ON eventstream.streams USING btree (partition_id, stream_id);
-COMMENT ON INDEX eventstream.streams_partition_idx IS 'Streams of a partition, in order of stream_id.';
+CREATE INDEX streams_partition_idx ON eventstream.streams USING btree (partition_id, stream_id) WHERE ((partition_id)::integer >= 0);
+COMMENT ON INDEX eventstream.streams_partition_idx IS 'Streams of a partition, in order of stream_id. A prepared statement names the part, partition_id >= 0, which is every row.';
 
-CREATE INDEX streams_tenant_idx ON eventstream.streams USING btree (tenant_id, stream_id);
-COMMENT ON INDEX eventstream.streams_tenant_idx IS 'Streams of a tenant, in order of stream_id.';
+CREATE INDEX streams_tenant_idx ON eventstream.streams USING btree (tenant_id, stream_id) WHERE ((tenant_id)::text > ''::text);
+COMMENT ON INDEX eventstream.streams_tenant_idx IS 'Streams of a tenant, in order of stream_id. A prepared statement names the part, tenant_id > '''', which is every row.';
 
 CREATE SEQUENCE eventstream.events_position_seq AS bigint INCREMENT 1 MINVALUE 1 MAXVALUE 9223372036854775807 START 1 CACHE 1;
 
@@ -513,6 +513,7 @@ CREATE OR REPLACE FUNCTION eventstream.append_batch(p_stream_ids text[], p_expec
  SECURITY DEFINER
  SET search_path TO ''
  SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_requests integer := cardinality(p_stream_ids);
@@ -528,6 +529,8 @@ BEGIN
     IF (v_events >= 1 AND v_events <= 100000
         AND CASE
             WHEN v_requests = 1 THEN v_stream_id IS NOT NULL AND v_expected >= -3 AND p_event_counts[1] = v_events
+            WHEN v_requests = v_events THEN
+                array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 = ALL (p_event_counts)
             ELSE eventstream.batch_adds_up(p_stream_ids, p_expected, p_event_counts, v_events)
         END
         AND cardinality(p_expected) = v_requests AND cardinality(p_event_counts) = v_requests
@@ -544,6 +547,12 @@ BEGIN
                 cardinality(p_occurred_at)],
             ARRAY[v_requests, cardinality(p_expected), cardinality(p_event_counts), cardinality(p_tenant_ids),
                 cardinality(p_partition_ids)]);
+    END IF;
+    IF v_requests BETWEEN 2 AND 200 AND NOT p_atomic AND p_partition_ids IS NULL AND v_stream_id = ALL (p_stream_ids) THEN
+        RETURN QUERY SELECT o.* FROM eventstream.append_run(
+            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
+            p_occurred_at, p_tenant_ids) AS o;
+        RETURN;
     END IF;
     IF v_requests > 1 THEN
         RETURN QUERY SELECT m.* FROM eventstream.append_many(
@@ -569,7 +578,13 @@ BEGIN
             RETURN NEXT;
             RETURN;
         END IF;
-        PERFORM eventstream.create_head(v_stream_id, v_tenant_id, v_placed_id);
+        tenant_id := coalesce(v_tenant_id, 'default');
+        v_partition_id := coalesce(v_placed_id, eventstream.partition_of(v_stream_id, eventstream.partition_count()));
+        IF eventstream.create_head(v_stream_id, tenant_id, v_partition_id) THEN
+            current_version := 0;
+            watermark := 0;
+            EXIT;
+        END IF;
     END LOOP;
 
     IF v_placed_id <> v_partition_id THEN
@@ -644,9 +659,12 @@ CREATE OR REPLACE FUNCTION eventstream.append_many(p_stream_ids text[], p_expect
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_requests integer := cardinality(p_stream_ids);
+    v_locked bigint;
+    v_created boolean := false;
     v_fit boolean;
     v_placed boolean;
     -- Per request, in the caller's order.
@@ -665,47 +683,50 @@ DECLARE
     v_event_partitions integer[];
     v_positions bigint[];
 BEGIN
-    IF v_requests > (
-        SELECT count(*)
-        FROM unnest(p_stream_ids) AS q (stream_id)
-        CROSS JOIN LATERAL (
-            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
-        ) AS s
-    ) THEN
-        PERFORM eventstream.create_heads(p_stream_ids, p_expected, p_tenant_ids, p_partition_ids);
-    END IF;
-
-    -- Locks the heads in order of stream_id, and judges as if every request will be applied: where that is so, nothing is left to do.
-    WITH locked AS MATERIALIZED (
-        SELECT q.ordinality, q.stream_id, q.expected, q.events,
-            nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
-            s.current_version AS head_version, s.watermark AS head_watermark,
-            s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
+    -- Locks the heads in order of stream_id, once all are there: a lock on some, and a wait for others, could meet another batch half
+    -- way. Judges as if every request will be applied: where that is so, nothing is left to do.
+    LOOP
+        SELECT
+            count(*),
+            bool_and(eventstream.judge(
+                c.expected, c.tenant_id, c.head_tenant_id, c.head_version + c.events_so_far - c.events,
+                c.head_watermark + c.events_so_far - c.events) IS NULL),
+            bool_and(coalesce(c.partition_id = c.head_partition_id, true)),
+            array_agg(c.head_version + c.events_so_far - c.events + 1 ORDER BY c.ordinality),
+            array_agg(c.head_version + c.events_so_far ORDER BY c.ordinality),
+            array_agg(c.head_tenant_id ORDER BY c.ordinality),
+            array_agg(c.head_partition_id ORDER BY c.ordinality)
+        INTO v_locked, v_fit, v_placed, v_first, v_last, v_tenants, v_partitions
         FROM (
-            SELECT u.*
-            FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
-                WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
-            ORDER BY u.stream_id COLLATE "C", u.ordinality
-            OFFSET 0
-        ) AS q
-        CROSS JOIN LATERAL (
-            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id FOR NO KEY UPDATE
-        ) AS s
-    ), counted AS (
-        SELECT l.*, sum(l.events) OVER (PARTITION BY l.stream_id ORDER BY l.ordinality) AS events_so_far
-        FROM locked AS l
-    )
-    SELECT
-        count(*) = v_requests AND bool_and(eventstream.judge(
-            c.expected, c.tenant_id, c.head_tenant_id, c.head_version + c.events_so_far - c.events,
-            c.head_watermark + c.events_so_far - c.events) IS NULL),
-        bool_and(coalesce(c.partition_id = c.head_partition_id, true)),
-        array_agg(c.head_version + c.events_so_far - c.events + 1 ORDER BY c.ordinality),
-        array_agg(c.head_version + c.events_so_far ORDER BY c.ordinality),
-        array_agg(c.head_tenant_id ORDER BY c.ordinality),
-        array_agg(c.head_partition_id ORDER BY c.ordinality)
-    INTO v_fit, v_placed, v_first, v_last, v_tenants, v_partitions
-    FROM counted AS c;
+            SELECT l.*, sum(l.events) OVER (PARTITION BY l.stream_id ORDER BY l.ordinality) AS events_so_far
+            FROM (
+                SELECT q.ordinality, q.stream_id, q.expected, q.events,
+                    nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
+                    s.current_version AS head_version, s.watermark AS head_watermark,
+                    s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
+                FROM (
+                    SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality
+                    FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
+                        WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
+                    WHERE v_requests = (
+                        SELECT count(*)
+                        FROM unnest(p_stream_ids) AS e (stream_id)
+                        CROSS JOIN LATERAL (
+                            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = e.stream_id OFFSET 0
+                        ) AS t
+                    )
+                    ORDER BY u.stream_id COLLATE "C", u.ordinality
+                    OFFSET 0
+                ) AS q
+                CROSS JOIN LATERAL (
+                    SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id FOR NO KEY UPDATE
+                ) AS s
+            ) AS l
+        ) AS c;
+        EXIT WHEN v_locked = v_requests;
+        PERFORM eventstream.create_heads(p_stream_ids, p_expected, p_tenant_ids, p_partition_ids);
+        v_created := true;
+    END LOOP;
 
     IF NOT v_placed THEN
         PERFORM eventstream.refuse_partition(s.stream_id, s.partition_id, q.partition_id)
@@ -724,12 +745,6 @@ BEGIN
                 p_stream_ids, v_outcomes, v_first, v_last, v_found_positions) AS b;
             RETURN;
         END IF;
-        SELECT array_agg(s.tenant_id ORDER BY q.ordinality), array_agg(s.partition_id ORDER BY q.ordinality)
-        INTO v_tenants, v_partitions
-        FROM unnest(p_stream_ids) WITH ORDINALITY AS q (stream_id, ordinality)
-        LEFT JOIN LATERAL (
-            SELECT h.* FROM eventstream.streams AS h WHERE h.stream_id = q.stream_id OFFSET 0
-        ) AS s ON true;
     END IF;
 
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
@@ -773,7 +788,14 @@ BEGIN
     )
     SELECT array_agg(i.position) INTO v_positions FROM inserted AS i;
 
-    IF v_outcomes IS NOT NULL THEN
+    IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
+        -- An event a request, all of them applied.
+        RETURN QUERY
+        SELECT u.ordinality::integer, 'appended'::text, u.version, u.version, u.position, u.version, u.version, u.tenant_id
+        FROM unnest(v_first, v_positions, v_tenants) WITH ORDINALITY AS u (version, position, tenant_id, ordinality);
+        RETURN;
+    END IF;
+    IF v_outcomes IS NOT NULL AND v_created THEN
         PERFORM eventstream.drop_empty_heads(p_stream_ids);
     END IF;
 
@@ -822,6 +844,100 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.append_only() IS 'Trigger: refuses the operation (ES004).';
+
+CREATE OR REPLACE FUNCTION eventstream.append_run(p_stream_ids text[], p_expected bigint[], p_event_counts integer[], p_event_ids uuid[], p_types text[], p_payloads jsonb[], p_data bytea[], p_metadata jsonb[], p_occurred_at timestamp with time zone[], p_tenant_ids text[])
+ RETURNS TABLE(request integer, outcome text, first_version bigint, last_version bigint, last_position bigint, current_version bigint, watermark bigint, tenant_id text)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+DECLARE
+    v_stream_id text := p_stream_ids[1];
+    v_head record;
+    v_current bigint;
+    v_watermark bigint;
+    v_outcome text;
+    v_applied integer := 0;
+    v_event integer := 0;
+    -- Per request.
+    v_outcomes text[];
+    v_first bigint[];
+    v_last bigint[];
+    v_ends integer[];
+    v_currents bigint[];
+    v_watermarks bigint[];
+    -- Per event: no version where its request is refused.
+    v_versions bigint[];
+    v_positions bigint[];
+BEGIN
+    SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
+    INTO v_head
+    FROM eventstream.streams AS s
+    WHERE s.stream_id = v_stream_id
+    FOR NO KEY UPDATE;
+    IF NOT FOUND OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+        RETURN QUERY SELECT m.* FROM eventstream.append_many(
+            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
+            p_occurred_at, p_tenant_ids, NULL, false) AS m;
+        RETURN;
+    END IF;
+
+    v_current := v_head.current_version;
+    v_watermark := v_head.watermark;
+    FOR i IN 1 .. cardinality(p_expected) LOOP
+        v_outcome := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_head.tenant_id, v_current, v_watermark);
+        IF v_outcome IS NULL THEN
+            v_outcome := 'appended';
+            v_first[i] := v_current + 1;
+            FOR k IN 1 .. p_event_counts[i] LOOP
+                v_versions[v_event + k] := v_current + k;
+            END LOOP;
+            v_current := v_current + p_event_counts[i];
+            v_watermark := v_current;
+            v_applied := v_applied + p_event_counts[i];
+            v_last[i] := v_current;
+            v_ends[i] := v_applied;
+        END IF;
+        v_outcomes[i] := v_outcome;
+        v_currents[i] := v_current;
+        v_watermarks[i] := v_watermark;
+        v_event := v_event + p_event_counts[i];
+    END LOOP;
+
+    IF v_applied > 0 THEN
+        WITH inserted AS (
+            INSERT INTO eventstream.events AS e (
+                version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+            )
+            SELECT
+                u.version,
+                coalesce(u.event_id, eventstream.uuid_v7()),
+                coalesce(u.occurred_at, clock_timestamp()),
+                v_head.partition_id,
+                v_stream_id,
+                v_head.tenant_id,
+                u.type,
+                coalesce(u.payload, 'null'),
+                u.data,
+                coalesce(u.metadata, '{}')
+            FROM unnest(v_versions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
+                AS u (version, event_id, type, payload, data, metadata, occurred_at)
+            WHERE u.version IS NOT NULL
+            RETURNING e.position
+        )
+        SELECT array_agg(i.position) INTO v_positions FROM inserted AS i;
+    END IF;
+
+    RETURN QUERY
+    SELECT u.ordinality::integer, u.outcome, u.first, u.last, v_positions[u.events_so_far], u.current, u.watermark, v_head.tenant_id::text
+    FROM unnest(v_outcomes, v_first, v_last, v_ends, v_currents, v_watermarks)
+        WITH ORDINALITY AS u (outcome, first, last, events_so_far, current, watermark, ordinality);
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.append_run(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[]) IS 'append_batch for several requests to one stream, each on its own; call that.';
 
 CREATE OR REPLACE FUNCTION eventstream.audit()
  RETURNS TABLE(check_name text, severity text, stream_id text, version bigint, detail jsonb)
@@ -949,8 +1065,8 @@ CREATE OR REPLACE FUNCTION eventstream.create_head(p_stream_id text, p_tenant_id
 AS $function$
 DECLARE
     v_created boolean;
+    v_ignored text := set_config('eventstream.gate', 'create', true);
 BEGIN
-    PERFORM set_config('eventstream.gate', 'create', true);
     -- Waits for another transaction that creates this stream: false when it won, and its head is then there to be locked.
     INSERT INTO eventstream.streams (partition_id, stream_id, tenant_id)
     VALUES (
@@ -959,7 +1075,7 @@ BEGIN
         coalesce(p_tenant_id, 'default'))
     ON CONFLICT ON CONSTRAINT streams_pkey DO NOTHING;
     v_created := FOUND;
-    PERFORM set_config('eventstream.gate', '', true);
+    v_ignored := set_config('eventstream.gate', '', true);
     RETURN v_created;
 END;
 $function$;
@@ -974,6 +1090,8 @@ CREATE OR REPLACE FUNCTION eventstream.create_heads(p_stream_ids text[], p_expec
  SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_ignored text;
@@ -1040,6 +1158,8 @@ CREATE OR REPLACE FUNCTION eventstream.events_gate()
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_key bigint;
@@ -1073,8 +1193,21 @@ BEGIN
             PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
         END IF;
         v_gate := set_config('eventstream.gate', 'move', true);
-        v_moved := eventstream.move_head(
-            r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
+        UPDATE eventstream.streams AS s
+        SET current_version = r.version,
+            watermark = r.version,
+            last_position = r.position,
+            updated_at = clock_timestamp()
+        WHERE s.stream_id = r.stream_id
+            AND s.watermark = r.version - 1
+            AND s.current_version = r.version - 1
+            AND s.tenant_id = r.tenant_id
+            AND s.partition_id = r.partition_id
+            AND s.last_position < r.position;
+        IF NOT FOUND THEN
+            v_moved := eventstream.move_head(
+                r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
+        END IF;
         v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
@@ -1436,6 +1569,7 @@ CREATE OR REPLACE FUNCTION eventstream.judge_each(p_stream_ids text[], p_expecte
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_stream_id text;
@@ -1451,31 +1585,33 @@ DECLARE
     v_positions bigint[];
     r record;
 BEGIN
-    -- What is there already of each request, all at once: a slice of the arrays for each request would cost the whole array each time.
-    SELECT array_agg(q.ordinality::integer ORDER BY q.ordinality, k) INTO v_requests
-    FROM unnest(p_event_counts) WITH ORDINALITY AS q (events, ordinality)
-    CROSS JOIN LATERAL generate_series(1, q.events) AS k;
-    SELECT array_agg(d.found ORDER BY d.request), array_agg(d.same ORDER BY d.request), array_agg(d.place ORDER BY d.request),
-        array_agg(d.first ORDER BY d.request),
-        array_agg(d.last ORDER BY d.request), array_agg(d.position ORDER BY d.request)
-    INTO v_found, v_same, v_places, v_first, v_last, v_positions
-    FROM (
-        SELECT
-            u.request,
-            count(e.event_id) AS found,
-            -- Each with the same content, in the same order, in one stream.
-            coalesce(bool_and(
-                e.type = u.type AND e.payload = coalesce(u.payload, 'null') AND e.data IS NOT DISTINCT FROM u.data
-            ), false) AND min(e.version - u.ordinality) = max(e.version - u.ordinality) AS same,
-            CASE WHEN min(e.stream_id) = max(e.stream_id) THEN min(e.stream_id) END AS place,
-            min(e.version::bigint) AS first,
-            max(e.version::bigint) AS last,
-            max(e.position) AS position
-        FROM unnest(v_requests, p_event_ids, p_types, p_payloads, p_data)
-            WITH ORDINALITY AS u (request, event_id, type, payload, data, ordinality)
-        LEFT JOIN eventstream.events AS e ON e.event_id = u.event_id
-        GROUP BY u.request
-    ) AS d;
+    IF EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+        -- What is there already of each request, all at once: a slice of the arrays for each request would cost the whole array each time.
+        SELECT array_agg(q.ordinality::integer ORDER BY q.ordinality, k) INTO v_requests
+        FROM unnest(p_event_counts) WITH ORDINALITY AS q (events, ordinality)
+        CROSS JOIN LATERAL generate_series(1, q.events) AS k;
+        SELECT array_agg(d.found ORDER BY d.request), array_agg(d.same ORDER BY d.request), array_agg(d.place ORDER BY d.request),
+            array_agg(d.first ORDER BY d.request),
+            array_agg(d.last ORDER BY d.request), array_agg(d.position ORDER BY d.request)
+        INTO v_found, v_same, v_places, v_first, v_last, v_positions
+        FROM (
+            SELECT
+                u.request,
+                count(e.event_id) AS found,
+                -- Each with the same content, in the same order, in one stream.
+                coalesce(bool_and(
+                    e.type = u.type AND e.payload = coalesce(u.payload, 'null') AND e.data IS NOT DISTINCT FROM u.data
+                ), false) AND min(e.version - u.ordinality) = max(e.version - u.ordinality) AS same,
+                CASE WHEN min(e.stream_id) = max(e.stream_id) THEN min(e.stream_id) END AS place,
+                min(e.version::bigint) AS first,
+                max(e.version::bigint) AS last,
+                max(e.position) AS position
+            FROM unnest(v_requests, p_event_ids, p_types, p_payloads, p_data)
+                WITH ORDINALITY AS u (request, event_id, type, payload, data, ordinality)
+            LEFT JOIN eventstream.events AS e ON e.event_id = u.event_id
+            GROUP BY u.request
+        ) AS d;
+    END IF;
 
     outcomes := array_fill(NULL::text, ARRAY[cardinality(p_stream_ids)]);
     first_versions := array_fill(NULL::bigint, ARRAY[cardinality(p_stream_ids)]);
@@ -1901,35 +2037,33 @@ CREATE OR REPLACE FUNCTION eventstream.move_heads(p_stream_ids text[], p_tenant_
  SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     v_moved bigint;
     v_created bigint := 0;
     r record;
 BEGIN
-    -- Many at once would compare each with all the others.
-    IF cardinality(p_stream_ids) > 500 THEN
-        FOR v_from IN 1 .. cardinality(p_stream_ids) BY 500 LOOP
-            PERFORM eventstream.move_heads(
-                p_stream_ids[v_from:v_from + 499], p_tenant_ids[v_from:v_from + 499], p_partition_ids[v_from:v_from + 499],
-                p_first_versions[v_from:v_from + 499], p_last_versions[v_from:v_from + 499],
-                p_first_positions[v_from:v_from + 499], p_last_positions[v_from:v_from + 499]);
-        END LOOP;
-        RETURN true;
-    END IF;
-
-    -- The runs come in order of stream_id, and a nested loop keeps it: heads are locked in that order.
+    -- The runs come in order of stream_id, and nested loops keep it: heads are locked in that order. A head is looked up by its key, and
+    -- joined by its place alone, which leaves the planner no way that reads other heads, whatever the size of the table when it
+    -- planned. A head that another writer moved meanwhile is not at its place any more; it is left to move_head.
     UPDATE eventstream.streams AS s
     SET current_version = u.last_version,
         watermark = u.last_version,
         last_position = u.last_position,
         updated_at = clock_timestamp()
-    FROM unnest(
-        p_stream_ids, p_tenant_ids, p_partition_ids, p_first_versions, p_last_versions, p_first_positions, p_last_positions
-    ) AS u (stream_id, tenant_id, partition_id, first_version, last_version, first_position, last_position)
-    WHERE s.stream_id = u.stream_id
-        -- Leaves the planner no way that reads other heads, whatever the size of the table when it planned.
-        AND s.stream_id = ANY (p_stream_ids)
+    FROM (
+        SELECT q.*, h.place
+        FROM unnest(
+            p_stream_ids, p_tenant_ids, p_partition_ids, p_first_versions, p_last_versions, p_first_positions, p_last_positions
+        ) AS q (stream_id, tenant_id, partition_id, first_version, last_version, first_position, last_position)
+        CROSS JOIN LATERAL (
+            SELECT t.ctid AS place FROM eventstream.streams AS t WHERE t.stream_id = q.stream_id OFFSET 0
+        ) AS h
+        OFFSET 0
+    ) AS u
+    WHERE s.ctid = u.place
         AND s.watermark = u.first_version - 1
         AND s.current_version = u.first_version - 1
         AND s.tenant_id = u.tenant_id

@@ -13,6 +13,9 @@ const (
 	maxConnections     = 1000
 	defaultLease       = 15 * time.Second
 	minLease           = time.Second
+	defaultGroupEvents = 1000
+	defaultGroupBytes  = 1 << 20
+	defaultInFlight    = 2
 )
 
 // Config adjusts a Repository. Nil and the zero value mean the defaults.
@@ -30,8 +33,36 @@ type Config struct {
 	// Notify lets pollers of several processes wake each other by NOTIFY, sent when a poller sees the log move, never by an append.
 	// It needs a session of its own to listen, which a pooler in transaction mode does not give. Default: false.
 	Notify bool
+	// Group says how concurrent Appends share commits. It has no effect with Inline, or where the handle is not a pool: then each Append
+	// commits by itself. Default: they share, see GroupConfig.
+	Group GroupConfig
 	// Inline are called in the transaction of every append, in this order. Default: none.
 	Inline []InlineProjection
+}
+
+// GroupConfig bounds how Appends of one process that come at the same time share a statement and its commit. The zero value means the
+// defaults.
+type GroupConfig struct {
+	// Off makes every Append commit by itself. Default: false.
+	Off bool
+	// MaxEvents bounds the events of a batch, from 1 to 100,000; an Append with more goes alone. Default: 1000.
+	MaxEvents int
+	// MaxBytes bounds the payloads, data and metadata of a batch, from 1 to 1 GiB; an Append with more goes alone. Default: 1 MiB.
+	MaxBytes int
+	// InFlight is how many batches may be under way at the same time, from 1 to 1000, each with a connection of the pool. Fewer make
+	// larger batches. One that takes longer than 20 ms is not counted. Default: 2.
+	InFlight int
+}
+
+func (c *GroupConfig) complete() error {
+	setDefault(&c.MaxEvents, defaultGroupEvents)
+	setDefault(&c.MaxBytes, defaultGroupBytes)
+	setDefault(&c.InFlight, defaultInFlight)
+	return errorsFirst(
+		checkRange("Config.Group.MaxEvents", c.MaxEvents, 1, MaxEventsPerCall),
+		checkRange("Config.Group.MaxBytes", c.MaxBytes, 1, 1<<30),
+		checkRange("Config.Group.InFlight", c.InFlight, 1, maxConnections),
+	)
 }
 
 // withDefaults returns a complete copy, or an *InvalidValueError that names the field and its bounds.
@@ -53,6 +84,9 @@ func (c *Config) withDefaults() (Config, error) {
 		least++
 	}
 	if err := checkRange("Config.Connections", out.Connections, least, maxConnections); err != nil {
+		return Config{}, err
+	}
+	if err := out.Group.complete(); err != nil {
 		return Config{}, err
 	}
 	if out.Lease < minLease {

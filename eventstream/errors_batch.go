@@ -41,6 +41,28 @@ func (e *BatchError) Unwrap() []error {
 	return errs
 }
 
+// AppendCanceledError says that the context of an Append ended before its result was known.
+type AppendCanceledError struct {
+	// StreamID is the stream of the append.
+	StreamID StreamID
+	// Sent says that the append may have gone to the database, and may have been applied: the same Append again, with the same
+	// events, tells. If it is false, nothing was written.
+	Sent bool
+	// Err is what ended the wait; the context's error is reached through it.
+	Err error
+}
+
+// Error names the stream, and says whether the append was sent.
+func (e *AppendCanceledError) Error() string {
+	if e.Sent {
+		return fmt.Sprintf("append to stream %s: %v; it may have been applied: append the same events again to know", quote(string(e.StreamID)), e.Err)
+	}
+	return fmt.Sprintf("append to stream %s: %v before it was sent; nothing was written", quote(string(e.StreamID)), e.Err)
+}
+
+// Unwrap gives what ended the wait.
+func (e *AppendCanceledError) Unwrap() error { return e.Err }
+
 // IngestConflictError says that an ingest brings another event for a version than the one that is there. The store keeps
 // what it has.
 type IngestConflictError struct {

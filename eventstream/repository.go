@@ -22,6 +22,8 @@ type Repository struct {
 	partitions atomic.Int32
 	// hub is what subscriptions share; nil if the handle is not a pool.
 	hub *hub
+	// group is what concurrent Appends share; nil if each goes by itself.
+	group *group
 }
 
 // Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
@@ -40,6 +42,15 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	repo := &Repository{handle: handle, queries: db.New(), config: complete}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
 		repo.hub = newHub(repo, pool)
+		// Inline projections belong to the transaction of one append.
+		if !complete.Group.Off && len(complete.Inline) == 0 {
+			repo.group = newGroup(complete.Group, func(
+				ctx context.Context, params db.EventAppendBatchParams,
+			) ([]db.EventAppendBatchRow, error) {
+				defer repo.hub.wake()
+				return repo.queries.EventAppendBatch(ctx, pool, params)
+			})
+		}
 	}
 	return repo, nil
 }

@@ -3,10 +3,12 @@ package eventstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -70,9 +72,12 @@ func (r *Repository) AppendManyTx(ctx context.Context, tx pgx.Tx, requests ...Ap
 	return r.appendMany(ctx, tx, requests)
 }
 
+// append runs a request on h: in a group with those of others, unless h is not the repository's own handle.
 func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest) (AppendResult, error) {
-	requests := []AppendRequest{request}
-	params, err := batchParams(requests)
+	if r.group != nil && h == r.handle {
+		return r.group.append(ctx, request)
+	}
+	params, err := batchParams([]AppendRequest{request})
 	if err != nil {
 		return AppendResult{}, err
 	}
@@ -82,18 +87,34 @@ func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest
 		if err != nil {
 			return nil, mapError(err)
 		}
-		if err := refusal(request, rows[0]); err != nil {
+		if result, err = appendOutcome(request, rows[0]); err != nil {
 			return nil, err
 		}
-		result = appendResult(rows[0])
-		return added(requests, []AppendResult{result}), nil
+		return added([]AppendRequest{request}, []AppendResult{result}), nil
 	})
 	r.hub.wake()
 	if err != nil {
-		return AppendResult{}, err
+		return AppendResult{}, appendFailed(ctx, request, err)
 	}
 	return result, nil
 }
+
+// appendOutcome is the result of a request, or why it was refused.
+func appendOutcome(request AppendRequest, row db.EventAppendBatchRow) (AppendResult, error) {
+	if err := refusal(request, row); err != nil {
+		return AppendResult{}, err
+	}
+	return appendResult(row), nil
+}
+
+// appendFailed says of an append that its context ended, where that is why it failed.
+func appendFailed(ctx context.Context, request AppendRequest, err error) error {
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		return &AppendCanceledError{StreamID: request.StreamID, Sent: !pgconn.SafeToRetry(err), Err: err}
+	}
+	return err
+}
+
 
 func (r *Repository) appendMany(ctx context.Context, h Handle, requests []AppendRequest) ([]AppendResult, error) {
 	params, err := batchParams(requests)

@@ -1,5 +1,6 @@
 -- name: EventAppendBatch :many
--- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
+-- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode. A lock
+-- timeout that is not empty holds for the transaction; it is set before the function runs, as the function needs it.
 SELECT
     b.request::integer AS request,
     coalesce(b.outcome, '')::text AS outcome,
@@ -9,7 +10,11 @@ SELECT
     b.current_version::bigint AS current_version,
     b.watermark::bigint AS watermark,
     coalesce(b.tenant_id, '')::text AS tenant_id
-FROM eventstream.append_batch(
+FROM (
+    SELECT CASE @lock_timeout::text WHEN '' THEN '' ELSE set_config('lock_timeout', @lock_timeout::text, true) END AS lock_timeout
+    OFFSET 0
+) AS c
+CROSS JOIN LATERAL eventstream.append_batch(
     @stream_ids::text[],
     @expected::bigint[],
     @event_counts::integer[],
@@ -21,7 +26,7 @@ FROM eventstream.append_batch(
     @occurred_at::timestamptz[],
     @tenant_ids::text[],
     @partition_ids::integer[],
-    @atomic::boolean
+    @atomic::boolean AND c.lock_timeout IS NOT NULL
 ) AS b;
 
 -- name: EventIngest :one

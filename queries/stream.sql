@@ -14,9 +14,10 @@ ORDER BY s.stream_id
 LIMIT @page_size::integer;
 
 -- name: StreamListByTenant :many
+-- The second condition holds for all; it names the part of the rows that the index is on.
 SELECT s.*
 FROM eventstream.streams AS s
-WHERE s.tenant_id = @tenant_id::text
+WHERE s.tenant_id = @tenant_id::text AND s.tenant_id > ''
     AND s.stream_id > @after::text
     AND s.stream_id >= @from_id::text
     AND s.stream_id < @to_id::text
@@ -27,7 +28,7 @@ LIMIT @page_size::integer;
 -- A page of one partition's streams; of one tenant, unless that is empty.
 SELECT s.*
 FROM eventstream.streams AS s
-WHERE s.partition_id = @partition_id::integer
+WHERE s.partition_id = @partition_id::integer AND s.partition_id >= 0
     AND (@tenant_id::text = '' OR s.tenant_id = @tenant_id::text)
     AND s.stream_id > @after::text
     AND s.stream_id >= @from_id::text

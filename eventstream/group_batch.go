@@ -1,0 +1,174 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// lockNotAvailable is what a statement fails with after its lock timeout.
+const lockNotAvailable = "55P03"
+
+// lockTimeout is how long a batch of several streams waits for a lock. One of its streams is then in a long transaction of another
+// writer; the others must not wait for that.
+const lockTimeout = "30ms"
+
+// groupBatch are calls that go together.
+type groupBatch struct {
+	calls []*groupCall
+	// present is how many of their callers still wait.
+	present atomic.Int32
+	ctx     context.Context //nolint:containedctx // of all callers together: it ends when the last one has left
+	cancel  context.CancelFunc
+}
+
+func newGroupBatch(calls []*groupCall) *groupBatch {
+	b := &groupBatch{calls: calls}
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.present.Store(int32(len(calls)))
+	return b
+}
+
+// leave is called by a caller that does not wait for the result.
+func (b *groupBatch) leave() {
+	if b.present.Add(-1) == 0 {
+		b.cancel()
+	}
+}
+
+// fly runs a batch of several calls.
+func (g *group) fly(b *groupBatch, f *flight) {
+	blocked := g.run(b.ctx, b.calls, lockTimeout)
+	if len(blocked) == 0 {
+		b.cancel()
+		g.land(f, b.calls...)
+		return
+	}
+	g.land(f, without(b.calls, blocked)...)
+	streams := byStream(blocked)
+	var left atomic.Int32
+	left.Store(int32(len(streams)))
+	for _, calls := range streams {
+		go func() {
+			g.run(b.ctx, calls, "")
+			if left.Add(-1) == 0 {
+				b.cancel()
+			}
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.release(calls)
+		}()
+	}
+}
+
+// run sends calls in one statement and gives each its outcome. Those whose streams are locked by somebody for longer than the timeout
+// come back without one; without a timeout, none does.
+func (g *group) run(ctx context.Context, calls []*groupCall, timeout string) (blocked []*groupCall) {
+	params := mergeParams(calls)
+	params.LockTimeout = timeout
+	rows, err := g.send(ctx, params)
+	if err == nil {
+		for i, call := range calls {
+			call.result, call.err = appendOutcome(call.request, rows[i])
+			close(call.done)
+		}
+		return nil
+	}
+	var cause *pgconn.PgError
+	switch errors.As(err, &cause); {
+	case timeout != "" && cause != nil && cause.Code == lockNotAvailable:
+		return g.runApart(ctx, calls, timeout)
+	case len(calls) > 1 && cause != nil && concernsOne(cause):
+		// One of them is refused by an error rather than a row, and the statement with it: the halves tell which.
+		half := len(calls) / 2
+		blocked = g.run(ctx, calls[:half], timeout)
+		return append(blocked, g.runAfter(ctx, blocked, calls[half:], timeout)...)
+	}
+	err = mapError(err)
+	for _, call := range calls {
+		call.err = err
+		close(call.done)
+	}
+	return nil
+}
+
+// runApart runs calls stream by stream. Those of a stream that is locked come back.
+func (g *group) runApart(ctx context.Context, calls []*groupCall, timeout string) (blocked []*groupCall) {
+	streams := byStream(calls)
+	if len(streams) == 1 {
+		return calls
+	}
+	for _, calls := range streams {
+		blocked = append(blocked, g.run(ctx, calls, timeout)...)
+	}
+	return blocked
+}
+
+// runAfter runs calls but for those that must follow others of their stream, which are blocked.
+func (g *group) runAfter(ctx context.Context, blocked, calls []*groupCall, timeout string) []*groupCall {
+	var after, free []*groupCall
+	for _, call := range calls {
+		if isOneOf(call, blocked, sameStream) {
+			after = append(after, call)
+		} else {
+			free = append(free, call)
+		}
+	}
+	if len(free) == 0 {
+		return after
+	}
+	return append(after, g.run(ctx, free, timeout)...)
+}
+
+// concernsOne says that an error of the database may come from one request, and leave the others whole once that is taken out. The
+// statement failed, so nothing of it was applied.
+func concernsOne(e *pgconn.PgError) bool {
+	if e.Severity != "ERROR" && e.SeverityUnlocalized != "ERROR" {
+		return false // the connection is gone: what became of the statement is not known
+	}
+	switch e.Code[:2] {
+	case "ES", "22", "23", "40", "54":
+		return true
+	}
+	return e.Code == lockNotAvailable
+}
+
+// byStream groups calls by stream, in order of arrival.
+func byStream(calls []*groupCall) [][]*groupCall {
+	at := map[StreamID]int{}
+	var streams [][]*groupCall
+	for _, call := range calls {
+		i, ok := at[call.request.StreamID]
+		if !ok {
+			i = len(streams)
+			at[call.request.StreamID] = i
+			streams = append(streams, nil)
+		}
+		streams[i] = append(streams[i], call)
+	}
+	return streams
+}
+
+func sameStream(a, b *groupCall) bool { return a.request.StreamID == b.request.StreamID }
+
+func isOneOf(call *groupCall, calls []*groupCall, same func(a, b *groupCall) bool) bool {
+	for _, c := range calls {
+		if same(call, c) {
+			return true
+		}
+	}
+	return false
+}
+
+// without gives the calls whose streams are not those of others.
+func without(calls, others []*groupCall) []*groupCall {
+	var rest []*groupCall
+	for _, call := range calls {
+		if !isOneOf(call, others, sameStream) {
+			rest = append(rest, call)
+		}
+	}
+	return rest
+}
