@@ -38,7 +38,7 @@ test-unit: ## the tests that need no database
 test-integration: ## the tests against PostgreSQL
 	$(TEST) -race -timeout=20m -parallel=3 ./integration_test/...
 
-bench: ## benchmarks against raw PostgreSQL, written to OUT
+bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"
 
 generate: ## db/ from queries/ and migrations/, docs/schema.sql from migrations/

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -19,95 +22,143 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// tiny is a run of moments.
+func tiny() options {
+	return options{
+		group: true, callers: []int{2}, rounds: 2, duration: 5 * time.Millisecond, growth: []int{1000, 2000},
+		sizes: sizes{streams: 6, longLoad: 1100, log: 1200, imported: 500, storage: 1000, growLimit: 600},
+	}
+}
+
 func TestRunMeasuresEveryCase(t *testing.T) {
 	t.Parallel()
-	out := filepath.Join(t.TempDir(), "results.json")
+	o := tiny()
+	o.docs = t.TempDir()
+	o.out = filepath.Join(o.docs, "results.json")
+	path := filepath.Join(o.docs, pageName)
+	require.NoError(t, os.WriteFile(path, []byte("before\n"+beginMark+"\nold\n"+endMark+"\nafter\n"), 0o600))
 	var stdout, stderr bytes.Buffer
-	require.NoError(t, run(t.Context(), options{out: out, streams: 230, rounds: 2, calls: 10}, &stdout, &stderr))
-	require.Contains(t, stdout.String(), "append_batch: 100 requests, 100 streams")
-	require.Contains(t, stderr.String(), "grown: 230 streams, 2 rounds")
+	require.NoError(t, run(t.Context(), o, &stdout, &stderr))
 
-	content, err := os.ReadFile(out)
+	content, err := os.ReadFile(o.out)
 	require.NoError(t, err)
 	var results []result
 	require.NoError(t, json.Unmarshal(content, &results))
-	names := map[string]bool{}
+	page, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var measured []string
 	for _, r := range results {
-		names[r.Case] = true
-		require.Positive(t, r.US, r.Case)
-		require.Positive(t, r.Ratio, r.Case)
+		measured = append(measured, r.Case)
+		for _, n := range []float64{r.Rate, r.Ratio, r.P50, r.P99, r.RawRate, r.RawP50, r.RawP99} {
+			require.Positive(t, n, r.Case)
+		}
+		require.Contains(t, stdout.String(), r.Case)
+		require.Contains(t, string(page), "| `"+r.Case+"` |")
 	}
-	require.Len(t, names, 3*2*10)
+	require.Equal(t, slices.Concat(names()[:len(cases())],
+		[]string{"growth-append-1000", "growth-append-2000", "growth-load-1000", "growth-load-2000"}), measured)
+	require.Contains(t, string(page), "| `bare.copied` |")
+	require.NotContains(t, string(page), "old")
+	require.FileExists(t, filepath.Join(o.docs, chartName))
 }
 
 func TestRunRefusesBeforeItStartsAServer(t *testing.T) {
 	t.Parallel()
-	valid := options{streams: 100, rounds: 1, calls: 1}
-	unwritable, few, none := valid, valid, valid
-	unwritable.out, few.streams, none.rounds = t.TempDir(), 99, 0
-	for _, o := range []options{unwritable, few, none} {
+	unwritable, noPage, never := tiny(), tiny(), tiny()
+	unwritable.out, noPage.docs, never.rounds = t.TempDir(), t.TempDir(), 0
+	for _, o := range []options{unwritable, noPage, never} {
 		var stdout, stderr bytes.Buffer
 		require.Error(t, run(t.Context(), o, &stdout, &stderr))
 		require.Empty(t, stdout.String()+stderr.String())
 	}
 }
 
-func TestStoreStaysSoundAndPlansStayCached(t *testing.T) {
+func TestSidesFailUnlessTheStoreHoldsWhatTheyAcknowledged(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	server, err := pgserver.Start(ctx, pgserver.Options{NeedSuperuser: true})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Stop()) }()
-	conn, drop, err := openDatabase(ctx, server)
+	d, drop, err := openDatabases(ctx, server)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, drop()) }()
 
-	b := newBenchmark(conn, options{streams: 120, rounds: 1, calls: 2}, &bytes.Buffer{})
-	require.NoError(t, b.cachePlans(ctx))
-	require.Zero(t, count(t, conn, `SELECT count(*) FROM eventstream.streams`), "caching leaves nothing behind")
-	require.NoError(t, b.growTo(ctx, 120))
-	_, err = b.measureState(ctx, "installed")
-	require.NoError(t, err)
-
-	require.Zero(t, count(t, conn, `SELECT count(*) FROM eventstream.audit()`))
-	require.Zero(t, count(t, conn, `SELECT count(*) FROM pg_prepared_statements
-		WHERE statement LIKE '%append_batch%' AND generic_plans = 0`), "the plan no longer depends on the values")
-	require.Equal(t, count(t, conn, `SELECT count(*) FROM bare.events`)-120, 2*(2+100+100))
-	require.Zero(t, count(t, conn, `SELECT count(*) FROM pg_class
-		WHERE oid IN ('eventstream.events'::regclass, 'bare.events'::regclass) AND reltuples >= 0`), "never analyzed")
+	// The others are checked by the same queries, or read in the same way.
+	checked := []string{"append10", "hot-exact", "load100", "log", "import"}
+	for _, c := range cases() {
+		if !slices.Contains(checked, c.name) {
+			continue
+		}
+		reads := strings.HasPrefix(c.name, "load") || c.name == "log"
+		s, drop, err := d.open(ctx, 2, tiny())
+		require.NoError(t, err)
+		sides, err := c.prepare(ctx, s)
+		require.NoError(t, err)
+		for _, side := range sides {
+			require.Len(t, side.calls, 2)
+			n, err := side.calls[0](ctx)
+			require.NoError(t, err, c.name)
+			require.NoError(t, side.check(ctx, int64(n)), c.name)
+			if !reads {
+				require.ErrorContains(t, side.check(ctx, int64(n)+1), "the numbers mean nothing", c.name)
+			}
+		}
+		if reads {
+			_, err := s.gapless.Exec(ctx, `DROP TABLE eventstream.streams, eventstream.events CASCADE`)
+			require.NoError(t, err)
+			for _, side := range sides {
+				_, err := side.calls[0](ctx)
+				require.Error(t, err, c.name)
+			}
+		}
+		require.NoError(t, drop())
+	}
 }
 
-func TestCPUTimeNeedsASuperuser(t *testing.T) {
+func TestWarmUpCountsForTheCheckAlone(t *testing.T) {
 	t.Parallel()
-	ctx := t.Context()
-	server, err := pgserver.Start(ctx, pgserver.Options{NeedSuperuser: true})
+	var counted, checked int64
+	s := side{
+		calls: []call{func(context.Context) (int, error) { counted += 3; return 3, nil }},
+		check: func(_ context.Context, acknowledged int64) error { checked = acknowledged; return nil },
+	}
+	samples, err := measure(t.Context(), []side{s}, 4, time.Nanosecond)
 	require.NoError(t, err)
-	defer func() { require.NoError(t, server.Stop()) }()
-	conn, err := pgx.Connect(ctx, server.DSN(""))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, conn.Close(context.WithoutCancel(ctx))) }()
-
-	before, err := cpuTime(ctx, conn)
-	require.NoError(t, err)
-	_, err = conn.Exec(ctx, `SELECT count(*) FROM generate_series(1, 100000)`)
-	require.NoError(t, err)
-	after, err := cpuTime(ctx, conn)
-	require.NoError(t, err)
-	require.Greater(t, after, before)
-
-	_, err = conn.Exec(ctx, `SET ROLE pg_monitor`)
-	require.NoError(t, err)
-	_, err = cpuTime(ctx, conn)
-	require.ErrorIs(t, err, errMayNotRead)
-	_, err = conn.Exec(ctx, `RESET ROLE`)
-	require.NoError(t, err)
-	err = conn.QueryRow(ctx, `SELECT pg_read_file('/proc/self/none', 0, 100)`).Scan(new(string))
-	require.ErrorIs(t, explain(err), errNoSchedstat)
+	require.Len(t, samples[0], 4)
+	require.Equal(t, counted, checked)
+	require.Greater(t, counted, int64(4*3))
+	for _, taken := range samples[0] {
+		require.Len(t, taken.latencies, 1, "a call that is longer than the sample is made once")
+		require.Equal(t, 3, taken.events)
+	}
 }
 
-func count(t *testing.T, conn *pgx.Conn, query string) int {
-	t.Helper()
-	var n int
-	require.NoError(t, conn.QueryRow(t.Context(), query).Scan(&n))
-	return n
+func TestSidesComeFirstInTurn(t *testing.T) {
+	t.Parallel()
+	var order string
+	named := func(name string) side {
+		return side{
+			calls: []call{func(context.Context) (int, error) { order += name; return 1, nil }},
+			check: unchanged,
+		}
+	}
+	// Warming up takes some calls, so look at the end.
+	_, err := measure(t.Context(), []side{named("r"), named("g")}, 4, time.Nanosecond)
+	require.NoError(t, err)
+	require.Equal(t, "grrggrrg", order[len(order)-8:])
+}
+
+func TestMeasureNamesTheSideThatFails(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("failed")
+	works := func(context.Context) (int, error) { return 1, nil }
+	fails := func(context.Context) (int, error) { return 0, failed }
+	for _, s := range []side{
+		{name: "gapless", calls: []call{works, fails}, check: unchanged},
+		{name: "gapless", calls: []call{works}, check: func(context.Context, int64) error { return failed }},
+	} {
+		_, err := measure(t.Context(), []side{s}, 1, time.Millisecond)
+		require.ErrorIs(t, err, failed)
+		require.ErrorContains(t, err, "gapless")
+	}
 }

@@ -4,102 +4,59 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
-	"slices"
+	"runtime"
 	"text/tabwriter"
 )
 
-// result is what a case costs in one state and mode.
-type result struct {
-	// Case is state/mode/name.
-	Case string `json:"case"`
-	// US is the median of the microseconds of server CPU per event.
-	US float64 `json:"us"`
-	// Ratio is the cost as a multiple of the bare INSERT of the same shape: as many events a call, on as many streams.
-	Ratio float64 `json:"ratio"`
-	// RatioBare1 is the cost per event as a multiple of the bare INSERT of one event a call.
-	RatioBare1 float64 `json:"ratio_bare_1"`
-	// Spread is (highest - lowest) / median of the microseconds.
-	Spread float64 `json:"spread"`
-
-	state, mode, name string
+// machine is where the numbers come from.
+type machine struct {
+	postgres, fsync, commit, buffers string
+	// ungrouped says that the repository was told to let every Append commit by itself.
+	ungrouped bool
 }
 
-// summarize makes results of samples[case][round]. The first case is the bare INSERT of one event.
-func summarize(state, mode string, cases []testCase, samples [][]float64) []result {
-	results := make([]result, len(cases))
-	for i, c := range cases {
-		results[i] = result{
-			Case:       state + "/" + mode + "/" + c.name,
-			US:         round(median(samples[i])),
-			Ratio:      round(medianRatio(samples[i], samples[bareLike(cases, c)])),
-			RatioBare1: round(medianRatio(samples[i], samples[0])),
-			Spread:     round(spread(samples[i])),
-			state:      state, mode: mode, name: c.name,
-		}
+// String gives one line.
+func (m machine) String() string {
+	line := fmt.Sprintf("%d CPUs (%s/%s), %s; PostgreSQL %s with fsync=%s, synchronous_commit=%s, shared_buffers=%s",
+		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), m.postgres, m.fsync, m.commit, m.buffers)
+	if m.ungrouped {
+		line += "; Config.Group.Off"
 	}
-	return results
+	return line
 }
 
-// bareLike finds the bare case to compare with. A bare table knows no new streams.
-func bareLike(cases []testCase, c testCase) int {
-	want := c.shape
-	if want == newStream {
-		want = oneStream
+// report is what a run found out.
+type report struct {
+	machine machine
+	results []result
+	storage []relation
+	// stored is the number of events behind storage.
+	stored int
+}
+
+// writeText prints tables for a terminal.
+func (r report) writeText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(t, "%s\n\n", r.machine)
+	if len(r.results) > 0 {
+		fmt.Fprintln(t, "case\tcallers\tevents/s\tratio\tspread\tratio spread\tp50 ms\tp99 ms\traw events/s\traw p50\traw p99\t")
 	}
-	return slices.IndexFunc(cases, func(base testCase) bool { return base.size == c.size && base.shape == want })
-}
-
-// median is the middle value, or the mean of the two in the middle; NaN of nothing.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
+	for _, x := range r.results {
+		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.2f\t%.0f%%\t%.0f%%\t%.2f\t%.2f\t%.0f\t%.2f\t%.2f\t\n",
+			x.Case, x.Callers, x.Rate, x.Ratio, 100*x.Spread, 100*x.ratioSpread, x.P50, x.P99, x.RawRate, x.RawP50, x.RawP99)
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle := len(sorted) / 2
-	if len(sorted)%2 == 1 {
-		return sorted[middle]
+	if len(r.storage) > 0 {
+		fmt.Fprintf(t, "\nbytes per event, of %d\ttable\tindexes\ttotal\t\n", r.stored)
 	}
-	return (sorted[middle-1] + sorted[middle]) / 2
-}
-
-// medianRatio divides round by round, so that what slows a whole round down cancels out.
-func medianRatio(values, base []float64) float64 {
-	ratios := make([]float64, len(values))
-	for i := range values {
-		ratios[i] = values[i] / base[i]
+	for _, s := range r.storage {
+		fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.0f\t\n", s.name, s.table, s.indexes, s.total())
 	}
-	return median(ratios)
-}
-
-// spread is the distance of the extremes, as a share of the median.
-func spread(values []float64) float64 {
-	return (slices.Max(values) - slices.Min(values)) / median(values)
-}
-
-// round leaves two decimals: there is nothing behind them but noise.
-func round(x float64) float64 {
-	return math.Round(x*100) / 100
-}
-
-// writeTable prints a block for each state and mode.
-func writeTable(w io.Writer, results []result) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight|tabwriter.Debug)
-	block := ""
-	for _, r := range results {
-		if name := r.state + ", " + r.mode; name != block {
-			block = name
-			fmt.Fprintf(t, "\n%s\tus/event\tspread\tx same shape\tx bare 1\t\n", block)
-		}
-		fmt.Fprintf(t, "%s\t%.2f\t%.0f%%\t%.2f\t%.2f\t\n", r.name, r.US, 100*r.Spread, r.Ratio, r.RatioBare1)
-	}
-	fmt.Fprintln(t)
 	return t.Flush()
 }
 
-// writeJSON writes a list of results.
-func writeJSON(w io.Writer, results []result) error {
+// writeJSON writes the list of results.
+func (r report) writeJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(results)
+	return encoder.Encode(append([]result{}, r.results...))
 }

@@ -1,123 +1,74 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
+	"crypto/md5"
+	"errors"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
-// payload has 200 bytes, as many as a small domain event.
-const payload = `{"order":"0123456789","customer":"abcdefghij","lines":[{"sku":"a-1","n":1},{"sku":"b-2","n":2}],` +
-	`"note":"twelve dozen of the usual, please, and mind the step at the back door","total":1234,"paid":true}`
-
-// shape says which streams the events of a call go to.
-type shape int
-
-const (
-	oneStream  shape = iota // all to one that exists
-	ownStreams              // each to another one that exists
-	newStream               // all to one that does not exist yet
-)
-
 // stream is a stream, and where it stands.
 type stream struct {
-	id        string
+	id        eventstream.StreamID
 	partition int32
 	version   int64
 }
 
-// target is a stream, and how many events a call adds to it.
-type target struct {
-	*stream
-	events int
-}
-
-// streams are those of one store. They are used in turn, so that no row is updated twice in a transaction before all others were: a long
-// chain of versions of one row, which no real writer makes, would be measured instead. Ids are spread like those of real
-// streams, so turns are jumps within the indexes.
-type streams struct {
-	store string
-	pool  []*stream
-	turn  int
-	made  int
-}
-
-// grow adds streams to the pool, and returns them.
-func (s *streams) grow(n int) []target {
-	added := make([]target, n)
-	for i := range added {
-		added[i] = target{s.make(), 1}
-		s.pool = append(s.pool, added[i].stream)
-	}
-	return added
-}
-
-// make invents a stream that is not there. Its id has 42 bytes.
-func (s *streams) make() *stream {
-	s.made++
-	id := "order-" + uuid.NewSHA1(uuid.NameSpaceOID, []byte(s.store+strconv.Itoa(s.made))).String()
+// newStream gives a stream that is not there yet.
+func newStream(id string) (*stream, error) {
 	key, err := eventstream.PartitionOf(eventstream.StreamID(id), eventstream.DefaultPartitionCount)
+	return &stream{id: eventstream.StreamID(id), partition: int32(key.ID)}, err
+}
+
+// seededStream gives the stream of a number, as seedEvents names them.
+func seededStream(n int, version int64) *stream {
+	s, err := newStream("order-" + uuid.UUID(md5.Sum([]byte(strconv.Itoa(n)))).String())
 	if err != nil {
 		panic(err) // the default count is valid
 	}
-	return &stream{id: id, partition: int32(key.ID)}
+	s.version = version
+	return s
 }
 
-// targets gives the streams for a call of n events.
-func (s *streams) targets(kind shape, n int) []target {
-	switch kind {
-	case newStream:
-		return []target{{s.make(), n}}
-	case ownStreams:
-		targets := make([]target, n)
-		for i := range targets {
-			targets[i] = target{s.next(), 1}
-		}
-		return targets
-	default:
-		return []target{{s.next(), n}}
+// streams are those of one caller, used in turn, as real writers come back to a stream after others.
+type streams struct {
+	own  []*stream
+	turn int
+}
+
+// streamsOf gives the n streams of a caller on one side, at a version.
+func streamsOf(caller, n int, version int64) *streams {
+	s := &streams{own: make([]*stream, n)}
+	for i := range s.own {
+		s.own[i] = seededStream(caller*n+i+1, version)
 	}
+	return s
 }
 
 func (s *streams) next() *stream {
 	s.turn++
-	return s.pool[s.turn%len(s.pool)]
+	return s.own[s.turn%len(s.own)]
 }
 
-// columns are events as arrays, one for each column.
-type columns struct {
-	streamIDs  []string
-	partitions []int32
-	versions   []int64
-	eventIDs   []string
-	types      []string
-	payloads   []json.RawMessage
-	occurredAt []time.Time
+// seed writes so many streams on both sides, with so many events each.
+func (s *store) seed(ctx context.Context, streams, events int) error {
+	return errors.Join(
+		s.fill(ctx, s.gapless, seedGapless, 1, streams, events),
+		s.fill(ctx, s.raw, seedBare, 1, streams, events))
 }
 
-// layOut makes the events of a call, and moves the streams on.
-func layOut(targets []target) (columns, error) {
-	var c columns
-	now := time.Now()
-	for _, t := range targets {
-		for range t.events {
-			id, err := uuid.NewV7()
-			if err != nil {
-				return c, err
-			}
-			t.version++
-			c.streamIDs = append(c.streamIDs, t.id)
-			c.partitions = append(c.partitions, t.partition)
-			c.versions = append(c.versions, t.version)
-			c.eventIDs = append(c.eventIDs, id.String())
-			c.types = append(c.types, "order.placed")
-			c.payloads = append(c.payloads, json.RawMessage(payload))
-			c.occurredAt = append(c.occurredAt, now)
+// fill writes streams first to last on one side, in statements of bounded size.
+func (s *store) fill(ctx context.Context, pool *pgxpool.Pool, statement string, first, last, events int) error {
+	step := max(s.sizes.growLimit/events, 1)
+	for ; first <= last; first += step {
+		if _, err := pool.Exec(ctx, statement, first, min(first+step-1, last), events, payload); err != nil {
+			return err
 		}
 	}
-	return c, nil
+	return nil
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+const (
+	// importedStream is how many events an imported stream has.
+	importedStream = 10
+	// importedTogether is how many streams of the source are interleaved.
+	importedTogether = 100
+)
+
+var (
+	copiedTable   = pgx.Identifier{"bare", "copied"}
+	copiedColumns = []string{"version", "event_id", "occurred_at", "partition_id", "stream_id", "type", "payload"}
+)
+
+// prepareImport compares taking over the events of another store. Both sides read the same kind of source, with new streams for each call.
+func prepareImport(_ context.Context, s *store) ([]side, error) {
+	n := max(s.sizes.imported/importedStream, 1) * importedStream
+	raw := func(ctx context.Context) (int, error) {
+		next, stop := iter.Pull2(source(n))
+		defer stop()
+		copied, err := s.raw.CopyFrom(ctx, copiedTable, copiedColumns, pgx.CopyFromFunc(func() ([]any, error) { return copyRow(next()) }))
+		return all(int(copied), n, err)
+	}
+	gapless := func(ctx context.Context) (int, error) {
+		result, err := s.repo.Import(ctx, source(n))
+		return all(int(result.Imported), n, err)
+	}
+	return s.both(func(int) call { return raw }, func(int) call { return gapless },
+		counts(s.raw, countCopied, 0), counts(s.gapless, countGapless, 0)), nil
+}
+
+// copyRow lays out an event for COPY; no row ends it.
+func copyRow(e eventstream.Event, err error, ok bool) ([]any, error) {
+	if !ok || err != nil {
+		return nil, err
+	}
+	return []any{
+		e.Version, [16]byte(e.ID), e.OccurredAt, int32(e.PartitionID), string(e.StreamID), string(e.Type), []byte(e.Payload),
+	}, nil
+}
+
+// source gives n events of new streams, many streams at a time: the first event of each, then the second, and so on.
+func source(n int) iter.Seq2[eventstream.Event, error] {
+	return func(yield func(eventstream.Event, error) bool) {
+		for left := n / importedStream; left > 0; left -= importedTogether {
+			together, err := newStreams(min(importedTogether, left))
+			if err != nil {
+				yield(eventstream.Event{}, err)
+				return
+			}
+			for i := range importedStream * len(together) {
+				if !yield(together[i%len(together)].nextEvent()) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func newStreams(n int) ([]*stream, error) {
+	fresh := make([]*stream, n)
+	for i := range fresh {
+		var err error
+		if fresh[i], err = newStream("order-" + uuid.NewString()); err != nil {
+			return nil, err
+		}
+	}
+	return fresh, nil
+}
+
+// nextEvent makes an event as another store gives it: with its place in its stream.
+func (s *stream) nextEvent() (eventstream.Event, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return eventstream.Event{}, fmt.Errorf("cannot draw an event id: %w", err)
+	}
+	s.version++
+	return eventstream.Event{
+		ID: id, StreamID: s.id, Version: s.version, PartitionID: int(s.partition), Type: eventType,
+		Payload: json.RawMessage(payload), OccurredAt: time.Now(),
+	}, nil
+}

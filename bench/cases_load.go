@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+// shortLoad is how many events the streams of case load100 have.
+const shortLoad = 100
+
+// prepareLoad100 compares bringing short streams into memory.
+func prepareLoad100(ctx context.Context, s *store) ([]side, error) {
+	return s.prepareLoad(ctx, 10, shortLoad)
+}
+
+// prepareLoadLong compares bringing a long stream into memory.
+func prepareLoadLong(ctx context.Context, s *store) ([]side, error) {
+	return s.prepareLoad(ctx, 1, s.sizes.longLoad)
+}
+
+// prepareLoad gives each caller streams of its own. Both sides read the same ones.
+func (s *store) prepareLoad(ctx context.Context, each, events int) ([]side, error) {
+	if err := s.seed(ctx, s.callers*each, events); err != nil {
+		return nil, err
+	}
+	raw := func(caller int) call {
+		own := streamsOf(caller, each, int64(events))
+		return func(ctx context.Context) (int, error) {
+			loaded, err := s.selectEvents(ctx, own.next().id)
+			return all(len(loaded), events, err)
+		}
+	}
+	gapless := func(caller int) call { return s.load(streamsOf(caller, each, int64(events))) }
+	return s.both(raw, gapless, unchanged, unchanged), nil
+}
+
+// load brings streams into memory in turn.
+func (s *store) load(own *streams) call {
+	return func(ctx context.Context) (int, error) {
+		from := own.next()
+		loaded, err := s.repo.Load(ctx, from.id)
+		if err != nil {
+			return 0, err
+		}
+		return all(loaded.EventCount(), int(from.version), nil)
+	}
+}
+
+// prepareLog compares going through the events of all streams.
+func prepareLog(ctx context.Context, s *store) ([]side, error) {
+	const each = 10
+	streams := max(s.sizes.log/each, 1)
+	if err := s.seed(ctx, streams, each); err != nil {
+		return nil, err
+	}
+	raw := func(ctx context.Context) (int, error) {
+		n, err := s.selectAll(ctx)
+		return all(n, streams*each, err)
+	}
+	gapless := func(ctx context.Context) (n int, err error) {
+		for _, err := range s.repo.ReadLog(ctx, eventstream.LogOptions{}) {
+			if err != nil {
+				return n, err
+			}
+			n++
+		}
+		return all(n, streams*each, nil)
+	}
+	return s.both(func(int) call { return raw }, func(int) call { return gapless }, unchanged, unchanged), nil
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+func TestPayloadIsThatOfASmallEvent(t *testing.T) {
+	t.Parallel()
+	require.Len(t, payload, 200)
+	require.Len(t, string(seededStream(1, 0).id), 42)
+}
+
+func TestStreamsAreUsedInTurnAndBelongToOneCaller(t *testing.T) {
+	t.Parallel()
+	seen := map[eventstream.StreamID]int{}
+	for caller := range 3 {
+		own := streamsOf(caller, 5, 1)
+		for _, s := range append(own.several(), own.several()...) {
+			seen[s.id]++
+		}
+	}
+	require.Len(t, seen, 15)
+	for _, times := range seen {
+		require.Equal(t, 2, times)
+	}
+}
+
+func TestSourceInterleavesStreams(t *testing.T) {
+	t.Parallel()
+	versions := map[eventstream.StreamID]int64{}
+	unfinished, most, n := 0, 0, 0
+	for e, err := range source(2500) {
+		require.NoError(t, err)
+		require.NoError(t, e.Validate())
+		versions[e.StreamID]++
+		require.Equal(t, versions[e.StreamID], e.Version)
+		switch e.Version {
+		case 1:
+			unfinished++
+		case importedStream:
+			unfinished--
+		}
+		most, n = max(most, unfinished), n+1
+	}
+	require.Equal(t, 2500, n)
+	require.Len(t, versions, 250)
+	require.Zero(t, unfinished)
+	require.Equal(t, importedTogether, most)
+}
