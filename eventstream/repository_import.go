@@ -1,0 +1,149 @@
+package eventstream
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// ImportResult says how far an Import came. It counts what is committed, and is valid beside an error too.
+type ImportResult struct {
+	// Imported is how many events the call wrote.
+	Imported int64
+	// Skipped is how many events of the source were there already.
+	Skipped int64
+	// LastPosition is the position of the last event that the call wrote; 0 if it wrote none.
+	LastPosition int64
+}
+
+// Import copies events of any number of streams into the store, in the order of the source, in bounded memory: in chunks of
+// MaxImportEvents events or MaxImportBytes of content, each of which commits on its own. What is there already is skipped, so
+// after a failure of any kind the same source, imported again, brings the rest.
+//
+// An event needs its StreamID and whatever Validate demands. Its id, type, content and OccurredAt are kept. Position,
+// PartitionID and RecordedAt are not: the database gives them, since RecordedAt says when this store took the event.
+//
+// With a Version, an event must be the next of its stream, or be there with the same id. Without one it becomes the next, unless
+// its id is in the stream already. An event without a TenantID gets that of its stream, or DefaultTenant in a new one.
+//
+// An event that does not fit ends the import with an *ImportError, whose cause is a *GapError for a version that leaves a hole
+// and for a stream that has one, an *IngestConflictError for another event at that version, an *EventIDConflictError for an id
+// that names another event, a *TenantMismatchError or an *InvalidValueError. An error of the source ends it too, and is wrapped, as
+// does the end of the context. The chunk in hand is then not written, those before it stay.
+//
+// What the source yields must not change before its chunk is written: a source that reuses buffers has to copy. The repository's
+// handle must be a pool, or a connection outside a transaction. With Config.Inline it is refused: rebuild the projections after
+// an Import by a repository without.
+func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error]) (ImportResult, error) {
+	if events == nil {
+		return ImportResult{}, invalidValue("events", "nil", "a sequence of events")
+	}
+	run, err := r.newImport(ctx)
+	if err != nil {
+		return ImportResult{}, err
+	}
+	err = run.takeAll(ctx, events)
+	return run.result, err
+}
+
+// importHandle is what begins a transaction of its own: a transaction does not, it begins savepoints.
+type importHandle interface {
+	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
+}
+
+// importRun is one call of Import.
+type importRun struct {
+	repo       *Repository
+	handle     importHandle
+	partitions int
+	chunk      *importChunk
+	// taken is how many events of the source are in chunks that are committed.
+	taken  int64
+	result ImportResult
+}
+
+func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
+	if len(r.config.Inline) > 0 {
+		return nil, invalidValue("Config.Inline", "set",
+			"empty for an Import, which does not call them: import by a repository without, and rebuild the projections after it")
+	}
+	handle, ok := r.handle.(importHandle)
+	if !ok || inTransaction(r.handle) {
+		return nil, invalidValue("handle", "a transaction",
+			"a *pgxpool.Pool, or a *pgx.Conn outside a transaction: an Import commits each chunk")
+	}
+	partitions, err := r.partitionCount(ctx, r.handle)
+	if err != nil {
+		return nil, err
+	}
+	return &importRun{repo: r, handle: handle, partitions: partitions, chunk: newImportChunk()}, nil
+}
+
+// inTransaction sees the BEGIN of a caller on a connection; pgx would begin once more, and commit what is the caller's.
+func inTransaction(handle Handle) bool {
+	conn, ok := handle.(*pgx.Conn)
+	if lent, isLent := handle.(interface{ Conn() *pgx.Conn }); isLent {
+		conn, ok = lent.Conn(), true
+	}
+	return ok && conn.PgConn().TxStatus() != 'I'
+}
+
+func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error]) error {
+	for event, err := range events {
+		if err != nil {
+			return fmt.Errorf("import: the source failed after %d events: %w", i.taken+int64(len(i.chunk.events)), err)
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("import: %w", err)
+		}
+		if err := i.take(ctx, event); err != nil {
+			return err
+		}
+	}
+	return i.flush(ctx)
+}
+
+func (i *importRun) take(ctx context.Context, event Event) error {
+	if err := checkImported(&event); err != nil {
+		return i.refused(len(i.chunk.events), &event, err)
+	}
+	i.chunk.add(event)
+	if !i.chunk.full() {
+		return nil
+	}
+	return i.flush(ctx)
+}
+
+func checkImported(e *Event) error {
+	if e.StreamID == "" {
+		return e.StreamID.Validate()
+	}
+	return e.Validate()
+}
+
+// refused names the event at a place of the chunk.
+func (i *importRun) refused(at int, e *Event, err error) error {
+	return &ImportError{Index: i.taken + int64(at), StreamID: e.StreamID, Version: e.Version, EventID: e.ID, Err: err}
+}
+
+// flush writes the chunk and makes room for the next.
+func (i *importRun) flush(ctx context.Context) error {
+	if len(i.chunk.events) == 0 {
+		return nil
+	}
+	written, err := i.writeChunk(ctx)
+	i.repo.hub.wake()
+	if err != nil {
+		return err
+	}
+	i.taken += int64(len(i.chunk.events))
+	i.result.Imported += int64(len(i.chunk.rows))
+	i.result.Skipped += int64(len(i.chunk.events) - len(i.chunk.rows))
+	if written > 0 {
+		i.result.LastPosition = written
+	}
+	i.chunk.reset()
+	return nil
+}
