@@ -9,6 +9,82 @@ import (
 	"time"
 )
 
+const eventAppend = `-- name: EventAppend :one
+SELECT
+    1::integer AS request,
+    coalesce(a.outcome, '')::text AS outcome,
+    coalesce(a.first_version, 0)::bigint AS first_version,
+    coalesce(a.last_version, 0)::bigint AS last_version,
+    coalesce(a.last_position, 0)::bigint AS last_position,
+    a.current_version::bigint AS current_version,
+    a.watermark::bigint AS watermark,
+    coalesce(a.tenant_id, '')::text AS tenant_id
+FROM eventstream.append_event(
+    $1::text,
+    $2::bigint,
+    ($3::text)::uuid,
+    $4::text,
+    $5::jsonb,
+    $6::bytea,
+    $7::jsonb,
+    $8::timestamptz,
+    $9::text,
+    $10::integer
+) AS a
+`
+
+type EventAppendParams struct {
+	StreamID    string
+	Expected    int64
+	EventID     string
+	Type        string
+	Payload     json.RawMessage
+	Data        []byte
+	Metadata    json.RawMessage
+	OccurredAt  time.Time
+	TenantID    *string
+	PartitionID *int32
+}
+
+type EventAppendRow struct {
+	Request        int32
+	Outcome        string
+	FirstVersion   int64
+	LastVersion    int64
+	LastPosition   int64
+	CurrentVersion int64
+	Watermark      int64
+	TenantID       string
+}
+
+// One event: the short path.
+func (q *Queries) EventAppend(ctx context.Context, db DBTX, arg EventAppendParams) (EventAppendRow, error) {
+	row := db.QueryRow(ctx, eventAppend,
+		arg.StreamID,
+		arg.Expected,
+		arg.EventID,
+		arg.Type,
+		arg.Payload,
+		arg.Data,
+		arg.Metadata,
+		arg.OccurredAt,
+		arg.TenantID,
+		arg.PartitionID,
+	)
+	var i EventAppendRow
+	err := row.Scan(
+		&i.Request,
+		&i.Outcome,
+		&i.FirstVersion,
+		&i.LastVersion,
+		&i.LastPosition,
+		&i.CurrentVersion,
+		&i.Watermark,
+		&i.TenantID,
+	)
+	return i, err
+}
+
 const eventAppendBatch = `-- name: EventAppendBatch :many
 SELECT
     b.request::integer AS request,
@@ -19,28 +95,23 @@ SELECT
     b.current_version::bigint AS current_version,
     b.watermark::bigint AS watermark,
     coalesce(b.tenant_id, '')::text AS tenant_id
-FROM (
-    SELECT CASE $1::text WHEN '' THEN '' ELSE set_config('lock_timeout', $1::text, true) END AS lock_timeout
-    OFFSET 0
-) AS c
-CROSS JOIN LATERAL eventstream.append_batch(
-    $2::text[],
-    $3::bigint[],
-    $4::integer[],
-    ($5::text[])::uuid[],
-    $6::text[],
-    $7::jsonb[],
-    $8::bytea[],
-    $9::jsonb[],
-    $10::timestamptz[],
-    $11::text[],
-    $12::integer[],
-    $13::boolean AND c.lock_timeout IS NOT NULL
+FROM eventstream.append_batch(
+    $1::text[],
+    $2::bigint[],
+    $3::integer[],
+    ($4::text[])::uuid[],
+    $5::text[],
+    $6::jsonb[],
+    $7::bytea[],
+    $8::jsonb[],
+    $9::timestamptz[],
+    $10::text[],
+    $11::integer[],
+    $12::boolean
 ) AS b
 `
 
 type EventAppendBatchParams struct {
-	LockTimeout  string
 	StreamIds    []string
 	Expected     []int64
 	EventCounts  []int32
@@ -66,11 +137,9 @@ type EventAppendBatchRow struct {
 	TenantID       string
 }
 
-// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode. A lock
-// timeout that is not empty holds for the transaction; it is set before the function runs, as the function needs it.
+// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
 func (q *Queries) EventAppendBatch(ctx context.Context, db DBTX, arg EventAppendBatchParams) ([]EventAppendBatchRow, error) {
 	rows, err := db.Query(ctx, eventAppendBatch,
-		arg.LockTimeout,
 		arg.StreamIds,
 		arg.Expected,
 		arg.EventCounts,
@@ -91,6 +160,106 @@ func (q *Queries) EventAppendBatch(ctx context.Context, db DBTX, arg EventAppend
 	var items []EventAppendBatchRow
 	for rows.Next() {
 		var i EventAppendBatchRow
+		if err := rows.Scan(
+			&i.Request,
+			&i.Outcome,
+			&i.FirstVersion,
+			&i.LastVersion,
+			&i.LastPosition,
+			&i.CurrentVersion,
+			&i.Watermark,
+			&i.TenantID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventAppendMany = `-- name: EventAppendMany :many
+SELECT
+    b.request::integer AS request,
+    coalesce(b.outcome, '')::text AS outcome,
+    coalesce(b.first_version, 0)::bigint AS first_version,
+    coalesce(b.last_version, 0)::bigint AS last_version,
+    coalesce(b.last_position, 0)::bigint AS last_position,
+    b.current_version::bigint AS current_version,
+    b.watermark::bigint AS watermark,
+    coalesce(b.tenant_id, '')::text AS tenant_id
+FROM (
+    SELECT CASE $1::text WHEN '' THEN '' ELSE set_config('lock_timeout', $1::text, true) END AS lock_timeout
+    OFFSET 0
+) AS c
+CROSS JOIN LATERAL eventstream.append_many(
+    $2::text[],
+    $3::bigint[],
+    $4::integer[],
+    ($5::text[])::uuid[],
+    $6::text[],
+    $7::jsonb[],
+    $8::bytea[],
+    $9::jsonb[],
+    $10::timestamptz[],
+    $11::text[],
+    $12::integer[],
+    c.lock_timeout IS NULL
+) AS b
+`
+
+type EventAppendManyParams struct {
+	LockTimeout  string
+	StreamIds    []string
+	Expected     []int64
+	EventCounts  []int32
+	EventIds     []string
+	Types        []string
+	Payloads     []json.RawMessage
+	Data         [][]byte
+	Metadata     []json.RawMessage
+	OccurredAt   []time.Time
+	TenantIds    []string
+	PartitionIds []int32
+}
+
+type EventAppendManyRow struct {
+	Request        int32
+	Outcome        string
+	FirstVersion   int64
+	LastVersion    int64
+	LastPosition   int64
+	CurrentVersion int64
+	Watermark      int64
+	TenantID       string
+}
+
+// The same for several requests, each on its own, with a lock timeout that holds for the transaction unless it is empty. It is set before
+// the function runs, as the function needs it.
+func (q *Queries) EventAppendMany(ctx context.Context, db DBTX, arg EventAppendManyParams) ([]EventAppendManyRow, error) {
+	rows, err := db.Query(ctx, eventAppendMany,
+		arg.LockTimeout,
+		arg.StreamIds,
+		arg.Expected,
+		arg.EventCounts,
+		arg.EventIds,
+		arg.Types,
+		arg.Payloads,
+		arg.Data,
+		arg.Metadata,
+		arg.OccurredAt,
+		arg.TenantIds,
+		arg.PartitionIds,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventAppendManyRow
+	for rows.Next() {
+		var i EventAppendManyRow
 		if err := rows.Scan(
 			&i.Request,
 			&i.Outcome,

@@ -5,6 +5,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -132,7 +133,7 @@ func (q *Queries) EventListForward(ctx context.Context, db DBTX, arg EventListFo
 }
 
 const eventListWithHead = `-- name: EventListWithHead :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata, s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id, eventstream.partition_count()::integer AS partition_count
+SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata, s.current_version, s.watermark, s.created_at, s.updated_at, eventstream.partition_count()::integer AS partition_count
 FROM eventstream.streams AS s
 JOIN eventstream.events AS e ON e.stream_id = s.stream_id
 WHERE s.stream_id = $1::text
@@ -140,12 +141,26 @@ ORDER BY e.version
 `
 
 type EventListWithHeadRow struct {
-	Event          Event
-	Stream         Stream
+	Position       int64
+	Version        int64
+	EventID        uuid.UUID
+	OccurredAt     time.Time
+	RecordedAt     time.Time
+	PartitionID    int32
+	StreamID       string
+	TenantID       string
+	Type           string
+	Payload        []byte
+	Data           []byte
+	Metadata       []byte
+	CurrentVersion int64
+	Watermark      int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
 	PartitionCount int32
 }
 
-// A whole stream in one round trip: its events, each beside its head. No row for a stream without events.
+// A whole stream in one round trip: its events, each beside what its head says that they do not. No row for a stream without events.
 func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID string) ([]EventListWithHeadRow, error) {
 	rows, err := db.Query(ctx, eventListWithHead, streamID)
 	if err != nil {
@@ -156,26 +171,22 @@ func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID strin
 	for rows.Next() {
 		var i EventListWithHeadRow
 		if err := rows.Scan(
-			&i.Event.Position,
-			&i.Event.Version,
-			&i.Event.EventID,
-			&i.Event.OccurredAt,
-			&i.Event.RecordedAt,
-			&i.Event.PartitionID,
-			&i.Event.StreamID,
-			&i.Event.TenantID,
-			&i.Event.Type,
-			&i.Event.Payload,
-			&i.Event.Data,
-			&i.Event.Metadata,
-			&i.Stream.CurrentVersion,
-			&i.Stream.Watermark,
-			&i.Stream.LastPosition,
-			&i.Stream.CreatedAt,
-			&i.Stream.UpdatedAt,
-			&i.Stream.PartitionID,
-			&i.Stream.StreamID,
-			&i.Stream.TenantID,
+			&i.Position,
+			&i.Version,
+			&i.EventID,
+			&i.OccurredAt,
+			&i.RecordedAt,
+			&i.PartitionID,
+			&i.StreamID,
+			&i.TenantID,
+			&i.Type,
+			&i.Payload,
+			&i.Data,
+			&i.Metadata,
+			&i.CurrentVersion,
+			&i.Watermark,
+			&i.CreatedAt,
+			&i.UpdatedAt,
 			&i.PartitionCount,
 		); err != nil {
 			return nil, err

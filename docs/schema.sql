@@ -525,17 +525,18 @@ DECLARE
     v_placed_id integer := nullif(p_partition_ids[1], -1);
     v_partition_id integer;
 BEGIN
+    IF v_requests IS DISTINCT FROM 1 THEN
+        RETURN QUERY SELECT m.* FROM eventstream.append_many(
+            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
+            p_occurred_at, p_tenant_ids, p_partition_ids, p_atomic) AS m;
+        RETURN;
+    END IF;
     -- Spelled out rather than put into arrays: this is evaluated on each call.
     IF (v_events >= 1 AND v_events <= 100000
-        AND CASE
-            WHEN v_requests = 1 THEN v_stream_id IS NOT NULL AND v_expected >= -3 AND p_event_counts[1] = v_events
-            WHEN v_requests = v_events THEN
-                array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 = ALL (p_event_counts)
-            ELSE eventstream.batch_adds_up(p_stream_ids, p_expected, p_event_counts, v_events)
-        END
-        AND cardinality(p_expected) = v_requests AND cardinality(p_event_counts) = v_requests
-        AND (p_tenant_ids IS NULL OR cardinality(p_tenant_ids) = v_requests)
-        AND (p_partition_ids IS NULL OR cardinality(p_partition_ids) = v_requests)
+        AND v_stream_id IS NOT NULL AND v_expected >= -3 AND p_event_counts[1] = v_events
+        AND cardinality(p_expected) = 1 AND cardinality(p_event_counts) = 1
+        AND (p_tenant_ids IS NULL OR cardinality(p_tenant_ids) = 1)
+        AND (p_partition_ids IS NULL OR cardinality(p_partition_ids) = 1)
         AND (p_event_ids IS NULL OR cardinality(p_event_ids) = v_events)
         AND (p_payloads IS NULL OR cardinality(p_payloads) = v_events)
         AND (p_data IS NULL OR cardinality(p_data) = v_events)
@@ -547,18 +548,6 @@ BEGIN
                 cardinality(p_occurred_at)],
             ARRAY[v_requests, cardinality(p_expected), cardinality(p_event_counts), cardinality(p_tenant_ids),
                 cardinality(p_partition_ids)]);
-    END IF;
-    IF v_requests BETWEEN 2 AND 200 AND NOT p_atomic AND p_partition_ids IS NULL AND v_stream_id = ALL (p_stream_ids) THEN
-        RETURN QUERY SELECT o.* FROM eventstream.append_run(
-            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
-            p_occurred_at, p_tenant_ids) AS o;
-        RETURN;
-    END IF;
-    IF v_requests > 1 THEN
-        RETURN QUERY SELECT m.* FROM eventstream.append_many(
-            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
-            p_occurred_at, p_tenant_ids, p_partition_ids, p_atomic) AS m;
-        RETURN;
     END IF;
 
     -- One request, the common case. Its stream is locked before its version is checked, and that before a position is drawn: a loser
@@ -650,9 +639,70 @@ END;
 $function$;
 COMMENT ON FUNCTION eventstream.append_batch(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[],integer[],boolean) IS 'Appends any number of requests, all or nothing (p_atomic) or each on its own, and returns a row for each. Per request: stream, expected version (n exactly, -1 any, -2 exists, -3 empty), number of events, tenant (or empty), partition (or -1). Per event: id, type, payload, data, metadata, occurred_at. At most 100000 events a call. outcome NULL: not applied, because another request of the atomic batch was refused.';
 
+CREATE OR REPLACE FUNCTION eventstream.append_event(p_stream_id text, p_expected bigint, p_event_id uuid, p_type text, p_payload jsonb, p_data bytea, p_metadata jsonb, p_occurred_at timestamp with time zone, p_tenant_id text, p_partition_id integer, OUT outcome text, OUT first_version bigint, OUT last_version bigint, OUT last_position bigint, OUT current_version bigint, OUT watermark bigint, OUT tenant_id text)
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+DECLARE
+    v_tenant_id text;
+    v_partition_id integer;
+    v_current bigint;
+BEGIN
+    -- Locked before the version is checked, and that before a position is drawn.
+    SELECT s.tenant_id, s.partition_id, s.current_version
+    INTO v_tenant_id, v_partition_id, v_current
+    FROM eventstream.streams AS s
+    WHERE s.stream_id = p_stream_id
+        AND eventstream.judge(p_expected, p_tenant_id, s.tenant_id, s.current_version, s.watermark) IS NULL
+        AND coalesce(s.partition_id = p_partition_id, true)
+    FOR NO KEY UPDATE;
+    IF NOT FOUND AND p_expected IN (-3, -1, 0) AND NOT EXISTS (
+        SELECT FROM eventstream.streams AS s WHERE s.stream_id = p_stream_id
+    ) THEN
+        v_tenant_id := coalesce(p_tenant_id, 'default');
+        v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
+        v_current := CASE WHEN eventstream.create_head(p_stream_id, v_tenant_id, v_partition_id) THEN 0 END;
+    END IF;
+    IF v_current IS NOT NULL THEN
+        -- The look for a repeated event comes after the lock, in a snapshot of its own: it sees what another writer of the stream wrote.
+        INSERT INTO eventstream.events AS e (
+            version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+        )
+        SELECT
+            v_current + 1,
+            coalesce(p_event_id, eventstream.uuid_v7()),
+            coalesce(p_occurred_at, clock_timestamp()),
+            v_partition_id,
+            p_stream_id,
+            v_tenant_id,
+            p_type,
+            coalesce(p_payload, 'null'),
+            p_data,
+            coalesce(p_metadata, '{}')
+        WHERE NOT EXISTS (SELECT FROM eventstream.events AS d WHERE d.event_id = p_event_id)
+        RETURNING 'appended', e.version, e.version, e.position, e.version, e.version, e.tenant_id
+        INTO outcome, first_version, last_version, last_position, current_version, watermark, tenant_id;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    SELECT b.outcome, b.first_version, b.last_version, b.last_position, b.current_version, b.watermark, b.tenant_id
+    INTO outcome, first_version, last_version, last_position, current_version, watermark, tenant_id
+    FROM eventstream.append_batch(
+        ARRAY[p_stream_id], ARRAY[p_expected], ARRAY[1], ARRAY[p_event_id], ARRAY[p_type], ARRAY[p_payload],
+        ARRAY[p_data], ARRAY[p_metadata], ARRAY[p_occurred_at], ARRAY[p_tenant_id], ARRAY[coalesce(p_partition_id, -1)]) AS b;
+END;
+$function$;
+COMMENT ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) IS 'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 exists, -3 empty.';
+
 CREATE OR REPLACE FUNCTION eventstream.append_many(p_stream_ids text[], p_expected bigint[], p_event_counts integer[], p_event_ids uuid[], p_types text[], p_payloads jsonb[], p_data bytea[], p_metadata jsonb[], p_occurred_at timestamp with time zone[], p_tenant_ids text[], p_partition_ids integer[], p_atomic boolean)
  RETURNS TABLE(request integer, outcome text, first_version bigint, last_version bigint, last_position bigint, current_version bigint, watermark bigint, tenant_id text)
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO ''
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
@@ -663,6 +713,7 @@ CREATE OR REPLACE FUNCTION eventstream.append_many(p_stream_ids text[], p_expect
 AS $function$
 DECLARE
     v_requests integer := cardinality(p_stream_ids);
+    v_events integer := cardinality(p_types);
     v_locked bigint;
     v_created boolean := false;
     v_fit boolean;
@@ -683,6 +734,36 @@ DECLARE
     v_event_partitions integer[];
     v_positions bigint[];
 BEGIN
+    IF (v_events >= 1 AND v_events <= 100000
+        AND CASE
+            WHEN v_requests = v_events THEN
+                array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 = ALL (p_event_counts)
+            ELSE eventstream.batch_adds_up(p_stream_ids, p_expected, p_event_counts, v_events)
+        END
+        AND cardinality(p_expected) = v_requests AND cardinality(p_event_counts) = v_requests
+        AND (p_tenant_ids IS NULL OR cardinality(p_tenant_ids) = v_requests)
+        AND (p_partition_ids IS NULL OR cardinality(p_partition_ids) = v_requests)
+        AND (p_event_ids IS NULL OR cardinality(p_event_ids) = v_events)
+        AND (p_payloads IS NULL OR cardinality(p_payloads) = v_events)
+        AND (p_data IS NULL OR cardinality(p_data) = v_events)
+        AND (p_metadata IS NULL OR cardinality(p_metadata) = v_events)
+        AND (p_occurred_at IS NULL OR cardinality(p_occurred_at) = v_events)) IS NOT TRUE
+    THEN
+        PERFORM eventstream.refuse_batch(p_stream_ids, p_expected, p_event_counts, v_events,
+            ARRAY[v_events, cardinality(p_event_ids), cardinality(p_payloads), cardinality(p_data), cardinality(p_metadata),
+                cardinality(p_occurred_at)],
+            ARRAY[v_requests, cardinality(p_expected), cardinality(p_event_counts), cardinality(p_tenant_ids),
+                cardinality(p_partition_ids)]);
+    END IF;
+    IF NOT p_atomic AND v_requests <= 200 AND p_partition_ids IS NULL AND p_stream_ids[1] = ALL (p_stream_ids) THEN
+        RETURN QUERY SELECT o.* FROM eventstream.append_run(
+            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
+            p_occurred_at, p_tenant_ids) AS o;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+
     -- Locks the heads in order of stream_id, once all are there: a lock on some, and a wait for others, could meet another batch half
     -- way. Judges as if every request will be applied: where that is so, nothing is left to do.
     LOOP
@@ -821,7 +902,6 @@ BEGIN
     ) AS q;
 END;
 $function$;
--- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.append_many(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[],integer[],boolean) IS 'append_batch for more than one request; call that.';
 
 CREATE OR REPLACE FUNCTION eventstream.append_only()
@@ -878,12 +958,14 @@ BEGIN
     WHERE s.stream_id = v_stream_id
     FOR NO KEY UPDATE;
     IF NOT FOUND OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
-        RETURN QUERY SELECT m.* FROM eventstream.append_many(
-            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
-            p_occurred_at, p_tenant_ids, NULL, false) AS m;
         RETURN;
     END IF;
 
+    -- Of full length from the start: an array that begins where it is first assigned would be unnested out of step.
+    v_first := array_fill(NULL::bigint, ARRAY[cardinality(p_expected)]);
+    v_last := v_first;
+    v_ends := array_fill(NULL::integer, ARRAY[cardinality(p_expected)]);
+    v_versions := array_fill(NULL::bigint, ARRAY[cardinality(p_types)]);
     v_current := v_head.current_version;
     v_watermark := v_head.watermark;
     FOR i IN 1 .. cardinality(p_expected) LOOP
@@ -937,7 +1019,7 @@ BEGIN
 END;
 $function$;
 -- PUBLIC may: EXECUTE
-COMMENT ON FUNCTION eventstream.append_run(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[]) IS 'append_batch for several requests to one stream, each on its own; call that.';
+COMMENT ON FUNCTION eventstream.append_run(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[]) IS 'append_many for several requests to one stream, each on its own; no row where append_many is to do it. Call append_batch.';
 
 CREATE OR REPLACE FUNCTION eventstream.audit()
  RETURNS TABLE(check_name text, severity text, stream_id text, version bigint, detail jsonb)
@@ -1062,10 +1144,8 @@ CREATE OR REPLACE FUNCTION eventstream.create_head(p_stream_id text, p_tenant_id
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
+ SET "eventstream.gate" TO 'create'
 AS $function$
-DECLARE
-    v_created boolean;
-    v_ignored text := set_config('eventstream.gate', 'create', true);
 BEGIN
     -- Waits for another transaction that creates this stream: false when it won, and its head is then there to be locked.
     INSERT INTO eventstream.streams (partition_id, stream_id, tenant_id)
@@ -1074,9 +1154,7 @@ BEGIN
         p_stream_id,
         coalesce(p_tenant_id, 'default'))
     ON CONFLICT ON CONSTRAINT streams_pkey DO NOTHING;
-    v_created := FOUND;
-    v_ignored := set_config('eventstream.gate', '', true);
-    RETURN v_created;
+    RETURN FOUND;
 END;
 $function$;
 -- PUBLIC may: EXECUTE
@@ -1159,7 +1237,12 @@ CREATE OR REPLACE FUNCTION eventstream.events_gate()
  SECURITY DEFINER
  SET search_path TO ''
  SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
+ SET "eventstream.gate" TO 'move'
 AS $function$
 DECLARE
     v_key bigint;
@@ -1173,26 +1256,17 @@ DECLARE
     v_last_positions bigint[];
     v_in_order boolean;
     v_moved boolean;
-    v_was text := coalesce(current_setting('eventstream.gate', true), '');
-    v_gate text;
     r record;
 BEGIN
-    -- One event, the common case, needs no grouping.
-    SELECT n.stream_id, n.tenant_id, n.partition_id, n.version, n.position, (SELECT count(*) FROM new_events) AS events
+    -- One event, the common case, needs no grouping. What it needs comes from one statement: to start statements, and to prepare the
+    -- expressions between them anew in each transaction, is most of what a small append costs.
+    SELECT n.stream_id, n.tenant_id, n.partition_id, n.version, n.position, (SELECT count(*) FROM new_events) AS events,
+        n.position > split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint
+            AND n.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass) AS drawn
     INTO r
     FROM new_events AS n
     LIMIT 1;
-    IF NOT FOUND THEN
-        PERFORM eventstream.refuse_swallowed();
-        RETURN NULL;
-    END IF;
-    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
-    v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
-    IF r.events = 1 THEN
-        IF (r.position > v_key AND r.position <= v_last) IS NOT TRUE THEN
-            PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
-        END IF;
-        v_gate := set_config('eventstream.gate', 'move', true);
+    IF r.events = 1 AND r.drawn THEN
         UPDATE eventstream.streams AS s
         SET current_version = r.version,
             watermark = r.version,
@@ -1208,12 +1282,76 @@ BEGIN
             v_moved := eventstream.move_head(
                 r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
         END IF;
-        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
+    END IF;
+    IF r.events IS NULL THEN
+        PERFORM eventstream.refuse_swallowed();
+        RETURN NULL;
+    END IF;
+    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
+    v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
+    IF r.events = 1 THEN
+        PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
     END IF;
 
     -- Runs of versions, in order of stream_id. Rows of one stream with two tenants or partitions make two runs, and the second will not
-    -- follow the head.
+    -- follow the head. Where all of them follow their heads, these move in the same statement: nested loops keep the order, and heads
+    -- are locked in it. A head is looked up by its key, and joined by its place alone, which leaves the planner no way that reads
+    -- other heads, whatever the size of the table when it planned.
+    WITH runs AS MATERIALIZED (
+        SELECT
+            w.stream_id,
+            w.tenant_id,
+            w.partition_id,
+            min(w.version) AS first_version,
+            max(w.version) AS last_version,
+            min(w.position) AS first_position,
+            max(w.position) AS last_position,
+            coalesce(bool_and(w.step = 1), true) AND min(w.position) > v_key AND max(w.position) <= v_last AS in_order
+        FROM (
+            SELECT
+                n.stream_id,
+                n.tenant_id,
+                n.partition_id,
+                n.version,
+                n.position,
+                n.version - lag(n.version) OVER (
+                    PARTITION BY n.stream_id, n.tenant_id, n.partition_id ORDER BY n.position
+                ) AS step
+            FROM new_events AS n
+        ) AS w
+        GROUP BY w.stream_id, w.tenant_id, w.partition_id
+        ORDER BY w.stream_id
+    ), moved AS (
+        UPDATE eventstream.streams AS s
+        SET current_version = u.last_version,
+            watermark = u.last_version,
+            last_position = u.last_position,
+            updated_at = clock_timestamp()
+        FROM (
+            SELECT q.*, h.place
+            FROM runs AS q
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS place FROM eventstream.streams AS t WHERE t.stream_id = q.stream_id OFFSET 0
+            ) AS h
+            OFFSET 0
+        ) AS u
+        WHERE s.ctid = u.place
+            AND u.in_order
+            AND s.watermark = u.first_version - 1
+            AND s.current_version = u.first_version - 1
+            AND s.tenant_id = u.tenant_id
+            AND s.partition_id = u.partition_id
+            AND s.last_position < u.first_position
+        RETURNING true
+    )
+    SELECT (SELECT count(*) FROM runs) = (SELECT count(*) FROM moved)
+    INTO v_moved;
+    IF v_moved THEN
+        RETURN NULL;
+    END IF;
+
+    -- Streams that are new, have a hole, were moved by another writer meanwhile, or must be refused.
     SELECT array_agg(g.stream_id), array_agg(g.tenant_id), array_agg(g.partition_id),
         array_agg(g.first_version), array_agg(g.last_version), array_agg(g.first_position), array_agg(g.last_position),
         bool_and(g.in_order AND g.first_position > v_key AND g.last_position <= v_last)
@@ -1250,7 +1388,6 @@ BEGIN
             array_agg(n.stream_id), array_agg(n.version), array_agg(n.position), v_key, v_last)
         FROM new_events AS n;
     END IF;
-    v_gate := set_config('eventstream.gate', 'move', true);
     IF cardinality(v_stream_ids) = 1 THEN
         v_moved := eventstream.move_head(v_stream_ids[1], v_tenant_ids[1], v_partition_ids[1],
             v_first_versions[1], v_last_versions[1], v_first_positions[1], v_last_positions[1]);
@@ -1258,7 +1395,6 @@ BEGIN
         v_moved := eventstream.move_heads(v_stream_ids, v_tenant_ids, v_partition_ids,
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
-    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $function$;
@@ -1275,20 +1411,20 @@ DECLARE
     -- Read first, lock second, draw third: a lock taken after the draw would come too late for a reader in between.
     v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
     v_key bigint := nullif(split_part(current_setting('eventstream.in_flight', true), ' ', 1), '')::bigint;
-    v_ignored text;
 BEGIN
     -- One lock a transaction: the first key covers every later draw, and taking it again is free. A remembered key that cannot be
     -- is not believed: a higher one would uncover this transaction's positions.
     IF v_key IS NULL OR v_key NOT BETWEEN 0 AND v_last THEN
         v_key := v_last;
     END IF;
-    -- Nobody takes it exclusively, so trying succeeds; assignments, here and below, since plpgsql evaluates them without the executor
-    -- that PERFORM starts.
-    IF NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) THEN
+    -- Nobody takes it exclusively, so trying succeeds. What is remembered is local to the transaction, and rolled back with a savepoint
+    -- exactly as the lock is.
+    IF NOT (pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key))
+        AND set_config('eventstream.in_flight', v_key || ' ' || v_last, true) IS NOT NULL)
+    THEN
         PERFORM pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));
+        PERFORM set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
     END IF;
-    -- Local to the transaction, and rolled back with a savepoint exactly as the lock is.
-    v_ignored := set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
     RETURN NULL;
 END;
 $function$;
@@ -1401,6 +1537,29 @@ END;
 $function$;
 -- PUBLIC may: EXECUTE
 COMMENT ON FUNCTION eventstream.find_duplicate(text,uuid[],text[],jsonb[],bytea[]) IS 'First result of an append that is there already; NULLs when none of its event ids is; ES005 when they are used for something else.';
+
+CREATE OR REPLACE FUNCTION eventstream.grant_like(p_function regprocedure, p_model text)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO ''
+AS $function$
+DECLARE
+    r record;
+BEGIN
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', p_function);
+    FOR r IN
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option
+        FROM pg_proc AS p
+        CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+        WHERE p.pronamespace = 'eventstream'::regnamespace AND p.proname = p_model AND a.grantee <> p.proowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', p_function, r.grantee, r.option);
+    END LOOP;
+END;
+$function$;
+-- PUBLIC may: EXECUTE
+COMMENT ON FUNCTION eventstream.grant_like(regprocedure,text) IS 'Lets those, and only those, execute a new function who may execute another one of the schema. For migrations.';
 
 CREATE OR REPLACE FUNCTION eventstream.in_flight_key(p_position bigint)
  RETURNS bigint
@@ -1650,7 +1809,10 @@ BEGIN
             v_current := r.head_version;
             v_watermark := r.head_watermark;
         END IF;
-        v_outcome := eventstream.judge(r.expected, r.tenant_id, r.head_tenant_id, v_current, v_watermark);
+        -- A stream without events has no tenant yet; its head was made for the first request that can begin it.
+        v_outcome := eventstream.judge(r.expected,
+            CASE WHEN v_current > 0 OR r.expected IN (-3, -1, 0) THEN r.tenant_id END,
+            r.head_tenant_id, v_current, v_watermark);
         IF r.found > 0 AND v_outcome IS DISTINCT FROM 'tenant_mismatch' THEN
             IF NOT r.repeated THEN
                 -- Says what differs.

@@ -3,6 +3,7 @@ package eventstream
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gaplesspg/gapless/db"
@@ -12,22 +13,27 @@ import (
 // writer, must not keep others waiting.
 const slowBatch = 20 * time.Millisecond
 
-// group lets Appends of one process share statements and commits. A call that finds room runs at once, by itself. Calls that come while
-// batches are in flight wait, and go together as soon as one of these is done: nobody waits for company, and the busier the database is,
-// the larger batches are.
+// besideOthers is how many calls must wait before a batch flies beside another one: below, they cost less together.
+const besideOthers = 16
+
+// group lets Appends of one process share statements and commits. A call that finds none in flight runs at once, by itself. Calls that
+// come meanwhile wait, and go together as soon as it is done, or when they are many: nobody waits for company, and the busier the
+// database is, the larger batches are.
 //
 // A stream is in one batch at a time, so batches of one process never wait for each other, and calls for a busy stream gather into
 // one batch.
 type group struct {
 	config GroupConfig
-	// send runs append_batch.
-	send func(context.Context, db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error)
+	// send runs requests, each on its own, and gives a row for each.
+	send groupSend
 
 	mu sync.Mutex
-	// waiting are calls that are in no batch yet, in order of arrival. While there is room in flight, the streams of all of them are busy.
+	// waiting are calls that are in no batch yet, in order of arrival. While none is in flight, the streams of all of them are busy.
 	waiting []*groupCall
 	// busy are the streams of batches that are not done.
 	busy map[StreamID]struct{}
+	// arrived counts the calls that had to wait, ever.
+	arrived atomic.Int64
 	// flying is how many batches are in flight; slow ones are not counted.
 	flying int
 }
@@ -41,8 +47,10 @@ type groupCall struct {
 	// turn gets a value when the call is to run by itself; done is closed when others ran it. Both are nil if it never waited.
 	turn chan *flight
 	done chan struct{}
-	// batch is what the call went with; nil while it waits. Guarded by the group's mu.
+	ctx  context.Context //nolint:containedctx // what a batch takes from its calls
+	// batch is what the call went with; nil while it waits. left says that its caller waits no more. Guarded by the group's mu.
 	batch *groupBatch
+	left  bool
 
 	result AppendResult
 	err    error
@@ -56,9 +64,10 @@ type flight struct {
 	over bool
 }
 
-func newGroup(
-	config GroupConfig, send func(context.Context, db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error),
-) *group {
+// groupSend runs requests. A lock timeout that is not empty holds for them.
+type groupSend func(ctx context.Context, p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error)
+
+func newGroup(config GroupConfig, send groupSend) *group {
 	return &group{config: config, send: send, busy: map[StreamID]struct{}{}}
 }
 
@@ -70,15 +79,16 @@ func (g *group) append(ctx context.Context, request AppendRequest) (AppendResult
 	}
 	call := newGroupCall(request, params)
 	g.mu.Lock()
-	if g.flying < g.config.InFlight && !g.isBusy(call) {
+	if g.flying == 0 && !g.isBusy(call) {
 		f := g.takeOff(call)
 		g.mu.Unlock()
 		return g.runAlone(ctx, call, f)
 	}
 	g.mu.Unlock()
-	call.own()
+	call.own(ctx)
 	g.mu.Lock()
 	g.waiting = append(g.waiting, call)
+	g.arrived.Add(1)
 	g.dispatch()
 	g.mu.Unlock()
 	return g.wait(ctx, call)
@@ -99,24 +109,28 @@ func (g *group) wait(ctx context.Context, call *groupCall) (AppendResult, error)
 // leave ends the wait of a call whose context has ended.
 func (g *group) leave(ctx context.Context, call *groupCall) (AppendResult, error) {
 	g.mu.Lock()
-	batch := call.batch
-	if batch == nil {
+	defer g.mu.Unlock()
+	canceled := &AppendCanceledError{StreamID: call.request.StreamID, Sent: call.batch != nil, Err: ctx.Err()}
+	if call.batch == nil {
 		g.forget(call)
-	}
-	g.mu.Unlock()
-	if batch == nil {
-		return AppendResult{}, &AppendCanceledError{StreamID: call.request.StreamID, Sent: false, Err: ctx.Err()}
+		return AppendResult{}, canceled
 	}
 	select {
 	case f := <-call.turn:
-		// Its turn came at the same moment: it gives it on.
-		return g.runAlone(ctx, call, f)
+		// Its turn came at the same moment: it gives it on, unsent.
+		canceled.Sent = false
+		f.timer.Stop()
+		f.end()
+		g.release([]*groupCall{call})
 	case <-call.done:
 		return call.result, call.err
 	default:
-		batch.leave()
-		return AppendResult{}, &AppendCanceledError{StreamID: call.request.StreamID, Sent: true, Err: ctx.Err()}
+		call.left = true
+		if call.batch.present--; call.batch.present == 0 {
+			call.batch.cancel()
+		}
 	}
+	return AppendResult{}, canceled
 }
 
 // forget takes a call out of those that wait. The caller holds mu.
@@ -135,7 +149,7 @@ func (g *group) runAlone(ctx context.Context, call *groupCall, f *flight) (Appen
 	if err := ctx.Err(); err != nil {
 		return AppendResult{}, &AppendCanceledError{StreamID: call.request.StreamID, Err: err}
 	}
-	rows, err := g.send(ctx, call.params)
+	rows, err := g.send(ctx, call.params, "")
 	if err != nil {
 		return AppendResult{}, appendFailed(ctx, call.request, mapError(err))
 	}
@@ -193,17 +207,15 @@ func (g *group) release(calls []*groupCall) {
 
 // dispatch starts batches while there is room and somebody may go. The caller holds mu.
 func (g *group) dispatch() {
-	for g.flying < g.config.InFlight {
+	for g.flying == 0 || g.flying < g.config.InFlight && len(g.waiting) >= besideOthers {
 		calls := g.take()
 		if len(calls) == 0 {
 			return
 		}
-		batch := newGroupBatch(calls)
-		for _, call := range calls {
-			call.batch = batch
-		}
+		batch := g.newBatch(calls)
 		f := g.takeOff(calls...)
 		if len(calls) == 1 {
+			batch.cancel()
 			calls[0].turn <- f
 			continue
 		}
@@ -219,8 +231,9 @@ func (g *group) take() []*groupCall {
 	rest := g.waiting[:0]
 	full := false
 	for _, call := range g.waiting {
-		full = full || len(calls) > 0 && (events+call.events > g.config.MaxEvents || bytes+call.bytes > g.config.MaxBytes)
-		if full || g.isBusy(call) {
+		busy := g.isBusy(call)
+		full = full || !busy && len(calls) > 0 && (events+call.events > g.config.MaxEvents || bytes+call.bytes > g.config.MaxBytes)
+		if full || busy {
 			rest = append(rest, call)
 			continue
 		}
@@ -244,7 +257,8 @@ func newGroupCall(request AppendRequest, params db.EventAppendBatchParams) *grou
 
 // own prepares the call to be run by others. It takes copies of what its caller could change: after the end of its context, the caller
 // goes on while the batch may still be read.
-func (c *groupCall) own() {
+func (c *groupCall) own(ctx context.Context) {
+	c.ctx = ctx
 	c.turn, c.done = make(chan *flight, 1), make(chan struct{})
 	buffer := make([]byte, 0, c.bytes)
 	keep := func(b []byte) []byte {

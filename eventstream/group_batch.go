@@ -3,7 +3,7 @@ package eventstream
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"runtime"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -15,60 +15,74 @@ const lockNotAvailable = "55P03"
 // writer; the others must not wait for that.
 const lockTimeout = "30ms"
 
+// apartTimeout is the same for each stream of a batch that has waited so long, once they are tried one by one.
+const apartTimeout = "5ms"
+
+// patience is how often letCome gives the processor away and nobody comes.
+const patience = 200
+
 // groupBatch are calls that go together.
 type groupBatch struct {
 	calls []*groupCall
-	// present is how many of their callers still wait.
-	present atomic.Int32
+	// present is how many of their callers still wait. Guarded by the group's mu.
+	present int
 	ctx     context.Context //nolint:containedctx // of all callers together: it ends when the last one has left
 	cancel  context.CancelFunc
 }
 
-func newGroupBatch(calls []*groupCall) *groupBatch {
+// newBatch puts calls into a batch. It goes on while one of their callers waits; what the context of the first carries beside its end,
+// a trace for instance, is the batch's. The caller holds mu.
+func (g *group) newBatch(calls []*groupCall) *groupBatch {
 	b := &groupBatch{calls: calls}
-	b.ctx, b.cancel = context.WithCancel(context.Background())
-	b.present.Store(int32(len(calls)))
-	return b
-}
-
-// leave is called by a caller that does not wait for the result.
-func (b *groupBatch) leave() {
-	if b.present.Add(-1) == 0 {
+	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(calls[0].ctx))
+	for _, call := range calls {
+		call.batch = b
+		if !call.left {
+			b.present++
+		}
+	}
+	if b.present == 0 {
 		b.cancel()
 	}
+	return b
 }
 
 // fly runs a batch of several calls.
 func (g *group) fly(b *groupBatch, f *flight) {
 	blocked := g.run(b.ctx, b.calls, lockTimeout)
-	if len(blocked) == 0 {
-		b.cancel()
-		g.land(f, b.calls...)
-		return
-	}
-	g.land(f, without(b.calls, blocked)...)
-	streams := byStream(blocked)
-	var left atomic.Int32
-	left.Store(int32(len(streams)))
-	for _, calls := range streams {
+	b.cancel()
+	for _, calls := range byStream(blocked) {
+		g.mu.Lock()
+		late := g.newBatch(calls)
+		g.mu.Unlock()
 		go func() {
-			g.run(b.ctx, calls, "")
-			if left.Add(-1) == 0 {
-				b.cancel()
-			}
+			defer late.cancel()
+			g.run(late.ctx, calls, "")
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			g.release(calls)
 		}()
+	}
+	g.letCome(len(b.calls))
+	g.land(f, without(b.calls, blocked)...)
+}
+
+// letCome lets those callers run who got their results just now: what they append next goes along with those who wait. It gives the
+// processor away as long as they come, and a little longer: some microseconds beside the milliseconds of a commit.
+func (g *group) letCome(n int) {
+	before := int(g.arrived.Load())
+	for idle, came := 0, 0; idle < patience && came < n; idle++ {
+		runtime.Gosched()
+		if now := int(g.arrived.Load()) - before; now > came {
+			came, idle = now, 0
+		}
 	}
 }
 
 // run sends calls in one statement and gives each its outcome. Those whose streams are locked by somebody for longer than the timeout
 // come back without one; without a timeout, none does.
 func (g *group) run(ctx context.Context, calls []*groupCall, timeout string) (blocked []*groupCall) {
-	params := mergeParams(calls)
-	params.LockTimeout = timeout
-	rows, err := g.send(ctx, params)
+	rows, err := g.send(ctx, mergeParams(calls), timeout)
 	if err == nil {
 		for i, call := range calls {
 			call.result, call.err = appendOutcome(call.request, rows[i])
@@ -79,11 +93,11 @@ func (g *group) run(ctx context.Context, calls []*groupCall, timeout string) (bl
 	var cause *pgconn.PgError
 	switch errors.As(err, &cause); {
 	case timeout != "" && cause != nil && cause.Code == lockNotAvailable:
-		return g.runApart(ctx, calls, timeout)
+		return g.runApart(ctx, calls)
 	case len(calls) > 1 && cause != nil && concernsOne(cause):
 		// One of them is refused by an error rather than a row, and the statement with it: the halves tell which.
 		half := len(calls) / 2
-		blocked = g.run(ctx, calls[:half], timeout)
+		blocked = g.run(ctx, calls[:half:half], timeout)
 		return append(blocked, g.runAfter(ctx, blocked, calls[half:], timeout)...)
 	}
 	err = mapError(err)
@@ -95,13 +109,13 @@ func (g *group) run(ctx context.Context, calls []*groupCall, timeout string) (bl
 }
 
 // runApart runs calls stream by stream. Those of a stream that is locked come back.
-func (g *group) runApart(ctx context.Context, calls []*groupCall, timeout string) (blocked []*groupCall) {
+func (g *group) runApart(ctx context.Context, calls []*groupCall) (blocked []*groupCall) {
 	streams := byStream(calls)
 	if len(streams) == 1 {
 		return calls
 	}
 	for _, calls := range streams {
-		blocked = append(blocked, g.run(ctx, calls, timeout)...)
+		blocked = append(blocked, g.run(ctx, calls, apartTimeout)...)
 	}
 	return blocked
 }
@@ -129,10 +143,12 @@ func concernsOne(e *pgconn.PgError) bool {
 		return false // the connection is gone: what became of the statement is not known
 	}
 	switch e.Code[:2] {
-	case "ES", "22", "23", "40", "54":
-		return true
+	case "08", "25", "3D", "3F", "53", "58": // connection, read-only, not installed, resources, the server's system
+		return false
+	case "42": // not installed, or an older schema; but rights may depend on the row
+		return e.Code == insufficientPrivilege
 	}
-	return e.Code == lockNotAvailable
+	return true
 }
 
 // byStream groups calls by stream, in order of arrival.

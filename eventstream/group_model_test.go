@@ -29,7 +29,7 @@ type groupModel struct {
 	// open are the statements that have no answer yet.
 	open []*sentBatch
 	// next is what the server answers next.
-	next func(db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error)
+	next func(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error)
 	// problem is the first thing that was wrong.
 	problem string
 }
@@ -98,9 +98,9 @@ func (m *groupModel) release(outcome string) {
 	m.open = slices.Delete(m.open, i, i+1)
 	m.next = m.apply
 	if outcome == "lost" {
-		m.next = func(p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+		m.next = func(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error) {
 			if rapid.Bool().Draw(m.rt, "applied") {
-				_, _ = m.apply(p)
+				_, _ = m.apply(p, lockTimeout)
 			}
 			return nil, errModelLost
 		}
@@ -109,14 +109,16 @@ func (m *groupModel) release(outcome string) {
 	synctest.Wait()
 }
 
-func (m *groupModel) answer(p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) { return m.next(p) }
+func (m *groupModel) answer(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error) {
+	return m.next(p, lockTimeout)
+}
 
 // apply does what append_batch does.
-func (m *groupModel) apply(p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+func (m *groupModel) apply(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error) {
 	if slices.Contains(p.StreamIds, "bad") {
 		return nil, &pgconn.PgError{Severity: "ERROR", Code: "ES005"}
 	}
-	if p.LockTimeout != "" && slices.Contains(p.StreamIds, "locked") {
+	if lockTimeout != "" && slices.Contains(p.StreamIds, "locked") {
 		return nil, &pgconn.PgError{Severity: "ERROR", Code: lockNotAvailable}
 	}
 	rows := appendedAll(p)
@@ -163,7 +165,7 @@ func (m *groupModel) check() {
 	if m.group.flying < 0 || m.group.flying > m.group.config.InFlight {
 		m.fail("%d in flight of %d", m.group.flying, m.group.config.InFlight)
 	}
-	if m.group.flying < m.group.config.InFlight {
+	if m.group.flying == 0 {
 		for _, call := range m.group.waiting {
 			if !m.group.isBusy(call) {
 				m.fail("a call to %s waits, and there is room", call.request.StreamID)

@@ -20,7 +20,7 @@ import (
 // groupServer stands in for the database: it notes each statement, holds it until told, and then appends everything, or what answer says.
 type groupServer struct {
 	t      *testing.T
-	answer func(db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error)
+	answer func(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error)
 
 	mu   sync.Mutex
 	sent []*sentBatch
@@ -31,11 +31,14 @@ type sentBatch struct {
 	ctx     context.Context //nolint:containedctx // what the statement ran under is what tests look at
 	streams []string
 	params  db.EventAppendBatchParams
+	timeout string
 	release chan struct{}
 }
 
-func (s *groupServer) send(ctx context.Context, p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
-	batch := &sentBatch{ctx: ctx, streams: p.StreamIds, params: p, release: make(chan struct{})}
+func (s *groupServer) send(
+	ctx context.Context, p db.EventAppendBatchParams, lockTimeout string,
+) ([]db.EventAppendBatchRow, error) {
+	batch := &sentBatch{ctx: ctx, streams: p.StreamIds, params: p, timeout: lockTimeout, release: make(chan struct{})}
 	s.mu.Lock()
 	s.sent = append(s.sent, batch)
 	s.mu.Unlock()
@@ -45,7 +48,7 @@ func (s *groupServer) send(ctx context.Context, p db.EventAppendBatchParams) ([]
 		return nil, ctx.Err()
 	}
 	if s.answer != nil {
-		if rows, err := s.answer(p); rows != nil || err != nil {
+		if rows, err := s.answer(p, lockTimeout); rows != nil || err != nil {
 			return rows, err
 		}
 	}
@@ -129,31 +132,56 @@ func requireAppended(t *testing.T, calls ...*groupUser) {
 	}
 }
 
-func TestGroupRunsAtOnceWhileThereIsRoom(t *testing.T) {
+func TestGroupRunsAtOnceOrWithTheNext(t *testing.T) {
 	t.Parallel()
 	inGroup(t, GroupConfig{InFlight: 2}, func(t *testing.T, g *group, s *groupServer) {
-		a, b := startAppend(t, g, "a", 1), startAppend(t, g, "b", 1)
-		require.Equal(t, [][]string{{"a"}, {"b"}}, s.batches())
-		c, d := startAppend(t, g, "c", 1), startAppend(t, g, "d", 1)
-		require.Len(t, s.batches(), 2, "the next two wait")
+		a := startAppend(t, g, "a", 1)
+		require.Equal(t, [][]string{{"a"}}, s.batches(), "at once, by itself")
+		b, c := startAppend(t, g, "b", 1), startAppend(t, g, "c", 1)
+		require.Len(t, s.batches(), 1, "the next two wait")
+		s.release(0)
+		require.Equal(t, [][]string{{"a"}, {"b", "c"}}, s.batches(), "and go together")
+		requireAppended(t, a)
 		s.release(1)
-		require.Equal(t, [][]string{{"a"}, {"b"}, {"c", "d"}}, s.batches(), "and go together")
-		requireAppended(t, b)
-		require.False(t, a.done)
+		requireAppended(t, b, c)
+	})
+}
+
+func TestGroupFliesBesideAnotherBatchWhenManyWait(t *testing.T) {
+	t.Parallel()
+	inGroup(t, GroupConfig{InFlight: 2}, func(t *testing.T, g *group, s *groupServer) {
+		calls := []*groupUser{startAppend(t, g, "first", 1)}
+		for i := range 2*besideOthers + 1 {
+			calls = append(calls, startAppend(t, g, fmt.Sprint("s", i), 1))
+			switch {
+			case i < besideOthers-1:
+				require.Len(t, s.batches(), 1)
+			default:
+				require.Len(t, s.batches(), 2, "two in flight, as configured")
+			}
+		}
+		require.Len(t, s.batches()[1], besideOthers)
+		s.release(1)
+		require.Len(t, s.batches(), 3)
+		require.Len(t, s.batches()[2], besideOthers+1)
 		s.release(0)
 		s.release(2)
-		requireAppended(t, a, c, d)
+		requireAppended(t, calls...)
 	})
 }
 
 func TestGroupKeepsAStreamInOneBatch(t *testing.T) {
 	t.Parallel()
-	inGroup(t, GroupConfig{InFlight: 4}, func(t *testing.T, g *group, s *groupServer) {
+	inGroup(t, GroupConfig{InFlight: 2}, func(t *testing.T, g *group, s *groupServer) {
 		calls := []*groupUser{startAppend(t, g, "hot", 1), startAppend(t, g, "hot", 2), startAppend(t, g, "cold", 1), startAppend(t, g, "hot", 3)}
-		require.Equal(t, [][]string{{"hot"}, {"cold"}}, s.batches(), "others pass by")
+		for i := range besideOthers {
+			calls = append(calls, startAppend(t, g, fmt.Sprint("cold", i), 1))
+		}
+		require.Len(t, s.batches(), 2, "others pass by")
+		require.NotContains(t, s.batches()[1], "hot")
 		s.release(0)
-		require.Equal(t, [][]string{{"hot"}, {"cold"}, {"hot", "hot"}}, s.batches())
-		require.Equal(t, []int32{2, 3}, s.sent[2].params.EventCounts, "in order of arrival")
+		require.Equal(t, []string{"hot", "hot"}, s.batches()[2][:2])
+		require.Equal(t, []int32{2, 3}, s.sent[2].params.EventCounts[:2], "in order of arrival")
 		s.release(1)
 		s.release(2)
 		requireAppended(t, calls...)
@@ -269,7 +297,7 @@ func TestGroupRefusalHurtsNobodyElse(t *testing.T) {
 		"bad1": &pgconn.PgError{Severity: "ERROR", Code: "22P05"},
 	}
 	inGroup(t, GroupConfig{InFlight: 1}, func(t *testing.T, g *group, s *groupServer) {
-		s.answer = func(p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+		s.answer = func(p db.EventAppendBatchParams, _ string) ([]db.EventAppendBatchRow, error) {
 			rows := appendedAll(p)
 			for i, stream := range p.StreamIds {
 				if err := refused[stream]; err != nil {
@@ -311,7 +339,7 @@ func TestGroupLostConnectionIsEverybodys(t *testing.T) {
 				b, c := startAppend(t, g, "b", 1), startAppend(t, g, "c", 1)
 				s.release(0)
 				requireAppended(t, first)
-				s.answer = func(db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) { return nil, lost }
+				s.answer = func(db.EventAppendBatchParams, string) ([]db.EventAppendBatchRow, error) { return nil, lost }
 				s.release(1)
 				require.Len(t, s.batches(), 2, "not sent again: it may have been applied")
 				for _, call := range []*groupUser{b, c} {
@@ -329,9 +357,9 @@ var errLocked = &pgconn.PgError{Severity: "ERROR", Code: lockNotAvailable}
 func TestGroupWaitsForALockApart(t *testing.T) {
 	t.Parallel()
 	inGroup(t, GroupConfig{InFlight: 1}, func(t *testing.T, g *group, s *groupServer) {
-		s.answer = func(p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+		s.answer = func(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error) {
 			for _, stream := range p.StreamIds {
-				if stream == "locked" && p.LockTimeout != "" {
+				if stream == "locked" && lockTimeout != "" {
 					return nil, errLocked
 				}
 			}
@@ -346,7 +374,7 @@ func TestGroupWaitsForALockApart(t *testing.T) {
 		require.Equal(t, [][]string{
 			{"first"}, {"a", "locked", "locked", "b"}, {"a"}, {"locked", "locked"}, {"b"}, {"locked", "locked"},
 		}, s.batches())
-		require.Empty(t, s.sent[5].params.LockTimeout, "waits as long as it takes")
+		require.Empty(t, s.sent[5].timeout, "waits as long as it takes")
 		requireAppended(t, first, calls[0], calls[3])
 		c, behind := startAppend(t, g, "c", 1), startAppend(t, g, "locked", 3)
 		require.Equal(t, []string{"c"}, s.batches()[6], "others go on meanwhile")
@@ -367,7 +395,7 @@ func TestGroupKeepsOrderPastALock(t *testing.T) {
 	t.Parallel()
 	inGroup(t, GroupConfig{InFlight: 1}, func(t *testing.T, g *group, s *groupServer) {
 		tries := 0
-		s.answer = func(p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+		s.answer = func(p db.EventAppendBatchParams, _ string) ([]db.EventAppendBatchRow, error) {
 			if slices.Contains(p.StreamIds, "bad") {
 				return nil, &pgconn.PgError{Severity: "ERROR", Code: "ES005"}
 			}
@@ -388,7 +416,58 @@ func TestGroupKeepsOrderPastALock(t *testing.T) {
 		last := s.sent[len(s.sent)-1]
 		require.Equal(t, []string{"locked", "locked"}, last.streams)
 		require.Equal(t, []int32{2, 4}, last.params.EventCounts)
-		require.Empty(t, last.params.LockTimeout)
+		require.Empty(t, last.timeout)
+	})
+}
+
+// A batch is split because of one bad call, and then a stream of its first half is found locked: all streams are free in the end.
+func TestGroupFreesTheStreamsOfBothHalves(t *testing.T) {
+	t.Parallel()
+	inGroup(t, GroupConfig{InFlight: 1}, func(t *testing.T, g *group, s *groupServer) {
+		s.answer = func(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error) {
+			if len(p.StreamIds) == 4 {
+				return nil, &pgconn.PgError{Severity: "ERROR", Code: "ES005"}
+			}
+			if lockTimeout != "" && p.StreamIds[0] == "x" {
+				return nil, errLocked
+			}
+			return nil, nil
+		}
+		calls := []*groupUser{startAppend(t, g, "first", 1)}
+		for _, stream := range []string{"x", "x", "y", "x"} {
+			calls = append(calls, startAppend(t, g, stream, 1))
+		}
+		for i := 0; i < len(s.batches()); i++ {
+			s.release(i)
+		}
+		requireAppended(t, calls...)
+		require.Empty(t, g.busy)
+		require.Zero(t, g.flying)
+	})
+}
+
+// Of a stream that is waited for apart, the last caller leaves: its statement ends, whatever became of the batch's other calls.
+func TestGroupEndsAStatementThatNobodyWaitsFor(t *testing.T) {
+	t.Parallel()
+	inGroup(t, GroupConfig{InFlight: 1}, func(t *testing.T, g *group, s *groupServer) {
+		s.answer = func(p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error) {
+			if lockTimeout != "" && slices.Contains(p.StreamIds, "locked") {
+				return nil, errLocked
+			}
+			return nil, nil
+		}
+		first := startAppend(t, g, "first", 1)
+		a, locked := startAppend(t, g, "a", 1), startAppend(t, g, "locked", 1)
+		for i := range 4 {
+			s.release(i)
+		}
+		requireAppended(t, first, a)
+		require.Equal(t, []string{"locked"}, s.batches()[4])
+		locked.cancel()
+		synctest.Wait()
+		requireCanceled(t, locked, true)
+		require.Error(t, s.sent[4].ctx.Err())
+		require.Empty(t, g.busy)
 	})
 }
 

@@ -57,6 +57,11 @@ func (h *hub) membership(ctx context.Context) error {
 	if err := h.repo.queries.MemberLock(ctx, tx, member); err != nil {
 		return err
 	}
+	// The portal of a statement stays open until the next, and keeps its snapshot: nothing dead in the database could be removed while
+	// the process runs. A statement of the simple protocol takes its place, and leaves none.
+	if _, err := tx.Exec(ctx, "SELECT 1", pgx.QueryExecModeSimpleProtocol); err != nil {
+		return err
+	}
 	lost := make(chan struct{})
 	go func() {
 		defer close(lost)

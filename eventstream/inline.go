@@ -33,13 +33,9 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 			return err
 		}
 		for _, v := range ranges {
-			rows, err := r.eventPage(ctx, tx, v.stream, v.first, int(v.last-v.first+1), false)
+			events, err := r.eventPage(ctx, tx, v.stream, v.first, int(v.last-v.first+1), false)
 			if err != nil {
 				return mapError(err)
-			}
-			events := make([]Event, len(rows))
-			for i := range rows {
-				events[i] = eventFromRow(&rows[i])
 			}
 			for _, projection := range r.config.Inline {
 				if err := projection(ctx, batchTx{tx}, events); err != nil {

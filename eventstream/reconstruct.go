@@ -120,8 +120,8 @@ func (s *EventStream) checkNumbers() error {
 
 // checkEvents comes after checkNumbers: with 0 <= base <= current its sums cannot overflow before the count is judged.
 func (s *EventStream) checkEvents() error {
-	for i, e := range s.events {
-		next := s.base + int64(i) + 1
+	for i := range s.events {
+		e, next := &s.events[i], s.base+int64(i)+1
 		switch {
 		case e.StreamID != s.id:
 			return s.broken("every event must be of the stream",

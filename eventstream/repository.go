@@ -45,10 +45,13 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 		// Inline projections belong to the transaction of one append.
 		if !complete.Group.Off && len(complete.Inline) == 0 {
 			repo.group = newGroup(complete.Group, func(
-				ctx context.Context, params db.EventAppendBatchParams,
+				ctx context.Context, p db.EventAppendBatchParams, lockTimeout string,
 			) ([]db.EventAppendBatchRow, error) {
 				defer repo.hub.wake()
-				return repo.queries.EventAppendBatch(ctx, pool, params)
+				if len(p.StreamIds) == 1 && lockTimeout == "" {
+					return repo.appendRows(ctx, pool, p)
+				}
+				return repo.appendEach(ctx, pool, p, lockTimeout)
 			})
 		}
 	}

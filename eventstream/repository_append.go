@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -83,7 +84,7 @@ func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest
 	}
 	var result AppendResult
 	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
-		rows, err := r.queries.EventAppendBatch(ctx, h, params)
+		rows, err := r.appendRows(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)
 		}
@@ -99,10 +100,57 @@ func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest
 	return result, nil
 }
 
+// appendRows runs requests and gives a row for each: by the short path if it is one of one event.
+func (r *Repository) appendRows(
+	ctx context.Context, h Handle, p db.EventAppendBatchParams,
+) ([]db.EventAppendBatchRow, error) {
+	if len(p.StreamIds) != 1 || len(p.Types) != 1 {
+		return r.queries.EventAppendBatch(ctx, h, p)
+	}
+	one := db.EventAppendParams{
+		StreamID: p.StreamIds[0], Expected: p.Expected[0], EventID: p.EventIds[0], Type: p.Types[0], Payload: p.Payloads[0],
+		OccurredAt: p.OccurredAt[0],
+	}
+	if p.Data != nil {
+		one.Data = p.Data[0]
+	}
+	if p.Metadata != nil {
+		one.Metadata = p.Metadata[0]
+	}
+	if p.TenantIds != nil {
+		one.TenantID = &p.TenantIds[0]
+	}
+	if p.PartitionIds != nil {
+		one.PartitionID = &p.PartitionIds[0]
+	}
+	row, err := r.queries.EventAppend(ctx, h, one)
+	return []db.EventAppendBatchRow{db.EventAppendBatchRow(row)}, err
+}
+
+// appendEach runs several requests, each on its own.
+func (r *Repository) appendEach(
+	ctx context.Context, h Handle, p db.EventAppendBatchParams, lockTimeout string,
+) ([]db.EventAppendBatchRow, error) {
+	many, err := r.queries.EventAppendMany(ctx, h, db.EventAppendManyParams{
+		LockTimeout: lockTimeout, StreamIds: p.StreamIds, Expected: p.Expected, EventCounts: p.EventCounts, EventIds: p.EventIds,
+		Types: p.Types, Payloads: p.Payloads, Data: p.Data, Metadata: p.Metadata, OccurredAt: p.OccurredAt,
+		TenantIds: p.TenantIds, PartitionIds: p.PartitionIds,
+	})
+	rows := make([]db.EventAppendBatchRow, len(many))
+	for i, row := range many {
+		rows[i] = db.EventAppendBatchRow(row)
+	}
+	return rows, err
+}
+
 // appendOutcome is the result of a request, or why it was refused.
 func appendOutcome(request AppendRequest, row db.EventAppendBatchRow) (AppendResult, error) {
 	if err := refusal(request, row); err != nil {
 		return AppendResult{}, err
+	}
+	if row.Outcome != "appended" && row.Outcome != "duplicate" {
+		return AppendResult{}, fmt.Errorf("append to stream %s: the database answers %s: it is newer than this program",
+			quote(string(request.StreamID)), quote(row.Outcome))
 	}
 	return appendResult(row), nil
 }
@@ -115,7 +163,6 @@ func appendFailed(ctx context.Context, request AppendRequest, err error) error {
 	return err
 }
 
-
 func (r *Repository) appendMany(ctx context.Context, h Handle, requests []AppendRequest) ([]AppendResult, error) {
 	params, err := batchParams(requests)
 	if err != nil {
@@ -123,7 +170,7 @@ func (r *Repository) appendMany(ctx context.Context, h Handle, requests []Append
 	}
 	results := make([]AppendResult, len(requests))
 	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
-		rows, err := r.queries.EventAppendBatch(ctx, h, params)
+		rows, err := r.appendRows(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)
 		}

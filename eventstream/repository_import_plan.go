@@ -142,7 +142,7 @@ func (p *importPlan) taken(ctx context.Context, e *Event, head *importHead) erro
 		return mapError(err)
 	}
 	for i := range rows {
-		conflict.OtherEventID = rows[i].EventID
+		conflict.OtherEventID = rows[i].ID
 	}
 	return conflict
 }

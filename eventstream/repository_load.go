@@ -3,6 +3,7 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -50,16 +51,16 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 		return nil, err
 	}
 	for {
-		rows, err := r.queries.EventListWithHead(ctx, h, string(id))
+		rows := &rowsOf{Handle: h}
+		if _, err := r.queries.EventListWithHead(ctx, rows, string(id)); err != nil {
+			return nil, mapError(err)
+		}
+		head, count, events, err := rows.collectStream()
 		if err != nil {
 			return nil, mapError(err)
 		}
-		if len(rows) > 0 {
-			events := make([]Event, len(rows))
-			for i := range rows {
-				events[i] = eventFromRow(&rows[i].Event)
-			}
-			return streamFromRow(rows[0].Stream, rows[0].PartitionCount, events)
+		if len(events) > 0 {
+			return streamFromRow(head, count, events)
 		}
 		// No events: there is no such stream, or all that arrived of it waits for its first event.
 		row, err := r.queries.StreamGet(ctx, h, string(id))
@@ -154,6 +155,31 @@ func streamFromRow(head db.Stream, partitionCount int32, events []Event) (*Event
 		return nil, err
 	}
 	return s, nil
+}
+
+// collectStream reads the rows of EventListWithHead: the head from the first, and the events of all.
+func (r *rowsOf) collectStream() (head db.Stream, partitionCount int32, events []Event, err error) {
+	defer r.rows.Close()
+	scanner := eventScanner{rows: r.rows}
+	for r.rows.Next() {
+		events = append(events, Event{})
+		e := &events[len(events)-1]
+		if len(events) > 1 && scanner.binary {
+			err = scanner.scan(e)
+		} else {
+			err = scanner.scanWith(e, &head.CurrentVersion, &head.Watermark, &head.CreatedAt, &head.UpdatedAt, &partitionCount)
+			scanner.open()
+		}
+		if err != nil {
+			return head, 0, nil, err
+		}
+		if len(events) == 1 {
+			head.StreamID, head.TenantID, head.PartitionID = string(e.StreamID), string(e.TenantID), int32(e.PartitionID)
+			scanner.stream, scanner.tenant = e.StreamID, e.TenantID
+			events = slices.Grow(events, int(min(head.Watermark, MaxEventsPerCall)))
+		}
+	}
+	return head, partitionCount, events, r.rows.Err()
 }
 
 // eventFromRow takes over what the row holds, without copying.

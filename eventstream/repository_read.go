@@ -82,7 +82,7 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 				return
 			}
 			for i := range rows {
-				if !yield(eventFromRow(&rows[i]), nil) {
+				if !yield(rows[i], nil) {
 					return
 				}
 			}
@@ -94,7 +94,7 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 }
 
 // eventPages returns a function that fetches the next page on each call, and says whether there may be another.
-func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) func(context.Context) ([]db.Event, bool, error) {
+func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) func(context.Context) ([]Event, bool, error) {
 	next, left := opts.From, opts.Limit
 	if opts.Backwards && next == 0 {
 		next = math.MaxInt64
@@ -102,7 +102,7 @@ func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) func(co
 	if left == 0 {
 		left = math.MaxInt
 	}
-	return func(ctx context.Context) ([]db.Event, bool, error) {
+	return func(ctx context.Context) ([]Event, bool, error) {
 		size := min(r.config.PageSize, left)
 		rows, err := r.eventPage(ctx, h, id, next, size, opts.Backwards)
 		if err != nil {
@@ -123,15 +123,22 @@ func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) func(co
 
 func (r *Repository) eventPage(
 	ctx context.Context, h Handle, id StreamID, from int64, size int, backwards bool,
-) ([]db.Event, error) {
+) ([]Event, error) {
+	rows := &rowsOf{Handle: h}
+	var err error
 	if backwards {
-		return r.queries.EventListBackward(ctx, h, db.EventListBackwardParams{
+		_, err = r.queries.EventListBackward(ctx, rows, db.EventListBackwardParams{
+			StreamID: string(id), FromVersion: from, PageSize: int32(size),
+		})
+	} else {
+		_, err = r.queries.EventListForward(ctx, rows, db.EventListForwardParams{
 			StreamID: string(id), FromVersion: from, PageSize: int32(size),
 		})
 	}
-	return r.queries.EventListForward(ctx, h, db.EventListForwardParams{
-		StreamID: string(id), FromVersion: from, PageSize: int32(size),
-	})
+	if err != nil {
+		return nil, err
+	}
+	return collectEvents(rows.rows)
 }
 
 // errorsFirst returns the first error that is one.

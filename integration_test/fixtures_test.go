@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"os"
 	"testing"
 
 	"github.com/google/uuid"
@@ -49,9 +50,12 @@ func numbered(t tester, count int, opts ...eventstream.EventOption) []eventstrea
 	return events
 }
 
+// repoOn is the repository that most tests use. GAPLESS_TEST_GROUP=off lets each of its Appends commit by itself.
 func repoOn(t testing.TB, handle eventstream.Handle) *eventstream.Repository {
 	t.Helper()
-	repo, err := eventstream.NewRepository(handle, nil)
+	config := &eventstream.Config{}
+	config.Group.Off = os.Getenv("GAPLESS_TEST_GROUP") == "off"
+	repo, err := eventstream.NewRepository(handle, config)
 	require.NoError(t, err)
 	return repo
 }

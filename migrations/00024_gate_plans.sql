@@ -5,12 +5,46 @@
 -- Locks: none. Writers that run meanwhile go on with the old functions until their transaction ends.
 
 -- +goose StatementBegin
+CREATE OR REPLACE FUNCTION eventstream.events_in_flight() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    -- Read first, lock second, draw third: a lock taken after the draw would come too late for a reader in between.
+    v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    v_key bigint := nullif(split_part(current_setting('eventstream.in_flight', true), ' ', 1), '')::bigint;
+BEGIN
+    -- One lock a transaction: the first key covers every later draw, and taking it again is free. A remembered key that cannot be
+    -- is not believed: a higher one would uncover this transaction's positions.
+    IF v_key IS NULL OR v_key NOT BETWEEN 0 AND v_last THEN
+        v_key := v_last;
+    END IF;
+    -- Nobody takes it exclusively, so trying succeeds. What is remembered is local to the transaction, and rolled back with a savepoint
+    -- exactly as the lock is.
+    IF NOT (pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key))
+        AND set_config('eventstream.in_flight', v_key || ' ' || v_last, true) IS NOT NULL)
+    THEN
+        PERFORM pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));
+        PERFORM set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
+    END IF;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstream.events_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = ''
 SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
 SET plan_cache_mode = force_generic_plan
+SET eventstream.gate = 'move'
 AS $$
 DECLARE
     v_key bigint;
@@ -24,26 +58,17 @@ DECLARE
     v_last_positions bigint[];
     v_in_order boolean;
     v_moved boolean;
-    v_was text := coalesce(current_setting('eventstream.gate', true), '');
-    v_gate text;
     r record;
 BEGIN
-    -- One event, the common case, needs no grouping.
-    SELECT n.stream_id, n.tenant_id, n.partition_id, n.version, n.position, (SELECT count(*) FROM new_events) AS events
+    -- One event, the common case, needs no grouping. What it needs comes from one statement: to start statements, and to prepare the
+    -- expressions between them anew in each transaction, is most of what a small append costs.
+    SELECT n.stream_id, n.tenant_id, n.partition_id, n.version, n.position, (SELECT count(*) FROM new_events) AS events,
+        n.position > split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint
+            AND n.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass) AS drawn
     INTO r
     FROM new_events AS n
     LIMIT 1;
-    IF NOT FOUND THEN
-        PERFORM eventstream.refuse_swallowed();
-        RETURN NULL;
-    END IF;
-    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
-    v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
-    IF r.events = 1 THEN
-        IF (r.position > v_key AND r.position <= v_last) IS NOT TRUE THEN
-            PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
-        END IF;
-        v_gate := set_config('eventstream.gate', 'move', true);
+    IF r.events = 1 AND r.drawn THEN
         UPDATE eventstream.streams AS s
         SET current_version = r.version,
             watermark = r.version,
@@ -59,12 +84,76 @@ BEGIN
             v_moved := eventstream.move_head(
                 r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
         END IF;
-        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
+    END IF;
+    IF r.events IS NULL THEN
+        PERFORM eventstream.refuse_swallowed();
+        RETURN NULL;
+    END IF;
+    v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
+    v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
+    IF r.events = 1 THEN
+        PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
     END IF;
 
     -- Runs of versions, in order of stream_id. Rows of one stream with two tenants or partitions make two runs, and the second will not
-    -- follow the head.
+    -- follow the head. Where all of them follow their heads, these move in the same statement: nested loops keep the order, and heads
+    -- are locked in it. A head is looked up by its key, and joined by its place alone, which leaves the planner no way that reads
+    -- other heads, whatever the size of the table when it planned.
+    WITH runs AS MATERIALIZED (
+        SELECT
+            w.stream_id,
+            w.tenant_id,
+            w.partition_id,
+            min(w.version) AS first_version,
+            max(w.version) AS last_version,
+            min(w.position) AS first_position,
+            max(w.position) AS last_position,
+            coalesce(bool_and(w.step = 1), true) AND min(w.position) > v_key AND max(w.position) <= v_last AS in_order
+        FROM (
+            SELECT
+                n.stream_id,
+                n.tenant_id,
+                n.partition_id,
+                n.version,
+                n.position,
+                n.version - lag(n.version) OVER (
+                    PARTITION BY n.stream_id, n.tenant_id, n.partition_id ORDER BY n.position
+                ) AS step
+            FROM new_events AS n
+        ) AS w
+        GROUP BY w.stream_id, w.tenant_id, w.partition_id
+        ORDER BY w.stream_id
+    ), moved AS (
+        UPDATE eventstream.streams AS s
+        SET current_version = u.last_version,
+            watermark = u.last_version,
+            last_position = u.last_position,
+            updated_at = clock_timestamp()
+        FROM (
+            SELECT q.*, h.place
+            FROM runs AS q
+            CROSS JOIN LATERAL (
+                SELECT t.ctid AS place FROM eventstream.streams AS t WHERE t.stream_id = q.stream_id OFFSET 0
+            ) AS h
+            OFFSET 0
+        ) AS u
+        WHERE s.ctid = u.place
+            AND u.in_order
+            AND s.watermark = u.first_version - 1
+            AND s.current_version = u.first_version - 1
+            AND s.tenant_id = u.tenant_id
+            AND s.partition_id = u.partition_id
+            AND s.last_position < u.first_position
+        RETURNING true
+    )
+    SELECT (SELECT count(*) FROM runs) = (SELECT count(*) FROM moved)
+    INTO v_moved;
+    IF v_moved THEN
+        RETURN NULL;
+    END IF;
+
+    -- Streams that are new, have a hole, were moved by another writer meanwhile, or must be refused.
     SELECT array_agg(g.stream_id), array_agg(g.tenant_id), array_agg(g.partition_id),
         array_agg(g.first_version), array_agg(g.last_version), array_agg(g.first_position), array_agg(g.last_position),
         bool_and(g.in_order AND g.first_position > v_key AND g.last_position <= v_last)
@@ -101,7 +190,6 @@ BEGIN
             array_agg(n.stream_id), array_agg(n.version), array_agg(n.position), v_key, v_last)
         FROM new_events AS n;
     END IF;
-    v_gate := set_config('eventstream.gate', 'move', true);
     IF cardinality(v_stream_ids) = 1 THEN
         v_moved := eventstream.move_head(v_stream_ids[1], v_tenant_ids[1], v_partition_ids[1],
             v_first_versions[1], v_last_versions[1], v_first_positions[1], v_last_positions[1]);
@@ -109,7 +197,6 @@ BEGIN
         v_moved := eventstream.move_heads(v_stream_ids, v_tenant_ids, v_partition_ids,
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
-    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $$;
@@ -378,6 +465,35 @@ BEGIN
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
     v_gate := set_config('eventstream.gate', v_was, true);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION eventstream.events_in_flight() RETURNS trigger
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+AS $$
+DECLARE
+    -- Read first, lock second, draw third: a lock taken after the draw would come too late for a reader in between.
+    v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    v_key bigint := nullif(split_part(current_setting('eventstream.in_flight', true), ' ', 1), '')::bigint;
+    v_ignored text;
+BEGIN
+    -- One lock a transaction: the first key covers every later draw, and taking it again is free. A remembered key that cannot be
+    -- is not believed: a higher one would uncover this transaction's positions.
+    IF v_key IS NULL OR v_key NOT BETWEEN 0 AND v_last THEN
+        v_key := v_last;
+    END IF;
+    -- Nobody takes it exclusively, so trying succeeds; assignments, here and below, since plpgsql evaluates them without the executor
+    -- that PERFORM starts.
+    IF NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) THEN
+        PERFORM pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));
+    END IF;
+    -- Local to the transaction, and rolled back with a savepoint exactly as the lock is.
+    v_ignored := set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
     RETURN NULL;
 END;
 $$;

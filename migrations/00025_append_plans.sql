@@ -11,10 +11,8 @@ CREATE OR REPLACE FUNCTION eventstream.create_head(
 ) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = ''
+SET eventstream.gate = 'create'
 AS $$
-DECLARE
-    v_created boolean;
-    v_ignored text := set_config('eventstream.gate', 'create', true);
 BEGIN
     -- Waits for another transaction that creates this stream: false when it won, and its head is then there to be locked.
     INSERT INTO eventstream.streams (partition_id, stream_id, tenant_id)
@@ -23,9 +21,7 @@ BEGIN
         p_stream_id,
         coalesce(p_tenant_id, 'default'))
     ON CONFLICT ON CONSTRAINT streams_pkey DO NOTHING;
-    v_created := FOUND;
-    v_ignored := set_config('eventstream.gate', '', true);
-    RETURN v_created;
+    RETURN FOUND;
 END;
 $$;
 -- +goose StatementEnd
@@ -181,7 +177,10 @@ BEGIN
             v_current := r.head_version;
             v_watermark := r.head_watermark;
         END IF;
-        v_outcome := eventstream.judge(r.expected, r.tenant_id, r.head_tenant_id, v_current, v_watermark);
+        -- A stream without events has no tenant yet; its head was made for the first request that can begin it.
+        v_outcome := eventstream.judge(r.expected,
+            CASE WHEN v_current > 0 OR r.expected IN (-3, -1, 0) THEN r.tenant_id END,
+            r.head_tenant_id, v_current, v_watermark);
         IF r.found > 0 AND v_outcome IS DISTINCT FROM 'tenant_mismatch' THEN
             IF NOT r.repeated THEN
                 -- Says what differs.
@@ -212,6 +211,128 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- Several requests to one stream, as they come together where a stream is hot: its head is locked once, and each request is judged after
+-- what the one before it will have done. What is not common, a stream that is not there or events that are, is left to
+-- append_many: no row comes back.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.append_run(
+    p_stream_ids text[],
+    p_expected bigint[],
+    p_event_counts integer[],
+    p_event_ids uuid[],
+    p_types text[],
+    p_payloads jsonb[],
+    p_data bytea[],
+    p_metadata jsonb[],
+    p_occurred_at timestamptz[],
+    p_tenant_ids text[]
+) RETURNS TABLE (
+    request integer,
+    outcome text,
+    first_version bigint,
+    last_version bigint,
+    last_position bigint,
+    current_version bigint,
+    watermark bigint,
+    tenant_id text
+)
+LANGUAGE plpgsql
+SET search_path = ''
+SET enable_seqscan = off
+SET jit = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    v_stream_id text := p_stream_ids[1];
+    v_head record;
+    v_current bigint;
+    v_watermark bigint;
+    v_outcome text;
+    v_applied integer := 0;
+    v_event integer := 0;
+    -- Per request.
+    v_outcomes text[];
+    v_first bigint[];
+    v_last bigint[];
+    v_ends integer[];
+    v_currents bigint[];
+    v_watermarks bigint[];
+    -- Per event: no version where its request is refused.
+    v_versions bigint[];
+    v_positions bigint[];
+BEGIN
+    SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
+    INTO v_head
+    FROM eventstream.streams AS s
+    WHERE s.stream_id = v_stream_id
+    FOR NO KEY UPDATE;
+    IF NOT FOUND OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+        RETURN;
+    END IF;
+
+    -- Of full length from the start: an array that begins where it is first assigned would be unnested out of step.
+    v_first := array_fill(NULL::bigint, ARRAY[cardinality(p_expected)]);
+    v_last := v_first;
+    v_ends := array_fill(NULL::integer, ARRAY[cardinality(p_expected)]);
+    v_versions := array_fill(NULL::bigint, ARRAY[cardinality(p_types)]);
+    v_current := v_head.current_version;
+    v_watermark := v_head.watermark;
+    FOR i IN 1 .. cardinality(p_expected) LOOP
+        v_outcome := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_head.tenant_id, v_current, v_watermark);
+        IF v_outcome IS NULL THEN
+            v_outcome := 'appended';
+            v_first[i] := v_current + 1;
+            FOR k IN 1 .. p_event_counts[i] LOOP
+                v_versions[v_event + k] := v_current + k;
+            END LOOP;
+            v_current := v_current + p_event_counts[i];
+            v_watermark := v_current;
+            v_applied := v_applied + p_event_counts[i];
+            v_last[i] := v_current;
+            v_ends[i] := v_applied;
+        END IF;
+        v_outcomes[i] := v_outcome;
+        v_currents[i] := v_current;
+        v_watermarks[i] := v_watermark;
+        v_event := v_event + p_event_counts[i];
+    END LOOP;
+
+    IF v_applied > 0 THEN
+        WITH inserted AS (
+            INSERT INTO eventstream.events AS e (
+                version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+            )
+            SELECT
+                u.version,
+                coalesce(u.event_id, eventstream.uuid_v7()),
+                coalesce(u.occurred_at, clock_timestamp()),
+                v_head.partition_id,
+                v_stream_id,
+                v_head.tenant_id,
+                u.type,
+                coalesce(u.payload, 'null'),
+                u.data,
+                coalesce(u.metadata, '{}')
+            FROM unnest(v_versions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
+                AS u (version, event_id, type, payload, data, metadata, occurred_at)
+            WHERE u.version IS NOT NULL
+            RETURNING e.position
+        )
+        SELECT array_agg(i.position) INTO v_positions FROM inserted AS i;
+    END IF;
+
+    RETURN QUERY
+    SELECT u.ordinality::integer, u.outcome, u.first, u.last, v_positions[u.events_so_far], u.current, u.watermark, v_head.tenant_id::text
+    FROM unnest(v_outcomes, v_first, v_last, v_ends, v_currents, v_watermarks)
+        WITH ORDINALITY AS u (outcome, first, last, events_so_far, current, watermark, ordinality);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.append_run(
+    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[]
+) IS 'append_many for several requests to one stream, each on its own; no row where append_many is to do it. Call append_batch.';
+
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstream.append_many(
     p_stream_ids text[],
@@ -237,6 +358,7 @@ CREATE OR REPLACE FUNCTION eventstream.append_many(
     tenant_id text
 )
 LANGUAGE plpgsql
+SECURITY DEFINER
 SET search_path = ''
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -247,6 +369,7 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     v_requests integer := cardinality(p_stream_ids);
+    v_events integer := cardinality(p_types);
     v_locked bigint;
     v_created boolean := false;
     v_fit boolean;
@@ -267,6 +390,36 @@ DECLARE
     v_event_partitions integer[];
     v_positions bigint[];
 BEGIN
+    IF (v_events >= 1 AND v_events <= 100000
+        AND CASE
+            WHEN v_requests = v_events THEN
+                array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 = ALL (p_event_counts)
+            ELSE eventstream.batch_adds_up(p_stream_ids, p_expected, p_event_counts, v_events)
+        END
+        AND cardinality(p_expected) = v_requests AND cardinality(p_event_counts) = v_requests
+        AND (p_tenant_ids IS NULL OR cardinality(p_tenant_ids) = v_requests)
+        AND (p_partition_ids IS NULL OR cardinality(p_partition_ids) = v_requests)
+        AND (p_event_ids IS NULL OR cardinality(p_event_ids) = v_events)
+        AND (p_payloads IS NULL OR cardinality(p_payloads) = v_events)
+        AND (p_data IS NULL OR cardinality(p_data) = v_events)
+        AND (p_metadata IS NULL OR cardinality(p_metadata) = v_events)
+        AND (p_occurred_at IS NULL OR cardinality(p_occurred_at) = v_events)) IS NOT TRUE
+    THEN
+        PERFORM eventstream.refuse_batch(p_stream_ids, p_expected, p_event_counts, v_events,
+            ARRAY[v_events, cardinality(p_event_ids), cardinality(p_payloads), cardinality(p_data), cardinality(p_metadata),
+                cardinality(p_occurred_at)],
+            ARRAY[v_requests, cardinality(p_expected), cardinality(p_event_counts), cardinality(p_tenant_ids),
+                cardinality(p_partition_ids)]);
+    END IF;
+    IF NOT p_atomic AND v_requests <= 200 AND p_partition_ids IS NULL AND p_stream_ids[1] = ALL (p_stream_ids) THEN
+        RETURN QUERY SELECT o.* FROM eventstream.append_run(
+            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
+            p_occurred_at, p_tenant_ids) AS o;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+
     -- Locks the heads in order of stream_id, once all are there: a lock on some, and a wait for others, could meet another batch half
     -- way. Judges as if every request will be applied: where that is so, nothing is left to do.
     LOOP
@@ -407,125 +560,6 @@ END;
 $$;
 -- +goose StatementEnd
 
--- Several requests to one stream, as they come together where a stream is hot: its head is locked once, and each request is judged after
--- what the one before it will have done. What is not common, a stream that is not there and events that are, is left to append_many.
--- +goose StatementBegin
-CREATE FUNCTION eventstream.append_run(
-    p_stream_ids text[],
-    p_expected bigint[],
-    p_event_counts integer[],
-    p_event_ids uuid[],
-    p_types text[],
-    p_payloads jsonb[],
-    p_data bytea[],
-    p_metadata jsonb[],
-    p_occurred_at timestamptz[],
-    p_tenant_ids text[]
-) RETURNS TABLE (
-    request integer,
-    outcome text,
-    first_version bigint,
-    last_version bigint,
-    last_position bigint,
-    current_version bigint,
-    watermark bigint,
-    tenant_id text
-)
-LANGUAGE plpgsql
-SET search_path = ''
-SET enable_seqscan = off
-SET jit = off
-SET plan_cache_mode = force_generic_plan
-AS $$
-DECLARE
-    v_stream_id text := p_stream_ids[1];
-    v_head record;
-    v_current bigint;
-    v_watermark bigint;
-    v_outcome text;
-    v_applied integer := 0;
-    v_event integer := 0;
-    -- Per request.
-    v_outcomes text[];
-    v_first bigint[];
-    v_last bigint[];
-    v_ends integer[];
-    v_currents bigint[];
-    v_watermarks bigint[];
-    -- Per event: no version where its request is refused.
-    v_versions bigint[];
-    v_positions bigint[];
-BEGIN
-    SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
-    INTO v_head
-    FROM eventstream.streams AS s
-    WHERE s.stream_id = v_stream_id
-    FOR NO KEY UPDATE;
-    IF NOT FOUND OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
-        RETURN QUERY SELECT m.* FROM eventstream.append_many(
-            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
-            p_occurred_at, p_tenant_ids, NULL, false) AS m;
-        RETURN;
-    END IF;
-
-    v_current := v_head.current_version;
-    v_watermark := v_head.watermark;
-    FOR i IN 1 .. cardinality(p_expected) LOOP
-        v_outcome := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_head.tenant_id, v_current, v_watermark);
-        IF v_outcome IS NULL THEN
-            v_outcome := 'appended';
-            v_first[i] := v_current + 1;
-            FOR k IN 1 .. p_event_counts[i] LOOP
-                v_versions[v_event + k] := v_current + k;
-            END LOOP;
-            v_current := v_current + p_event_counts[i];
-            v_watermark := v_current;
-            v_applied := v_applied + p_event_counts[i];
-            v_last[i] := v_current;
-            v_ends[i] := v_applied;
-        END IF;
-        v_outcomes[i] := v_outcome;
-        v_currents[i] := v_current;
-        v_watermarks[i] := v_watermark;
-        v_event := v_event + p_event_counts[i];
-    END LOOP;
-
-    IF v_applied > 0 THEN
-        WITH inserted AS (
-            INSERT INTO eventstream.events AS e (
-                version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
-            )
-            SELECT
-                u.version,
-                coalesce(u.event_id, eventstream.uuid_v7()),
-                coalesce(u.occurred_at, clock_timestamp()),
-                v_head.partition_id,
-                v_stream_id,
-                v_head.tenant_id,
-                u.type,
-                coalesce(u.payload, 'null'),
-                u.data,
-                coalesce(u.metadata, '{}')
-            FROM unnest(v_versions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
-                AS u (version, event_id, type, payload, data, metadata, occurred_at)
-            WHERE u.version IS NOT NULL
-            RETURNING e.position
-        )
-        SELECT array_agg(i.position) INTO v_positions FROM inserted AS i;
-    END IF;
-
-    RETURN QUERY
-    SELECT u.ordinality::integer, u.outcome, u.first, u.last, v_positions[u.events_so_far], u.current, u.watermark, v_head.tenant_id::text
-    FROM unnest(v_outcomes, v_first, v_last, v_ends, v_currents, v_watermarks)
-        WITH ORDINALITY AS u (outcome, first, last, events_so_far, current, watermark, ordinality);
-END;
-$$;
--- +goose StatementEnd
-
-COMMENT ON FUNCTION eventstream.append_run(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[]
-) IS 'append_batch for several requests to one stream, each on its own; call that.';
-
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstream.append_batch(
     p_stream_ids text[],
@@ -566,17 +600,18 @@ DECLARE
     v_placed_id integer := nullif(p_partition_ids[1], -1);
     v_partition_id integer;
 BEGIN
+    IF v_requests IS DISTINCT FROM 1 THEN
+        RETURN QUERY SELECT m.* FROM eventstream.append_many(
+            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
+            p_occurred_at, p_tenant_ids, p_partition_ids, p_atomic) AS m;
+        RETURN;
+    END IF;
     -- Spelled out rather than put into arrays: this is evaluated on each call.
     IF (v_events >= 1 AND v_events <= 100000
-        AND CASE
-            WHEN v_requests = 1 THEN v_stream_id IS NOT NULL AND v_expected >= -3 AND p_event_counts[1] = v_events
-            WHEN v_requests = v_events THEN
-                array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 = ALL (p_event_counts)
-            ELSE eventstream.batch_adds_up(p_stream_ids, p_expected, p_event_counts, v_events)
-        END
-        AND cardinality(p_expected) = v_requests AND cardinality(p_event_counts) = v_requests
-        AND (p_tenant_ids IS NULL OR cardinality(p_tenant_ids) = v_requests)
-        AND (p_partition_ids IS NULL OR cardinality(p_partition_ids) = v_requests)
+        AND v_stream_id IS NOT NULL AND v_expected >= -3 AND p_event_counts[1] = v_events
+        AND cardinality(p_expected) = 1 AND cardinality(p_event_counts) = 1
+        AND (p_tenant_ids IS NULL OR cardinality(p_tenant_ids) = 1)
+        AND (p_partition_ids IS NULL OR cardinality(p_partition_ids) = 1)
         AND (p_event_ids IS NULL OR cardinality(p_event_ids) = v_events)
         AND (p_payloads IS NULL OR cardinality(p_payloads) = v_events)
         AND (p_data IS NULL OR cardinality(p_data) = v_events)
@@ -588,18 +623,6 @@ BEGIN
                 cardinality(p_occurred_at)],
             ARRAY[v_requests, cardinality(p_expected), cardinality(p_event_counts), cardinality(p_tenant_ids),
                 cardinality(p_partition_ids)]);
-    END IF;
-    IF v_requests BETWEEN 2 AND 200 AND NOT p_atomic AND p_partition_ids IS NULL AND v_stream_id = ALL (p_stream_ids) THEN
-        RETURN QUERY SELECT o.* FROM eventstream.append_run(
-            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
-            p_occurred_at, p_tenant_ids) AS o;
-        RETURN;
-    END IF;
-    IF v_requests > 1 THEN
-        RETURN QUERY SELECT m.* FROM eventstream.append_many(
-            p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
-            p_occurred_at, p_tenant_ids, p_partition_ids, p_atomic) AS m;
-        RETURN;
     END IF;
 
     -- One request, the common case. Its stream is locked before its version is checked, and that before a position is drawn: a loser
@@ -691,7 +714,42 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- append_many runs with the owner's rights now, as append_batch does: a group of appends calls it directly.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.grant_like(p_function regprocedure, p_model text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = ''
+AS $$
+DECLARE
+    r record;
+BEGIN
+    EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', p_function);
+    FOR r IN
+        SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee,
+            CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS option
+        FROM pg_proc AS p
+        CROSS JOIN LATERAL aclexplode(p.proacl) AS a
+        WHERE p.pronamespace = 'eventstream'::regnamespace AND p.proname = p_model AND a.grantee <> p.proowner
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s%s', p_function, r.grantee, r.option);
+    END LOOP;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.grant_like(regprocedure, text) IS
+    'Lets those, and only those, execute a new function who may execute another one of the schema. For migrations.';
+
+SELECT eventstream.grant_like(
+    'eventstream.append_many(text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], '
+    'boolean)'::regprocedure,
+    'append_batch');
+
 -- +goose Down
+DROP FUNCTION eventstream.grant_like(regprocedure, text);
+GRANT EXECUTE ON FUNCTION eventstream.append_many(
+    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean
+) TO PUBLIC;
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstream.append_batch(
     p_stream_ids text[],

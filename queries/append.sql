@@ -1,6 +1,32 @@
 -- name: EventAppendBatch :many
--- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode. A lock
--- timeout that is not empty holds for the transaction; it is set before the function runs, as the function needs it.
+-- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
+SELECT
+    b.request::integer AS request,
+    coalesce(b.outcome, '')::text AS outcome,
+    coalesce(b.first_version, 0)::bigint AS first_version,
+    coalesce(b.last_version, 0)::bigint AS last_version,
+    coalesce(b.last_position, 0)::bigint AS last_position,
+    b.current_version::bigint AS current_version,
+    b.watermark::bigint AS watermark,
+    coalesce(b.tenant_id, '')::text AS tenant_id
+FROM eventstream.append_batch(
+    @stream_ids::text[],
+    @expected::bigint[],
+    @event_counts::integer[],
+    (@event_ids::text[])::uuid[],
+    @types::text[],
+    @payloads::jsonb[],
+    @data::bytea[],
+    @metadata::jsonb[],
+    @occurred_at::timestamptz[],
+    @tenant_ids::text[],
+    @partition_ids::integer[],
+    @atomic::boolean
+) AS b;
+
+-- name: EventAppendMany :many
+-- The same for several requests, each on its own, with a lock timeout that holds for the transaction unless it is empty. It is set before
+-- the function runs, as the function needs it.
 SELECT
     b.request::integer AS request,
     coalesce(b.outcome, '')::text AS outcome,
@@ -14,7 +40,7 @@ FROM (
     SELECT CASE @lock_timeout::text WHEN '' THEN '' ELSE set_config('lock_timeout', @lock_timeout::text, true) END AS lock_timeout
     OFFSET 0
 ) AS c
-CROSS JOIN LATERAL eventstream.append_batch(
+CROSS JOIN LATERAL eventstream.append_many(
     @stream_ids::text[],
     @expected::bigint[],
     @event_counts::integer[],
@@ -26,8 +52,32 @@ CROSS JOIN LATERAL eventstream.append_batch(
     @occurred_at::timestamptz[],
     @tenant_ids::text[],
     @partition_ids::integer[],
-    @atomic::boolean AND c.lock_timeout IS NOT NULL
+    c.lock_timeout IS NULL
 ) AS b;
+
+-- name: EventAppend :one
+-- One event: the short path.
+SELECT
+    1::integer AS request,
+    coalesce(a.outcome, '')::text AS outcome,
+    coalesce(a.first_version, 0)::bigint AS first_version,
+    coalesce(a.last_version, 0)::bigint AS last_version,
+    coalesce(a.last_position, 0)::bigint AS last_position,
+    a.current_version::bigint AS current_version,
+    a.watermark::bigint AS watermark,
+    coalesce(a.tenant_id, '')::text AS tenant_id
+FROM eventstream.append_event(
+    @stream_id::text,
+    @expected::bigint,
+    (@event_id::text)::uuid,
+    @type::text,
+    sqlc.narg(payload)::jsonb,
+    sqlc.narg(data)::bytea,
+    sqlc.narg(metadata)::jsonb,
+    @occurred_at::timestamptz,
+    sqlc.narg(tenant_id)::text,
+    sqlc.narg(partition_id)::integer
+) AS a;
 
 -- name: EventIngest :one
 -- Events of one stream with their versions given.

@@ -20,8 +20,8 @@ ORDER BY e.version DESC
 LIMIT @page_size::integer;
 
 -- name: EventListWithHead :many
--- A whole stream in one round trip: its events, each beside its head. No row for a stream without events.
-SELECT sqlc.embed(e), sqlc.embed(s), eventstream.partition_count()::integer AS partition_count
+-- A whole stream in one round trip: its events, each beside what its head says that they do not. No row for a stream without events.
+SELECT e.*, s.current_version, s.watermark, s.created_at, s.updated_at, eventstream.partition_count()::integer AS partition_count
 FROM eventstream.streams AS s
 JOIN eventstream.events AS e ON e.stream_id = s.stream_id
 WHERE s.stream_id = @stream_id::text

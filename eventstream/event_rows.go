@@ -1,0 +1,165 @@
+package eventstream
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// rowsOf is a Handle that keeps the rows of a query to itself and gives none to the generated function that asked for them: that
+// would collect them in a slice that grows, and what reading costs is mostly memory. The query and its arguments stay the generated ones.
+type rowsOf struct {
+	Handle
+	rows pgx.Rows
+}
+
+// Query runs a query, keeps its rows, and returns none.
+func (r *rowsOf) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	rows, err := r.Handle.Query(ctx, sql, args...)
+	r.rows = rows
+	return noRows{}, err
+}
+
+// noRows is a result without rows.
+type noRows struct{ pgx.Rows }
+
+// Next says that there is no row.
+func (noRows) Next() bool { return false }
+
+// Err says that nothing went wrong.
+func (noRows) Err() error { return nil }
+
+// Close does nothing.
+func (noRows) Close() {}
+
+// The columns of eventstream.events, in their order, as the server names their types: a domain by what it is made of.
+var eventColumnTypes = [...]uint32{
+	pgtype.Int8OID, pgtype.Int8OID, pgtype.UUIDOID, pgtype.TimestamptzOID, pgtype.TimestamptzOID, pgtype.Int4OID,
+	pgtype.TextOID, pgtype.TextOID, pgtype.TextOID, pgtype.JSONBOID, pgtype.ByteaOID, pgtype.JSONBOID,
+}
+
+const (
+	// postgresEpoch is the microsecond from which the server counts, 2000-01-01, in microseconds since 1970.
+	postgresEpoch = 946_684_800_000_000
+	// maxKnownTypes bounds how many event types a scanner remembers.
+	maxKnownTypes = 1000
+)
+
+// eventScanner reads events from rows that begin with the columns of eventstream.events. Rows in the binary format, which pgx asks for
+// unless it is told otherwise, it reads by itself: one allocation for what an event says and, where a row differs in it from the one
+// before, one for its stream. Scan would make six, and take three times as long.
+type eventScanner struct {
+	rows   pgx.Rows
+	binary bool
+	opened bool
+	stream StreamID
+	tenant TenantID
+	types  map[string]EventType
+}
+
+// scan reads the row at hand into e, which shares no memory with it.
+func (s *eventScanner) scan(e *Event) error {
+	if !s.opened {
+		s.open()
+	}
+	if !s.binary {
+		return s.scanWith(e)
+	}
+	v := s.rows.RawValues()
+	if len(v[0]) != 8 || len(v[1]) != 8 || len(v[2]) != 16 || len(v[3]) != 8 || len(v[4]) != 8 || len(v[5]) != 4 {
+		return fmt.Errorf("an event's row has numbers of %d, %d, %d, %d, %d and %d bytes: 8, 8, 16, 8, 8 and 4 are known",
+			len(v[0]), len(v[1]), len(v[2]), len(v[3]), len(v[4]), len(v[5]))
+	}
+	e.Position, e.Version = int64(binary.BigEndian.Uint64(v[0])), int64(binary.BigEndian.Uint64(v[1]))
+	copy(e.ID[:], v[2])
+	e.OccurredAt, e.RecordedAt = timeOf(v[3]), timeOf(v[4])
+	e.PartitionID = int(int32(binary.BigEndian.Uint32(v[5])))
+	if string(s.stream) != string(v[6]) {
+		s.stream = StreamID(v[6])
+	}
+	if string(s.tenant) != string(v[7]) {
+		s.tenant = TenantID(v[7])
+	}
+	e.StreamID, e.TenantID, e.Type = s.stream, s.tenant, s.typeOf(v[8])
+	return e.fill(v[9], v[10], v[11])
+}
+
+// fill takes over payload, data and metadata into one piece of memory.
+func (e *Event) fill(payload, data, metadata []byte) error {
+	if len(payload) < 1 || payload[0] != 1 || len(metadata) < 1 || metadata[0] != 1 {
+		return fmt.Errorf("event %s: its jsonb is in a format of the server that is not known", e.ID)
+	}
+	payload, metadata = payload[1:], metadata[1:]
+	if data != nil && string(payload) == "null" {
+		payload = nil
+	}
+	buffer := make([]byte, 0, len(payload)+len(data)+len(metadata))
+	keep := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		at := len(buffer)
+		buffer = append(buffer, b...)
+		return buffer[at:len(buffer):len(buffer)]
+	}
+	e.Payload, e.Data, e.Metadata = keep(payload), keep(data), keep(metadata)
+	return nil
+}
+
+// open looks whether the rows are what scan can read by itself.
+func (s *eventScanner) open() {
+	fields := s.rows.FieldDescriptions()
+	s.opened, s.binary = true, len(fields) >= len(eventColumnTypes)
+	for i := 0; s.binary && i < len(eventColumnTypes); i++ {
+		s.binary = fields[i].Format == pgtype.BinaryFormatCode && fields[i].DataTypeOID == eventColumnTypes[i]
+	}
+	s.types = map[string]EventType{}
+}
+
+// scanWith reads the row at hand by pgx, and what comes after the event into more.
+func (s *eventScanner) scanWith(e *Event, more ...any) error {
+	columns := []any{
+		&e.Position, &e.Version, (*[16]byte)(&e.ID), &e.OccurredAt, &e.RecordedAt, &e.PartitionID,
+		(*string)(&e.StreamID), (*string)(&e.TenantID), (*string)(&e.Type), (*[]byte)(&e.Payload), &e.Data, (*[]byte)(&e.Metadata),
+	}
+	if err := s.rows.Scan(append(columns, more...)...); err != nil {
+		return err
+	}
+	e.OccurredAt, e.RecordedAt = e.OccurredAt.UTC(), e.RecordedAt.UTC()
+	e.dropNullPayload()
+	return nil
+}
+
+// typeOf gives a type without a copy of its own for each event.
+func (s *eventScanner) typeOf(name []byte) EventType {
+	t, ok := s.types[string(name)]
+	if !ok {
+		t = EventType(name)
+		if len(s.types) < maxKnownTypes {
+			s.types[string(t)] = t
+		}
+	}
+	return t
+}
+
+func timeOf(b []byte) time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64(b)) + postgresEpoch).UTC()
+}
+
+// collectEvents reads all rows.
+func collectEvents(rows pgx.Rows) ([]Event, error) {
+	defer rows.Close()
+	var events []Event
+	scanner := eventScanner{rows: rows}
+	for rows.Next() {
+		events = append(events, Event{})
+		if err := scanner.scan(&events[len(events)-1]); err != nil {
+			return nil, err
+		}
+	}
+	return events, rows.Err()
+}

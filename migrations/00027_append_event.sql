@@ -1,0 +1,97 @@
+-- +goose Up
+-- The short path of an append of one event, the common one: append_batch without arrays, in two statements. Most of what a small append
+-- costs is to start statements and to prepare expressions, which PostgreSQL does anew in each transaction.
+-- Locks: none at install. At run time the head of the stream.
+
+-- Whatever is not common, a refusal, a stream that was created in between, an event that is there already, is left to append_batch.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.append_event(
+    p_stream_id text,
+    p_expected bigint,
+    p_event_id uuid,
+    p_type text,
+    p_payload jsonb,
+    p_data bytea,
+    p_metadata jsonb,
+    p_occurred_at timestamptz,
+    p_tenant_id text,
+    p_partition_id integer,
+    OUT outcome text,
+    OUT first_version bigint,
+    OUT last_version bigint,
+    OUT last_position bigint,
+    OUT current_version bigint,
+    OUT watermark bigint,
+    OUT tenant_id text
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = ''
+SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    v_tenant_id text;
+    v_partition_id integer;
+    v_current bigint;
+BEGIN
+    -- Locked before the version is checked, and that before a position is drawn.
+    SELECT s.tenant_id, s.partition_id, s.current_version
+    INTO v_tenant_id, v_partition_id, v_current
+    FROM eventstream.streams AS s
+    WHERE s.stream_id = p_stream_id
+        AND eventstream.judge(p_expected, p_tenant_id, s.tenant_id, s.current_version, s.watermark) IS NULL
+        AND coalesce(s.partition_id = p_partition_id, true)
+    FOR NO KEY UPDATE;
+    IF NOT FOUND AND p_expected IN (-3, -1, 0) AND NOT EXISTS (
+        SELECT FROM eventstream.streams AS s WHERE s.stream_id = p_stream_id
+    ) THEN
+        v_tenant_id := coalesce(p_tenant_id, 'default');
+        v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
+        v_current := CASE WHEN eventstream.create_head(p_stream_id, v_tenant_id, v_partition_id) THEN 0 END;
+    END IF;
+    IF v_current IS NOT NULL THEN
+        -- The look for a repeated event comes after the lock, in a snapshot of its own: it sees what another writer of the stream wrote.
+        INSERT INTO eventstream.events AS e (
+            version, event_id, occurred_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+        )
+        SELECT
+            v_current + 1,
+            coalesce(p_event_id, eventstream.uuid_v7()),
+            coalesce(p_occurred_at, clock_timestamp()),
+            v_partition_id,
+            p_stream_id,
+            v_tenant_id,
+            p_type,
+            coalesce(p_payload, 'null'),
+            p_data,
+            coalesce(p_metadata, '{}')
+        WHERE NOT EXISTS (SELECT FROM eventstream.events AS d WHERE d.event_id = p_event_id)
+        RETURNING 'appended', e.version, e.version, e.position, e.version, e.version, e.tenant_id
+        INTO outcome, first_version, last_version, last_position, current_version, watermark, tenant_id;
+        IF FOUND THEN
+            RETURN;
+        END IF;
+    END IF;
+    SELECT b.outcome, b.first_version, b.last_version, b.last_position, b.current_version, b.watermark, b.tenant_id
+    INTO outcome, first_version, last_version, last_position, current_version, watermark, tenant_id
+    FROM eventstream.append_batch(
+        ARRAY[p_stream_id], ARRAY[p_expected], ARRAY[1], ARRAY[p_event_id], ARRAY[p_type], ARRAY[p_payload],
+        ARRAY[p_data], ARRAY[p_metadata], ARRAY[p_occurred_at], ARRAY[p_tenant_id], ARRAY[coalesce(p_partition_id, -1)]) AS b;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.append_event(
+    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
+) IS 'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 exists, -3 empty.';
+
+-- Who may call append_batch may call this.
+SELECT eventstream.grant_like(
+    'eventstream.append_event(text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer)'::regprocedure,
+    'append_batch');
+
+-- +goose Down
+DROP FUNCTION eventstream.append_event(
+    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
+);
