@@ -789,7 +789,7 @@ BEGIN
                     SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality
                     FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
                         WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
-                    WHERE v_requests = (
+                    WHERE v_created OR v_requests = (
                         SELECT count(*)
                         FROM unnest(p_stream_ids) AS e (stream_id)
                         CROSS JOIN LATERAL (
@@ -1144,8 +1144,10 @@ CREATE OR REPLACE FUNCTION eventstream.create_head(p_stream_id text, p_tenant_id
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO ''
- SET "eventstream.gate" TO 'create'
 AS $function$
+DECLARE
+    v_created boolean;
+    v_ignored text := set_config('eventstream.gate', 'create', true);
 BEGIN
     -- Waits for another transaction that creates this stream: false when it won, and its head is then there to be locked.
     INSERT INTO eventstream.streams (partition_id, stream_id, tenant_id)
@@ -1154,7 +1156,9 @@ BEGIN
         p_stream_id,
         coalesce(p_tenant_id, 'default'))
     ON CONFLICT ON CONSTRAINT streams_pkey DO NOTHING;
-    RETURN FOUND;
+    v_created := FOUND;
+    v_ignored := set_config('eventstream.gate', '', true);
+    RETURN v_created;
 END;
 $function$;
 -- PUBLIC may: EXECUTE
@@ -1242,7 +1246,6 @@ CREATE OR REPLACE FUNCTION eventstream.events_gate()
  SET enable_mergejoin TO 'off'
  SET jit TO 'off'
  SET plan_cache_mode TO 'force_generic_plan'
- SET "eventstream.gate" TO 'move'
 AS $function$
 DECLARE
     v_key bigint;
@@ -1256,6 +1259,8 @@ DECLARE
     v_last_positions bigint[];
     v_in_order boolean;
     v_moved boolean;
+    v_was text := coalesce(current_setting('eventstream.gate', true), '');
+    v_gate text := set_config('eventstream.gate', 'move', true);
     r record;
 BEGIN
     -- One event, the common case, needs no grouping. What it needs comes from one statement: to start statements, and to prepare the
@@ -1282,10 +1287,12 @@ BEGIN
             v_moved := eventstream.move_head(
                 r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
         END IF;
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
     IF r.events IS NULL THEN
         PERFORM eventstream.refuse_swallowed();
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
     v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
@@ -1348,6 +1355,7 @@ BEGIN
     SELECT (SELECT count(*) FROM runs) = (SELECT count(*) FROM moved)
     INTO v_moved;
     IF v_moved THEN
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
 
@@ -1395,6 +1403,7 @@ BEGIN
         v_moved := eventstream.move_heads(v_stream_ids, v_tenant_ids, v_partition_ids,
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
+    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $function$;
@@ -1411,20 +1420,20 @@ DECLARE
     -- Read first, lock second, draw third: a lock taken after the draw would come too late for a reader in between.
     v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
     v_key bigint := nullif(split_part(current_setting('eventstream.in_flight', true), ' ', 1), '')::bigint;
+    v_ignored text;
 BEGIN
     -- One lock a transaction: the first key covers every later draw, and taking it again is free. A remembered key that cannot be
     -- is not believed: a higher one would uncover this transaction's positions.
     IF v_key IS NULL OR v_key NOT BETWEEN 0 AND v_last THEN
         v_key := v_last;
     END IF;
-    -- Nobody takes it exclusively, so trying succeeds. What is remembered is local to the transaction, and rolled back with a savepoint
-    -- exactly as the lock is.
-    IF NOT (pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key))
-        AND set_config('eventstream.in_flight', v_key || ' ' || v_last, true) IS NOT NULL)
-    THEN
+    -- Nobody takes it exclusively, so trying succeeds; assignments, here and below, since plpgsql evaluates them without the executor
+    -- that PERFORM starts.
+    IF NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) THEN
         PERFORM pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));
-        PERFORM set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
     END IF;
+    -- Local to the transaction, and rolled back with a savepoint exactly as the lock is.
+    v_ignored := set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
     RETURN NULL;
 END;
 $function$;

@@ -26,7 +26,7 @@ func TestLostAnswerThenRetry(t *testing.T) {
 					}
 					w := &wire{}
 					repo := repoOn(t, w.pool(t, b))
-					_, err := repo.Append(b.ctx, "warm-1", eventstream.Any, anEvent(t, 1)) // prepares the statement
+					_, err := repo.Append(b.ctx, "warm-1", eventstream.Any, someEvents(t, 3)...) // prepares the statement
 					require.NoError(t, err)
 
 					events := someEvents(t, 3)

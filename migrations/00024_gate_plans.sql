@@ -5,35 +5,6 @@
 -- Locks: none. Writers that run meanwhile go on with the old functions until their transaction ends.
 
 -- +goose StatementBegin
-CREATE OR REPLACE FUNCTION eventstream.events_in_flight() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY DEFINER
-SET search_path = ''
-AS $$
-DECLARE
-    -- Read first, lock second, draw third: a lock taken after the draw would come too late for a reader in between.
-    v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
-    v_key bigint := nullif(split_part(current_setting('eventstream.in_flight', true), ' ', 1), '')::bigint;
-BEGIN
-    -- One lock a transaction: the first key covers every later draw, and taking it again is free. A remembered key that cannot be
-    -- is not believed: a higher one would uncover this transaction's positions.
-    IF v_key IS NULL OR v_key NOT BETWEEN 0 AND v_last THEN
-        v_key := v_last;
-    END IF;
-    -- Nobody takes it exclusively, so trying succeeds. What is remembered is local to the transaction, and rolled back with a savepoint
-    -- exactly as the lock is.
-    IF NOT (pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key))
-        AND set_config('eventstream.in_flight', v_key || ' ' || v_last, true) IS NOT NULL)
-    THEN
-        PERFORM pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));
-        PERFORM set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
-    END IF;
-    RETURN NULL;
-END;
-$$;
--- +goose StatementEnd
-
--- +goose StatementBegin
 CREATE OR REPLACE FUNCTION eventstream.events_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -44,7 +15,6 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
 SET plan_cache_mode = force_generic_plan
-SET eventstream.gate = 'move'
 AS $$
 DECLARE
     v_key bigint;
@@ -58,6 +28,8 @@ DECLARE
     v_last_positions bigint[];
     v_in_order boolean;
     v_moved boolean;
+    v_was text := coalesce(current_setting('eventstream.gate', true), '');
+    v_gate text := set_config('eventstream.gate', 'move', true);
     r record;
 BEGIN
     -- One event, the common case, needs no grouping. What it needs comes from one statement: to start statements, and to prepare the
@@ -84,10 +56,12 @@ BEGIN
             v_moved := eventstream.move_head(
                 r.stream_id, r.tenant_id, r.partition_id, r.version, r.version, r.position, r.position);
         END IF;
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
     IF r.events IS NULL THEN
         PERFORM eventstream.refuse_swallowed();
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
     v_key := split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint;
@@ -150,6 +124,7 @@ BEGIN
     SELECT (SELECT count(*) FROM runs) = (SELECT count(*) FROM moved)
     INTO v_moved;
     IF v_moved THEN
+        v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
 
@@ -197,6 +172,7 @@ BEGIN
         v_moved := eventstream.move_heads(v_stream_ids, v_tenant_ids, v_partition_ids,
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
+    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $$;
@@ -465,35 +441,6 @@ BEGIN
             v_first_versions, v_last_versions, v_first_positions, v_last_positions);
     END IF;
     v_gate := set_config('eventstream.gate', v_was, true);
-    RETURN NULL;
-END;
-$$;
--- +goose StatementEnd
-
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION eventstream.events_in_flight() RETURNS trigger
-LANGUAGE plpgsql
-SECURITY DEFINER
-SET search_path = ''
-AS $$
-DECLARE
-    -- Read first, lock second, draw third: a lock taken after the draw would come too late for a reader in between.
-    v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
-    v_key bigint := nullif(split_part(current_setting('eventstream.in_flight', true), ' ', 1), '')::bigint;
-    v_ignored text;
-BEGIN
-    -- One lock a transaction: the first key covers every later draw, and taking it again is free. A remembered key that cannot be
-    -- is not believed: a higher one would uncover this transaction's positions.
-    IF v_key IS NULL OR v_key NOT BETWEEN 0 AND v_last THEN
-        v_key := v_last;
-    END IF;
-    -- Nobody takes it exclusively, so trying succeeds; assignments, here and below, since plpgsql evaluates them without the executor
-    -- that PERFORM starts.
-    IF NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) THEN
-        PERFORM pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));
-    END IF;
-    -- Local to the transaction, and rolled back with a savepoint exactly as the lock is.
-    v_ignored := set_config('eventstream.in_flight', v_key || ' ' || v_last, true);
     RETURN NULL;
 END;
 $$;

@@ -11,8 +11,10 @@ CREATE OR REPLACE FUNCTION eventstream.create_head(
 ) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = ''
-SET eventstream.gate = 'create'
 AS $$
+DECLARE
+    v_created boolean;
+    v_ignored text := set_config('eventstream.gate', 'create', true);
 BEGIN
     -- Waits for another transaction that creates this stream: false when it won, and its head is then there to be locked.
     INSERT INTO eventstream.streams (partition_id, stream_id, tenant_id)
@@ -21,7 +23,9 @@ BEGIN
         p_stream_id,
         coalesce(p_tenant_id, 'default'))
     ON CONFLICT ON CONSTRAINT streams_pkey DO NOTHING;
-    RETURN FOUND;
+    v_created := FOUND;
+    v_ignored := set_config('eventstream.gate', '', true);
+    RETURN v_created;
 END;
 $$;
 -- +goose StatementEnd
@@ -445,7 +449,7 @@ BEGIN
                     SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality
                     FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
                         WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
-                    WHERE v_requests = (
+                    WHERE v_created OR v_requests = (
                         SELECT count(*)
                         FROM unnest(p_stream_ids) AS e (stream_id)
                         CROSS JOIN LATERAL (
