@@ -90,7 +90,7 @@ CREATE TABLE eventstream.events (
     CONSTRAINT events_event_id_key UNIQUE (event_id),
     CONSTRAINT events_pkey PRIMARY KEY (stream_id, version),
     CONSTRAINT events_position_key UNIQUE ("position")
-);
+) WITH (autovacuum_vacuum_insert_scale_factor=0.02, autovacuum_vacuum_insert_threshold=10000, autovacuum_analyze_scale_factor=0.02);
 COMMENT ON TABLE eventstream.events IS 'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed.';
 COMMENT ON COLUMN eventstream.events."position" IS 'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled back.';
 COMMENT ON COLUMN eventstream.events.version IS 'Number of the event in its stream, from 1, without a gap.';
@@ -221,7 +221,7 @@ CREATE TABLE eventstream.streams (
     tenant_id eventstream.tenant_id DEFAULT 'default'::text NOT NULL,
     CONSTRAINT streams_pkey PRIMARY KEY (stream_id),
     CONSTRAINT streams_watermark_range CHECK (watermark::bigint <= current_version::bigint)
-) WITH (fillfactor=80);
+) WITH (fillfactor=80, autovacuum_vacuum_scale_factor=0.02, autovacuum_vacuum_threshold=1000, autovacuum_analyze_scale_factor=0.02);
 COMMENT ON TABLE eventstream.streams IS 'The head of each stream: one row a stream, created and moved by the gate on events.';
 COMMENT ON COLUMN eventstream.streams.current_version IS 'Highest version known, counting those that wait in pending_events; equals the watermark when nothing is missing.';
 COMMENT ON COLUMN eventstream.streams.watermark IS 'Highest version up to which every event is present in events.';

@@ -138,7 +138,7 @@ var plannedWrites = []plannedWrite{
 	}},
 	{"append_batch, 10 requests to one stream", 1, 10, func(prefix string, _ int64) string {
 		return fmt.Sprintf(`SELECT eventstream.append_batch(%s, %s, %s, (SELECT array_agg(gen_random_uuid()) FROM generate_series(1, 10)),
-			%s, NULL, p_atomic => false)`, repeated("'"+prefix+"'", 10), repeated("-1::bigint", 10), repeated("1", 10), repeated("'t'::text", 10))
+			%s, NULL, p_atomic => false)`, repeated("'"+prefix+"'::text", 10), repeated("-1::bigint", 10), repeated("1", 10), repeated("'t'::text", 10))
 	}},
 }
 
@@ -172,10 +172,14 @@ func requireOnlyStreamsInHand(t *testing.T, w plannedWrite, touched map[string]f
 
 	// Measured: up to 5 lookups of a head, and 2 of a new event, by its id and its version. A lookup meets the dead versions of a head too, at most
 	// one of each round.
-	require.LessOrEqual(t, streams.idxScans, 5*w.streams+2, "%s: lookups of streams: %+v", w.name, streams)
+	looks := w.streams
+	if strings.HasSuffix(w.name, "to one stream") && round == 0 {
+		looks = total // a stream that is not there yet is looked up for each request
+	}
+	require.LessOrEqual(t, streams.idxScans, 5*looks+2, "%s: lookups of streams: %+v", w.name, streams)
 	if !tiny {
 		// One scan may look up many heads (= ANY), so entries are counted by the streams in hand.
-		require.LessOrEqual(t, streams.idxTuples, 5*w.streams*(round+2), "%s: index entries of streams: %+v", w.name, streams)
+		require.LessOrEqual(t, streams.idxTuples, 5*looks*(round+2), "%s: index entries of streams: %+v", w.name, streams)
 	}
 	require.LessOrEqual(t, events.idxScans, 2*total, "%s: lookups of events: %+v", w.name, events)
 	require.LessOrEqual(t, events.idxTuples, total, "%s: index entries of events: %+v", w.name, events)
