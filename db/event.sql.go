@@ -133,7 +133,11 @@ func (q *Queries) EventListForward(ctx context.Context, db DBTX, arg EventListFo
 }
 
 const eventListWithHead = `-- name: EventListWithHead :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata, s.current_version, s.watermark, s.created_at, s.updated_at, eventstream.partition_count()::integer AS partition_count
+SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata,
+    CASE WHEN e.version = 1 THEN ARRAY[
+        s.current_version, s.watermark, extract(epoch FROM s.created_at) * 1000000, extract(epoch FROM s.updated_at) * 1000000,
+        eventstream.partition_count()
+    ]::bigint[] END AS head
 FROM eventstream.streams AS s
 JOIN eventstream.events AS e ON e.stream_id = s.stream_id
 WHERE s.stream_id = $1::text
@@ -141,26 +145,23 @@ ORDER BY e.version
 `
 
 type EventListWithHeadRow struct {
-	Position       int64
-	Version        int64
-	EventID        uuid.UUID
-	OccurredAt     time.Time
-	RecordedAt     time.Time
-	PartitionID    int32
-	StreamID       string
-	TenantID       string
-	Type           string
-	Payload        []byte
-	Data           []byte
-	Metadata       []byte
-	CurrentVersion int64
-	Watermark      int64
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
-	PartitionCount int32
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     []byte
+	Data        []byte
+	Metadata    []byte
+	Head        interface{}
 }
 
-// A whole stream in one round trip: its events, each beside what its head says that they do not. No row for a stream without events.
+// A whole stream in one round trip: its events, the first beside what its head says that they do not (current version, watermark,
+// microseconds of created_at and updated_at since 1970, partitions of the store). No row for a stream without events.
 func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID string) ([]EventListWithHeadRow, error) {
 	rows, err := db.Query(ctx, eventListWithHead, streamID)
 	if err != nil {
@@ -183,11 +184,7 @@ func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID strin
 			&i.Payload,
 			&i.Data,
 			&i.Metadata,
-			&i.CurrentVersion,
-			&i.Watermark,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.PartitionCount,
+			&i.Head,
 		); err != nil {
 			return nil, err
 		}

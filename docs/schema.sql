@@ -523,7 +523,10 @@ DECLARE
     -- '' and -1 stand for not given, for callers whose arrays hold no NULL.
     v_tenant_id text := nullif(p_tenant_ids[1], '');
     v_placed_id integer := nullif(p_partition_ids[1], -1);
-    v_partition_id integer;
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
+    v_head_id eventstream.stream_id;
+    v_head_tenant_id eventstream.tenant_id;
+    v_partition_id eventstream.partition_id;
 BEGIN
     IF v_requests IS DISTINCT FROM 1 THEN
         RETURN QUERY SELECT m.* FROM eventstream.append_many(
@@ -554,8 +557,8 @@ BEGIN
     -- burns no number, and positions rise with versions.
     request := 1;
     LOOP
-        SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
-        INTO tenant_id, v_partition_id, current_version, watermark
+        SELECT s.stream_id, s.tenant_id, s.partition_id, s.current_version, s.watermark
+        INTO v_head_id, v_head_tenant_id, v_partition_id, current_version, watermark
         FROM eventstream.streams AS s
         WHERE s.stream_id = v_stream_id
         FOR NO KEY UPDATE;
@@ -567,15 +570,17 @@ BEGIN
             RETURN NEXT;
             RETURN;
         END IF;
-        tenant_id := coalesce(v_tenant_id, 'default');
+        v_head_id := v_stream_id;
+        v_head_tenant_id := coalesce(v_tenant_id, 'default');
         v_partition_id := coalesce(v_placed_id, eventstream.partition_of(v_stream_id, eventstream.partition_count()));
-        IF eventstream.create_head(v_stream_id, tenant_id, v_partition_id) THEN
+        IF eventstream.create_head(v_stream_id, v_head_tenant_id, v_partition_id) THEN
             current_version := 0;
             watermark := 0;
             EXIT;
         END IF;
     END LOOP;
 
+    tenant_id := v_head_tenant_id;
     IF v_placed_id <> v_partition_id THEN
         PERFORM eventstream.refuse_partition(v_stream_id, v_partition_id, v_placed_id);
     END IF;
@@ -603,8 +608,8 @@ BEGIN
             coalesce(p_event_ids[1], eventstream.uuid_v7()),
             coalesce(p_occurred_at[1], clock_timestamp()),
             v_partition_id,
-            v_stream_id,
-            tenant_id,
+            v_head_id,
+            v_head_tenant_id,
             p_types[1],
             coalesce(p_payloads[1], 'null'),
             p_data[1],
@@ -619,8 +624,8 @@ BEGIN
             coalesce(u.event_id, eventstream.uuid_v7()),
             coalesce(u.occurred_at, clock_timestamp()),
             v_partition_id,
-            v_stream_id,
-            append_batch.tenant_id,
+            v_head_id,
+            v_head_tenant_id,
             u.type,
             coalesce(u.payload, 'null'),
             u.data,
@@ -648,13 +653,15 @@ CREATE OR REPLACE FUNCTION eventstream.append_event(p_stream_id text, p_expected
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
-    v_tenant_id text;
-    v_partition_id integer;
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
+    v_stream_id eventstream.stream_id;
+    v_tenant_id eventstream.tenant_id;
+    v_partition_id eventstream.partition_id;
     v_current bigint;
 BEGIN
     -- Locked before the version is checked, and that before a position is drawn.
-    SELECT s.tenant_id, s.partition_id, s.current_version
-    INTO v_tenant_id, v_partition_id, v_current
+    SELECT s.stream_id, s.tenant_id, s.partition_id, s.current_version
+    INTO v_stream_id, v_tenant_id, v_partition_id, v_current
     FROM eventstream.streams AS s
     WHERE s.stream_id = p_stream_id
         AND eventstream.judge(p_expected, p_tenant_id, s.tenant_id, s.current_version, s.watermark) IS NULL
@@ -663,6 +670,7 @@ BEGIN
     IF NOT FOUND AND p_expected IN (-3, -1, 0) AND NOT EXISTS (
         SELECT FROM eventstream.streams AS s WHERE s.stream_id = p_stream_id
     ) THEN
+        v_stream_id := p_stream_id;
         v_tenant_id := coalesce(p_tenant_id, 'default');
         v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
         v_current := CASE WHEN eventstream.create_head(p_stream_id, v_tenant_id, v_partition_id) THEN 0 END;
@@ -677,7 +685,7 @@ BEGIN
             coalesce(p_event_id, eventstream.uuid_v7()),
             coalesce(p_occurred_at, clock_timestamp()),
             v_partition_id,
-            p_stream_id,
+            v_stream_id,
             v_tenant_id,
             p_type,
             coalesce(p_payload, 'null'),
@@ -725,13 +733,15 @@ DECLARE
     v_current bigint[];
     v_watermarks bigint[];
     v_found_positions bigint[];
-    v_tenants text[];
-    v_partitions integer[];
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
+    v_streams eventstream.stream_id[];
+    v_tenants eventstream.tenant_id[];
+    v_partitions eventstream.partition_id[];
     -- Per event.
-    v_event_streams text[];
+    v_event_streams eventstream.stream_id[];
     v_event_versions bigint[];
-    v_event_tenants text[];
-    v_event_partitions integer[];
+    v_event_tenants eventstream.tenant_id[];
+    v_event_partitions eventstream.partition_id[];
     v_positions bigint[];
 BEGIN
     IF (v_events >= 1 AND v_events <= 100000
@@ -775,16 +785,17 @@ BEGIN
             bool_and(coalesce(c.partition_id = c.head_partition_id, true)),
             array_agg(c.head_version + c.events_so_far - c.events + 1 ORDER BY c.ordinality),
             array_agg(c.head_version + c.events_so_far ORDER BY c.ordinality),
+            array_agg(c.head_stream_id ORDER BY c.ordinality),
             array_agg(c.head_tenant_id ORDER BY c.ordinality),
             array_agg(c.head_partition_id ORDER BY c.ordinality)
-        INTO v_locked, v_fit, v_placed, v_first, v_last, v_tenants, v_partitions
+        INTO v_locked, v_fit, v_placed, v_first, v_last, v_streams, v_tenants, v_partitions
         FROM (
             SELECT l.*, sum(l.events) OVER (PARTITION BY l.stream_id ORDER BY l.ordinality) AS events_so_far
             FROM (
                 SELECT q.ordinality, q.stream_id, q.expected, q.events,
                     nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
                     s.current_version AS head_version, s.watermark AS head_watermark,
-                    s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
+                    s.stream_id AS head_stream_id, s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
                 FROM (
                     SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality
                     FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
@@ -829,7 +840,7 @@ BEGIN
     END IF;
 
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
-        v_event_streams := p_stream_ids;
+        v_event_streams := v_streams;
         v_event_versions := v_first;
         v_event_tenants := v_tenants;
         v_event_partitions := v_partitions;
@@ -840,7 +851,7 @@ BEGIN
             array_agg(q.tenant_id ORDER BY q.ordinality, k),
             array_agg(q.partition_id ORDER BY q.ordinality, k)
         INTO v_event_streams, v_event_versions, v_event_tenants, v_event_partitions
-        FROM unnest(p_stream_ids, v_outcomes, v_first, v_tenants, v_partitions, p_event_counts)
+        FROM unnest(v_streams, v_outcomes, v_first, v_tenants, v_partitions, p_event_counts)
             WITH ORDINALITY AS q (stream_id, outcome, first_version, tenant_id, partition_id, events, ordinality)
         CROSS JOIN LATERAL generate_series(0, q.events - 1) AS k;
     END IF;
@@ -872,7 +883,7 @@ BEGIN
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
         -- An event a request, all of them applied.
         RETURN QUERY
-        SELECT u.ordinality::integer, 'appended'::text, u.version, u.version, u.position, u.version, u.version, u.tenant_id
+        SELECT u.ordinality::integer, 'appended'::text, u.version, u.version, u.position, u.version, u.version, u.tenant_id::text
         FROM unnest(v_first, v_positions, v_tenants) WITH ORDINALITY AS u (version, position, tenant_id, ordinality);
         RETURN;
     END IF;
@@ -890,7 +901,7 @@ BEGIN
         CASE WHEN coalesce(q.outcome = 'appended', true) THEN v_positions[q.events_so_far] ELSE q.found_position END,
         coalesce(q.current_version, q.last_version),
         coalesce(q.watermark, q.last_version),
-        q.tenant_id
+        q.tenant_id::text
     FROM (
         SELECT u.*, sum(CASE WHEN coalesce(u.outcome = 'appended', true) THEN u.events ELSE 0 END)
             OVER (ORDER BY u.ordinality) AS events_so_far
@@ -934,7 +945,7 @@ CREATE OR REPLACE FUNCTION eventstream.append_run(p_stream_ids text[], p_expecte
  SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
-    v_stream_id text := p_stream_ids[1];
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
     v_head record;
     v_current bigint;
     v_watermark bigint;
@@ -952,10 +963,10 @@ DECLARE
     v_versions bigint[];
     v_positions bigint[];
 BEGIN
-    SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
+    SELECT s.stream_id, s.tenant_id, s.partition_id, s.current_version, s.watermark
     INTO v_head
     FROM eventstream.streams AS s
-    WHERE s.stream_id = v_stream_id
+    WHERE s.stream_id = p_stream_ids[1]
     FOR NO KEY UPDATE;
     IF NOT FOUND OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
         RETURN;
@@ -998,7 +1009,7 @@ BEGIN
                 coalesce(u.event_id, eventstream.uuid_v7()),
                 coalesce(u.occurred_at, clock_timestamp()),
                 v_head.partition_id,
-                v_stream_id,
+                v_head.stream_id,
                 v_head.tenant_id,
                 u.type,
                 coalesce(u.payload, 'null'),
@@ -1262,12 +1273,17 @@ DECLARE
     v_was text := coalesce(current_setting('eventstream.gate', true), '');
     v_gate text := set_config('eventstream.gate', 'move', true);
     r record;
+    v_run record;
 BEGIN
     -- One event, the common case, needs no grouping. What it needs comes from one statement: to start statements, and to prepare the
     -- expressions between them anew in each transaction, is most of what a small append costs.
     SELECT n.stream_id, n.tenant_id, n.partition_id, n.version, n.position, (SELECT count(*) FROM new_events) AS events,
         n.position > split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint
-            AND n.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass) AS drawn
+            AND n.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass) AS drawn,
+        NOT EXISTS (
+            SELECT FROM new_events AS o
+            WHERE o.stream_id <> n.stream_id OR o.tenant_id <> n.tenant_id OR o.partition_id <> n.partition_id
+        ) AS alone
     INTO r
     FROM new_events AS n
     LIMIT 1;
@@ -1299,6 +1315,33 @@ BEGIN
     v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
     IF r.events = 1 THEN
         PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
+    END IF;
+
+    -- Several events of one stream: no grouping either.
+    IF r.alone THEN
+        SELECT min(w.version) AS first_version, max(w.version) AS last_version,
+            min(w.position) AS first_position, max(w.position) AS last_position, bool_and(w.step IS NULL OR w.step = 1) AS in_order
+        INTO v_run
+        FROM (
+            SELECT n.version, n.position, n.version - lag(n.version) OVER (ORDER BY n.position) AS step FROM new_events AS n
+        ) AS w;
+        IF v_run.in_order AND v_run.first_position > v_key AND v_run.last_position <= v_last THEN
+            UPDATE eventstream.streams AS s
+            SET current_version = v_run.last_version,
+                watermark = v_run.last_version,
+                last_position = v_run.last_position,
+                updated_at = clock_timestamp()
+            WHERE s.stream_id = r.stream_id
+                AND s.watermark = v_run.first_version - 1
+                AND s.current_version = v_run.first_version - 1
+                AND s.tenant_id = r.tenant_id
+                AND s.partition_id = r.partition_id
+                AND s.last_position < v_run.first_position;
+            IF FOUND THEN
+                v_gate := set_config('eventstream.gate', v_was, true);
+                RETURN NULL;
+            END IF;
+        END IF;
     END IF;
 
     -- Runs of versions, in order of stream_id. Rows of one stream with two tenants or partitions make two runs, and the second will not

@@ -59,16 +59,16 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 		if err != nil {
 			return nil, mapError(err)
 		}
-		if len(events) > 0 {
+		if len(events) > 0 && count > 0 {
 			return streamFromRow(head, count, events)
 		}
-		// No events: there is no such stream, or all that arrived of it waits for its first event.
+		// No first event: there is no such stream, or all that arrived of it waits for its first event.
 		row, err := r.queries.StreamGet(ctx, h, string(id))
 		if err != nil {
 			return nil, notFound(err, &StreamNotFoundError{StreamID: id})
 		}
-		if row.Stream.Watermark == 0 {
-			return streamFromRow(row.Stream, row.PartitionCount, nil)
+		if row.Stream.Watermark == 0 || len(events) > 0 {
+			return streamFromRow(row.Stream, row.PartitionCount, events)
 		}
 		// The first event arrived between the two queries: now the first one finds it.
 	}
@@ -161,25 +161,37 @@ func streamFromRow(head db.Stream, partitionCount int32, events []Event) (*Event
 func (r *rowsOf) collectStream() (head db.Stream, partitionCount int32, events []Event, err error) {
 	defer r.rows.Close()
 	scanner := eventScanner{rows: r.rows}
+	var numbers []int64
 	for r.rows.Next() {
 		events = append(events, Event{})
 		e := &events[len(events)-1]
 		if len(events) > 1 && scanner.binary {
 			err = scanner.scan(e)
 		} else {
-			err = scanner.scanWith(e, &head.CurrentVersion, &head.Watermark, &head.CreatedAt, &head.UpdatedAt, &partitionCount)
-			scanner.open()
+			err = scanner.scanWith(e, &numbers)
 		}
 		if err != nil {
 			return head, 0, nil, err
 		}
 		if len(events) == 1 {
-			head.StreamID, head.TenantID, head.PartitionID = string(e.StreamID), string(e.TenantID), int32(e.PartitionID)
+			head, partitionCount = headFrom(e, numbers)
+			scanner.open()
 			scanner.stream, scanner.tenant = e.StreamID, e.TenantID
 			events = slices.Grow(events, int(min(head.Watermark, MaxEventsPerCall)))
 		}
 	}
 	return head, partitionCount, events, r.rows.Err()
+}
+
+// headFrom makes a head of a stream's first event and of the numbers beside it.
+func headFrom(e *Event, numbers []int64) (head db.Stream, partitionCount int32) {
+	head = db.Stream{StreamID: string(e.StreamID), TenantID: string(e.TenantID), PartitionID: int32(e.PartitionID)}
+	if len(numbers) == 5 {
+		head.CurrentVersion, head.Watermark = numbers[0], numbers[1]
+		head.CreatedAt, head.UpdatedAt = time.UnixMicro(numbers[2]), time.UnixMicro(numbers[3])
+		partitionCount = int32(numbers[4])
+	}
+	return head, partitionCount
 }
 
 // eventFromRow takes over what the row holds, without copying.

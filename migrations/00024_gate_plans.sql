@@ -31,12 +31,17 @@ DECLARE
     v_was text := coalesce(current_setting('eventstream.gate', true), '');
     v_gate text := set_config('eventstream.gate', 'move', true);
     r record;
+    v_run record;
 BEGIN
     -- One event, the common case, needs no grouping. What it needs comes from one statement: to start statements, and to prepare the
     -- expressions between them anew in each transaction, is most of what a small append costs.
     SELECT n.stream_id, n.tenant_id, n.partition_id, n.version, n.position, (SELECT count(*) FROM new_events) AS events,
         n.position > split_part(current_setting('eventstream.in_flight', true), ' ', 2)::bigint
-            AND n.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass) AS drawn
+            AND n.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass) AS drawn,
+        NOT EXISTS (
+            SELECT FROM new_events AS o
+            WHERE o.stream_id <> n.stream_id OR o.tenant_id <> n.tenant_id OR o.partition_id <> n.partition_id
+        ) AS alone
     INTO r
     FROM new_events AS n
     LIMIT 1;
@@ -68,6 +73,33 @@ BEGIN
     v_last := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
     IF r.events = 1 THEN
         PERFORM eventstream.refuse_position(r.stream_id, r.version, r.position, v_key);
+    END IF;
+
+    -- Several events of one stream: no grouping either.
+    IF r.alone THEN
+        SELECT min(w.version) AS first_version, max(w.version) AS last_version,
+            min(w.position) AS first_position, max(w.position) AS last_position, bool_and(w.step IS NULL OR w.step = 1) AS in_order
+        INTO v_run
+        FROM (
+            SELECT n.version, n.position, n.version - lag(n.version) OVER (ORDER BY n.position) AS step FROM new_events AS n
+        ) AS w;
+        IF v_run.in_order AND v_run.first_position > v_key AND v_run.last_position <= v_last THEN
+            UPDATE eventstream.streams AS s
+            SET current_version = v_run.last_version,
+                watermark = v_run.last_version,
+                last_position = v_run.last_position,
+                updated_at = clock_timestamp()
+            WHERE s.stream_id = r.stream_id
+                AND s.watermark = v_run.first_version - 1
+                AND s.current_version = v_run.first_version - 1
+                AND s.tenant_id = r.tenant_id
+                AND s.partition_id = r.partition_id
+                AND s.last_position < v_run.first_position;
+            IF FOUND THEN
+                v_gate := set_config('eventstream.gate', v_was, true);
+                RETURN NULL;
+            END IF;
+        END IF;
     END IF;
 
     -- Runs of versions, in order of stream_id. Rows of one stream with two tenants or partitions make two runs, and the second will not

@@ -247,7 +247,7 @@ SET jit = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-    v_stream_id text := p_stream_ids[1];
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
     v_head record;
     v_current bigint;
     v_watermark bigint;
@@ -265,10 +265,10 @@ DECLARE
     v_versions bigint[];
     v_positions bigint[];
 BEGIN
-    SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
+    SELECT s.stream_id, s.tenant_id, s.partition_id, s.current_version, s.watermark
     INTO v_head
     FROM eventstream.streams AS s
-    WHERE s.stream_id = v_stream_id
+    WHERE s.stream_id = p_stream_ids[1]
     FOR NO KEY UPDATE;
     IF NOT FOUND OR EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
         RETURN;
@@ -311,7 +311,7 @@ BEGIN
                 coalesce(u.event_id, eventstream.uuid_v7()),
                 coalesce(u.occurred_at, clock_timestamp()),
                 v_head.partition_id,
-                v_stream_id,
+                v_head.stream_id,
                 v_head.tenant_id,
                 u.type,
                 coalesce(u.payload, 'null'),
@@ -385,13 +385,15 @@ DECLARE
     v_current bigint[];
     v_watermarks bigint[];
     v_found_positions bigint[];
-    v_tenants text[];
-    v_partitions integer[];
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
+    v_streams eventstream.stream_id[];
+    v_tenants eventstream.tenant_id[];
+    v_partitions eventstream.partition_id[];
     -- Per event.
-    v_event_streams text[];
+    v_event_streams eventstream.stream_id[];
     v_event_versions bigint[];
-    v_event_tenants text[];
-    v_event_partitions integer[];
+    v_event_tenants eventstream.tenant_id[];
+    v_event_partitions eventstream.partition_id[];
     v_positions bigint[];
 BEGIN
     IF (v_events >= 1 AND v_events <= 100000
@@ -435,16 +437,17 @@ BEGIN
             bool_and(coalesce(c.partition_id = c.head_partition_id, true)),
             array_agg(c.head_version + c.events_so_far - c.events + 1 ORDER BY c.ordinality),
             array_agg(c.head_version + c.events_so_far ORDER BY c.ordinality),
+            array_agg(c.head_stream_id ORDER BY c.ordinality),
             array_agg(c.head_tenant_id ORDER BY c.ordinality),
             array_agg(c.head_partition_id ORDER BY c.ordinality)
-        INTO v_locked, v_fit, v_placed, v_first, v_last, v_tenants, v_partitions
+        INTO v_locked, v_fit, v_placed, v_first, v_last, v_streams, v_tenants, v_partitions
         FROM (
             SELECT l.*, sum(l.events) OVER (PARTITION BY l.stream_id ORDER BY l.ordinality) AS events_so_far
             FROM (
                 SELECT q.ordinality, q.stream_id, q.expected, q.events,
                     nullif(q.tenant_id, '') AS tenant_id, nullif(q.partition_id, -1) AS partition_id,
                     s.current_version AS head_version, s.watermark AS head_watermark,
-                    s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
+                    s.stream_id AS head_stream_id, s.tenant_id AS head_tenant_id, s.partition_id AS head_partition_id
                 FROM (
                     SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality
                     FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
@@ -489,7 +492,7 @@ BEGIN
     END IF;
 
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
-        v_event_streams := p_stream_ids;
+        v_event_streams := v_streams;
         v_event_versions := v_first;
         v_event_tenants := v_tenants;
         v_event_partitions := v_partitions;
@@ -500,7 +503,7 @@ BEGIN
             array_agg(q.tenant_id ORDER BY q.ordinality, k),
             array_agg(q.partition_id ORDER BY q.ordinality, k)
         INTO v_event_streams, v_event_versions, v_event_tenants, v_event_partitions
-        FROM unnest(p_stream_ids, v_outcomes, v_first, v_tenants, v_partitions, p_event_counts)
+        FROM unnest(v_streams, v_outcomes, v_first, v_tenants, v_partitions, p_event_counts)
             WITH ORDINALITY AS q (stream_id, outcome, first_version, tenant_id, partition_id, events, ordinality)
         CROSS JOIN LATERAL generate_series(0, q.events - 1) AS k;
     END IF;
@@ -532,7 +535,7 @@ BEGIN
     IF v_outcomes IS NULL AND v_requests = cardinality(p_types) THEN
         -- An event a request, all of them applied.
         RETURN QUERY
-        SELECT u.ordinality::integer, 'appended'::text, u.version, u.version, u.position, u.version, u.version, u.tenant_id
+        SELECT u.ordinality::integer, 'appended'::text, u.version, u.version, u.position, u.version, u.version, u.tenant_id::text
         FROM unnest(v_first, v_positions, v_tenants) WITH ORDINALITY AS u (version, position, tenant_id, ordinality);
         RETURN;
     END IF;
@@ -550,7 +553,7 @@ BEGIN
         CASE WHEN coalesce(q.outcome = 'appended', true) THEN v_positions[q.events_so_far] ELSE q.found_position END,
         coalesce(q.current_version, q.last_version),
         coalesce(q.watermark, q.last_version),
-        q.tenant_id
+        q.tenant_id::text
     FROM (
         SELECT u.*, sum(CASE WHEN coalesce(u.outcome = 'appended', true) THEN u.events ELSE 0 END)
             OVER (ORDER BY u.ordinality) AS events_so_far
@@ -602,7 +605,10 @@ DECLARE
     -- '' and -1 stand for not given, for callers whose arrays hold no NULL.
     v_tenant_id text := nullif(p_tenant_ids[1], '');
     v_placed_id integer := nullif(p_partition_ids[1], -1);
-    v_partition_id integer;
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
+    v_head_id eventstream.stream_id;
+    v_head_tenant_id eventstream.tenant_id;
+    v_partition_id eventstream.partition_id;
 BEGIN
     IF v_requests IS DISTINCT FROM 1 THEN
         RETURN QUERY SELECT m.* FROM eventstream.append_many(
@@ -633,8 +639,8 @@ BEGIN
     -- burns no number, and positions rise with versions.
     request := 1;
     LOOP
-        SELECT s.tenant_id, s.partition_id, s.current_version, s.watermark
-        INTO tenant_id, v_partition_id, current_version, watermark
+        SELECT s.stream_id, s.tenant_id, s.partition_id, s.current_version, s.watermark
+        INTO v_head_id, v_head_tenant_id, v_partition_id, current_version, watermark
         FROM eventstream.streams AS s
         WHERE s.stream_id = v_stream_id
         FOR NO KEY UPDATE;
@@ -646,15 +652,17 @@ BEGIN
             RETURN NEXT;
             RETURN;
         END IF;
-        tenant_id := coalesce(v_tenant_id, 'default');
+        v_head_id := v_stream_id;
+        v_head_tenant_id := coalesce(v_tenant_id, 'default');
         v_partition_id := coalesce(v_placed_id, eventstream.partition_of(v_stream_id, eventstream.partition_count()));
-        IF eventstream.create_head(v_stream_id, tenant_id, v_partition_id) THEN
+        IF eventstream.create_head(v_stream_id, v_head_tenant_id, v_partition_id) THEN
             current_version := 0;
             watermark := 0;
             EXIT;
         END IF;
     END LOOP;
 
+    tenant_id := v_head_tenant_id;
     IF v_placed_id <> v_partition_id THEN
         PERFORM eventstream.refuse_partition(v_stream_id, v_partition_id, v_placed_id);
     END IF;
@@ -682,8 +690,8 @@ BEGIN
             coalesce(p_event_ids[1], eventstream.uuid_v7()),
             coalesce(p_occurred_at[1], clock_timestamp()),
             v_partition_id,
-            v_stream_id,
-            tenant_id,
+            v_head_id,
+            v_head_tenant_id,
             p_types[1],
             coalesce(p_payloads[1], 'null'),
             p_data[1],
@@ -698,8 +706,8 @@ BEGIN
             coalesce(u.event_id, eventstream.uuid_v7()),
             coalesce(u.occurred_at, clock_timestamp()),
             v_partition_id,
-            v_stream_id,
-            append_batch.tenant_id,
+            v_head_id,
+            v_head_tenant_id,
             u.type,
             coalesce(u.payload, 'null'),
             u.data,

@@ -31,13 +31,15 @@ SET enable_seqscan = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
-    v_tenant_id text;
-    v_partition_id integer;
+    -- Of the types of the columns: what comes from a head was judged when the stream began, and is not judged again.
+    v_stream_id eventstream.stream_id;
+    v_tenant_id eventstream.tenant_id;
+    v_partition_id eventstream.partition_id;
     v_current bigint;
 BEGIN
     -- Locked before the version is checked, and that before a position is drawn.
-    SELECT s.tenant_id, s.partition_id, s.current_version
-    INTO v_tenant_id, v_partition_id, v_current
+    SELECT s.stream_id, s.tenant_id, s.partition_id, s.current_version
+    INTO v_stream_id, v_tenant_id, v_partition_id, v_current
     FROM eventstream.streams AS s
     WHERE s.stream_id = p_stream_id
         AND eventstream.judge(p_expected, p_tenant_id, s.tenant_id, s.current_version, s.watermark) IS NULL
@@ -46,6 +48,7 @@ BEGIN
     IF NOT FOUND AND p_expected IN (-3, -1, 0) AND NOT EXISTS (
         SELECT FROM eventstream.streams AS s WHERE s.stream_id = p_stream_id
     ) THEN
+        v_stream_id := p_stream_id;
         v_tenant_id := coalesce(p_tenant_id, 'default');
         v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
         v_current := CASE WHEN eventstream.create_head(p_stream_id, v_tenant_id, v_partition_id) THEN 0 END;
@@ -60,7 +63,7 @@ BEGIN
             coalesce(p_event_id, eventstream.uuid_v7()),
             coalesce(p_occurred_at, clock_timestamp()),
             v_partition_id,
-            p_stream_id,
+            v_stream_id,
             v_tenant_id,
             p_type,
             coalesce(p_payload, 'null'),

@@ -20,8 +20,13 @@ ORDER BY e.version DESC
 LIMIT @page_size::integer;
 
 -- name: EventListWithHead :many
--- A whole stream in one round trip: its events, each beside what its head says that they do not. No row for a stream without events.
-SELECT e.*, s.current_version, s.watermark, s.created_at, s.updated_at, eventstream.partition_count()::integer AS partition_count
+-- A whole stream in one round trip: its events, the first beside what its head says that they do not (current version, watermark,
+-- microseconds of created_at and updated_at since 1970, partitions of the store). No row for a stream without events.
+SELECT e.*,
+    CASE WHEN e.version = 1 THEN ARRAY[
+        s.current_version, s.watermark, extract(epoch FROM s.created_at) * 1000000, extract(epoch FROM s.updated_at) * 1000000,
+        eventstream.partition_count()
+    ]::bigint[] END AS head
 FROM eventstream.streams AS s
 JOIN eventstream.events AS e ON e.stream_id = s.stream_id
 WHERE s.stream_id = @stream_id::text
