@@ -49,8 +49,8 @@ const (
 	maxKnownTypes = 1000
 )
 
-// eventScanner reads events from rows that begin with the columns of eventstream.events. Rows in the binary format, which pgx asks for
-// unless it is told otherwise, it reads by itself: one allocation for what an event says and, where a row differs in it from the one
+// eventScanner reads events from rows that begin with the columns of eventstream.events. Rows in the formats that pgx asks for
+// unless it is told otherwise, numbers binary and text as it is, it reads by itself: one allocation for what an event says and, where a row differs in it from the one
 // before, one for its stream. Scan would make six, and take three times as long.
 type eventScanner struct {
 	rows   pgx.Rows
@@ -85,15 +85,12 @@ func (s *eventScanner) scan(e *Event) error {
 		s.tenant = TenantID(v[7])
 	}
 	e.StreamID, e.TenantID, e.Type = s.stream, s.tenant, s.typeOf(v[8])
-	return e.fill(v[9], v[10], v[11])
+	e.fill(v[9], v[10], v[11])
+	return nil
 }
 
 // fill takes over payload, data and metadata into one piece of memory.
-func (e *Event) fill(payload, data, metadata []byte) error {
-	if len(payload) < 1 || payload[0] != 1 || len(metadata) < 1 || metadata[0] != 1 {
-		return fmt.Errorf("event %s: its jsonb is in a format of the server that is not known", e.ID)
-	}
-	payload, metadata = payload[1:], metadata[1:]
+func (e *Event) fill(payload, data, metadata []byte) {
 	if data != nil && string(payload) == "null" {
 		payload = nil
 	}
@@ -107,7 +104,6 @@ func (e *Event) fill(payload, data, metadata []byte) error {
 		return buffer[at:len(buffer):len(buffer)]
 	}
 	e.Payload, e.Data, e.Metadata = keep(payload), keep(data), keep(metadata)
-	return nil
 }
 
 // open looks whether the rows are what scan can read by itself.
@@ -115,7 +111,11 @@ func (s *eventScanner) open() {
 	fields := s.rows.FieldDescriptions()
 	s.opened, s.binary = true, len(fields) >= len(eventColumnTypes)
 	for i := 0; s.binary && i < len(eventColumnTypes); i++ {
-		s.binary = fields[i].Format == pgtype.BinaryFormatCode && fields[i].DataTypeOID == eventColumnTypes[i]
+		format := int16(pgtype.BinaryFormatCode)
+		if t := eventColumnTypes[i]; t == pgtype.JSONBOID || t == pgtype.TextOID {
+			format = pgtype.TextFormatCode // the text itself
+		}
+		s.binary = fields[i].Format == format && fields[i].DataTypeOID == eventColumnTypes[i]
 	}
 	s.types = map[string]EventType{}
 }

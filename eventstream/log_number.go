@@ -13,8 +13,8 @@ type numberer struct {
 	backwards bool
 	// last is the last event numbered; zero before the first.
 	last place
-	// partitions holds the last event numbered of each partition.
-	partitions map[int]*partitionPlace
+	// partitions holds the last event numbered of each partition, by its id.
+	partitions []partitionPlace
 }
 
 // place is the position of an event, and its number.
@@ -124,8 +124,8 @@ func (n *numberer) numberPartitions(ctx context.Context, r *Repository, h Handle
 // uncounted gives the indexes of events whose numbers have to be asked for, and the question.
 func (n *numberer) uncounted(events []LogEvent, counting bool) (asked []int, params db.LogPartitionSequencesParams) {
 	if !counting {
-		for _, last := range n.partitions {
-			last.countable = false
+		for id := range n.partitions {
+			n.partitions[id].countable = false
 		}
 	}
 	first := map[int]bool{}
@@ -149,11 +149,8 @@ func (n *numberer) uncounted(events []LogEvent, counting bool) (asked []int, par
 }
 
 func (n *numberer) partition(id int) *partitionPlace {
-	if n.partitions == nil {
-		n.partitions = map[int]*partitionPlace{}
+	for len(n.partitions) <= id {
+		n.partitions = append(n.partitions, partitionPlace{})
 	}
-	if n.partitions[id] == nil {
-		n.partitions[id] = &partitionPlace{}
-	}
-	return n.partitions[id]
+	return &n.partitions[id]
 }

@@ -107,8 +107,8 @@ func TestNumbersInPartitions(t *testing.T) {
 		{Event: Event{Position: 7, PartitionID: 1}},
 		{Event: Event{Position: 8, PartitionID: 3}},
 	}
-	known := func(countable bool) map[int]*partitionPlace {
-		return map[int]*partitionPlace{1: {place{4, 40}, countable}, 2: {place{3, 30}, countable}}
+	known := func(countable bool) []partitionPlace {
+		return []partitionPlace{1: {place{4, 40}, countable}, 2: {place{3, 30}, countable}}
 	}
 	for _, c := range []struct {
 		n         numberer
