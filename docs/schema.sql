@@ -667,9 +667,8 @@ BEGIN
         AND eventstream.judge(p_expected, p_tenant_id, s.tenant_id, s.current_version, s.watermark) IS NULL
         AND coalesce(s.partition_id = p_partition_id, true)
     FOR NO KEY UPDATE;
-    IF NOT FOUND AND p_expected IN (-3, -1, 0) AND NOT EXISTS (
-        SELECT FROM eventstream.streams AS s WHERE s.stream_id = p_stream_id
-    ) THEN
+    IF NOT FOUND AND p_expected IN (-3, -1, 0) THEN
+        -- Not there, as a rule; if it is there and refuses, its head is not created, and append_batch says why.
         v_stream_id := p_stream_id;
         v_tenant_id := coalesce(p_tenant_id, 'default');
         v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));

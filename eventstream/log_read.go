@@ -83,15 +83,18 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
-		var events []LogEvent
-		for left > 0 && !pages.atEnd() {
-			// The loop's body gets copies, so that one page's memory serves the next.
-			events, err = pages.next(ctx, r, h, left, events)
+		ahead := &logAhead{pages: pages, read: func(left int, buffer []LogEvent) ([]LogEvent, error) {
+			return pages.next(ctx, r, h, left, buffer)
+		}, may: r.hub != nil && h == r.handle}
+		defer ahead.stop()
+		for left > 0 && !ahead.atEnd() {
+			events, err := ahead.next(left)
 			if err != nil {
 				yield(LogEvent{}, mapError(err))
 				return
 			}
 			left -= len(events)
+			ahead.start(left)
 			for i := range events {
 				if !yield(events[i], nil) {
 					return
