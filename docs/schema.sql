@@ -1344,7 +1344,7 @@ BEGIN
     END IF;
 
     -- Runs of versions, in order of stream_id. Rows of one stream with two tenants or partitions make two runs, and the second will not
-    -- follow the head. Where all of them follow their heads, these move in the same statement: nested loops keep the order, and heads
+    -- follow the head. Where all of them follow their heads or begin a stream, these move or are created in the same statement: nested loops keep the order, and heads
     -- are locked in it. A head is looked up by its key, and joined by its place alone, which leaves the planner no way that reads
     -- other heads, whatever the size of the table when it planned.
     WITH runs AS MATERIALIZED (
@@ -1371,20 +1371,26 @@ BEGIN
         ) AS w
         GROUP BY w.stream_id, w.tenant_id, w.partition_id
         ORDER BY w.stream_id
+    ), places AS MATERIALIZED (
+        SELECT q.*, h.place
+        FROM runs AS q
+        LEFT JOIN LATERAL (
+            SELECT t.ctid AS place FROM eventstream.streams AS t WHERE t.stream_id = q.stream_id OFFSET 0
+        ) AS h ON true
+    ), created AS (
+        INSERT INTO eventstream.streams (current_version, watermark, last_position, partition_id, stream_id, tenant_id)
+        SELECT u.last_version, u.last_version, u.last_position, u.partition_id, u.stream_id, u.tenant_id
+        FROM places AS u
+        WHERE u.place IS NULL AND u.first_version = 1 AND u.in_order
+        ON CONFLICT ON CONSTRAINT streams_pkey DO NOTHING
+        RETURNING true
     ), moved AS (
         UPDATE eventstream.streams AS s
         SET current_version = u.last_version,
             watermark = u.last_version,
             last_position = u.last_position,
             updated_at = clock_timestamp()
-        FROM (
-            SELECT q.*, h.place
-            FROM runs AS q
-            CROSS JOIN LATERAL (
-                SELECT t.ctid AS place FROM eventstream.streams AS t WHERE t.stream_id = q.stream_id OFFSET 0
-            ) AS h
-            OFFSET 0
-        ) AS u
+        FROM places AS u
         WHERE s.ctid = u.place
             AND u.in_order
             AND s.watermark = u.first_version - 1
@@ -1394,14 +1400,14 @@ BEGIN
             AND s.last_position < u.first_position
         RETURNING true
     )
-    SELECT (SELECT count(*) FROM runs) = (SELECT count(*) FROM moved)
+    SELECT (SELECT count(*) FROM places) = (SELECT count(*) FROM moved) + (SELECT count(*) FROM created)
     INTO v_moved;
     IF v_moved THEN
         v_gate := set_config('eventstream.gate', v_was, true);
         RETURN NULL;
     END IF;
 
-    -- Streams that are new, have a hole, were moved by another writer meanwhile, or must be refused.
+    -- Streams that have a hole, were moved or created by another writer meanwhile, or must be refused.
     SELECT array_agg(g.stream_id), array_agg(g.tenant_id), array_agg(g.partition_id),
         array_agg(g.first_version), array_agg(g.last_version), array_agg(g.first_position), array_agg(g.last_position),
         bool_and(g.in_order AND g.first_position > v_key AND g.last_position <= v_last)
