@@ -50,7 +50,7 @@ type GroupConfig struct {
 	// MaxBytes bounds the payloads, data and metadata of a batch, from 1 to 1 GiB; an Append with more goes alone. Default: 1 MiB.
 	MaxBytes int
 	// InFlight is how many batches may be under way at the same time, from 1 to 1000, each with a connection of the pool. A second one
-	// starts beside the first when 16 calls wait. One that takes longer than 20 ms is not counted. Default: 2.
+	// starts beside the first when 16 events wait. One that takes longer than 20 ms is not counted. Default: 2.
 	InFlight int
 }
 

@@ -13,7 +13,7 @@ import (
 // writer, must not keep others waiting.
 const slowBatch = 20 * time.Millisecond
 
-// besideOthers is how many calls must wait before a batch flies beside another one: below, they cost less together.
+// besideOthers is how many events must wait before a batch flies beside another one: below, they cost less together.
 const besideOthers = 16
 
 // group lets Appends of one process share statements and commits. A call that finds none in flight runs at once, by itself. Calls that
@@ -32,6 +32,8 @@ type group struct {
 	waiting []*groupCall
 	// busy are the streams of batches that are not done.
 	busy map[StreamID]struct{}
+	// waitingEvents is how many events they have.
+	waitingEvents int
 	// arrived counts the calls that had to wait, ever.
 	arrived atomic.Int64
 	// flying is how many batches are in flight; slow ones are not counted.
@@ -70,6 +72,7 @@ func (g *group) append(ctx context.Context, request AppendRequest) (AppendResult
 	call.own(ctx)
 	g.mu.Lock()
 	g.waiting = append(g.waiting, call)
+	g.waitingEvents += call.events
 	g.arrived.Add(1)
 	g.dispatch()
 	g.mu.Unlock()
@@ -120,6 +123,7 @@ func (g *group) forget(call *groupCall) {
 	for i, c := range g.waiting {
 		if c == call {
 			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+			g.waitingEvents -= call.events
 			return
 		}
 	}
@@ -189,7 +193,7 @@ func (g *group) release(calls []*groupCall) {
 
 // dispatch starts batches while there is room and somebody may go. The caller holds mu.
 func (g *group) dispatch() {
-	for g.flying == 0 || g.flying < g.config.InFlight && len(g.waiting) >= besideOthers {
+	for g.flying == 0 || g.flying < g.config.InFlight && g.waitingEvents >= besideOthers {
 		calls := g.take()
 		if len(calls) == 0 {
 			return
@@ -225,5 +229,6 @@ func (g *group) take() []*groupCall {
 	}
 	clear(g.waiting[len(rest):])
 	g.waiting = rest
+	g.waitingEvents -= events
 	return calls
 }

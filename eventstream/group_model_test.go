@@ -179,7 +179,7 @@ func (m *groupModel) finish() {
 	for m.collect(); len(m.open) > 0; m.collect() {
 		m.release("ok")
 	}
-	if len(m.group.waiting) > 0 || len(m.group.busy) > 0 || m.group.flying != 0 {
+	if len(m.group.waiting) > 0 || m.group.waitingEvents != 0 || len(m.group.busy) > 0 || m.group.flying != 0 {
 		m.fail("left over: %d waiting, %d busy, %d in flight", len(m.group.waiting), len(m.group.busy), m.group.flying)
 	}
 	for i, u := range m.users {
