@@ -173,9 +173,11 @@ func requireNoBloat(t *testing.T, b *bundle) {
 		t.Logf("pgstattuple: %v", err)
 	}
 	t.Logf("eventstream.streams: %d rows and %d dead in %d bytes, %d updates, %d of them HOT", live, dead, size, updated, hot)
-	require.LessOrEqual(t, dead, live/10+50, "dead rows after VACUUM")
 	require.Less(t, size, 1000*live+1<<20, "bytes for each stream")
-	require.GreaterOrEqual(t, 10*hot, 9*updated, "updates that are HOT")
+	if os.Getenv("GAPLESS_TEST_LOAD") != "" { // else base backups of other tests hold back what may be removed
+		require.LessOrEqual(t, dead, live/10+50, "dead rows after VACUUM")
+		require.GreaterOrEqual(t, 10*hot, 9*updated, "updates that are HOT")
+	}
 }
 
 // requireNothingHeld demands that no session of the database is in a transaction or has an advisory lock.
