@@ -27,6 +27,10 @@ type LogOptions struct {
 	Limit int
 	// Backwards reads downwards, from newer to older. Default: false.
 	Backwards bool
+	// Parallel reads shares of the partitions at the same time, over so many connections of the pool, and merges them back into the one
+	// order of the log: from 0 to 32, on a repository that has a pool. Each share reads up to a page ahead. Default: 0, which is one
+	// connection.
+	Parallel int
 }
 
 // LogHead is how far the log can be read.
@@ -83,9 +87,15 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
+		if shares := pages.shares(opts.Parallel, int(r.partitions.Load())); len(shares) > 1 {
+			newLogMerge(shares, func(p *logPages, left int, buffer []LogEvent) ([]LogEvent, error) {
+				return p.next(ctx, r, h, left, buffer)
+			}).each(left, yield)
+			return
+		}
 		ahead := &logAhead{pages: pages, read: func(left int, buffer []LogEvent) ([]LogEvent, error) {
 			return pages.next(ctx, r, h, left, buffer)
-		}, may: r.hub != nil && h == r.handle}
+		}, may: r.onPool(h)}
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
 			events, err := ahead.next(left)
@@ -117,6 +127,9 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	if opts.Limit < 0 {
 		return nil, invalidValue("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
 	}
+	if err := validateParallel(opts.Parallel, r.onPool(h)); err != nil {
+		return nil, err
+	}
 	stable, err := r.stableToRead(ctx, h)
 	if err != nil {
 		return nil, mapError(err)
@@ -141,10 +154,13 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	return p, nil
 }
 
+// onPool says that a handle is the repository's pool, where further connections are to be had.
+func (r *Repository) onPool(h Handle) bool { return r.hub != nil && h == r.handle }
+
 // stableToRead returns the stable position, by a statement of its own before the first that reads events. On a pool, it is kept too
 // if that was not done for a while: numbering what is not kept yet means counting it.
 func (r *Repository) stableToRead(ctx context.Context, h Handle) (int64, error) {
-	if r.hub != nil && h == r.handle {
+	if r.onPool(h) {
 		stable, err := r.queries.LogAdvance(ctx, h, keepEvery.Milliseconds())
 		var refusal *pgconn.PgError
 		if !errors.As(err, &refusal) || refusal.Code != insufficientPrivilege {
@@ -218,18 +234,23 @@ func (p *logPages) skipTo(partitions int) {
 	if len(p.apart) == 0 {
 		return
 	}
-	read := p.numbers.filter.Partitions
-	if len(read) == 0 {
-		read = make([]int, partitions)
-		for i := range read {
-			read[i] = i
-		}
-	}
 	first := p.until
-	for _, partition := range read {
+	for _, partition := range p.partitions(partitions) {
 		first = min(first, p.apart[partition])
 	}
 	p.after = max(p.after, first)
+}
+
+// partitions are those that are read, of so many.
+func (p *logPages) partitions(count int) []int {
+	if read := p.numbers.filter.Partitions; len(read) > 0 {
+		return read
+	}
+	all := make([]int, count)
+	for i := range all {
+		all[i] = i
+	}
+	return all
 }
 
 func (p *logPages) atEnd() bool { return p.after >= p.until }
