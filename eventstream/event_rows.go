@@ -94,16 +94,21 @@ func (e *Event) fill(payload, data, metadata []byte) {
 	if data != nil && string(payload) == "null" {
 		payload = nil
 	}
-	buffer := make([]byte, 0, len(payload)+len(data)+len(metadata))
-	keep := func(b []byte) []byte {
-		if b == nil {
-			return nil
-		}
-		at := len(buffer)
-		buffer = append(buffer, b...)
-		return buffer[at:len(buffer):len(buffer)]
+	copies := make(copiedBytes, 0, len(payload)+len(data)+len(metadata))
+	e.Payload, e.Data, e.Metadata = copies.of(payload), copies.of(data), copies.of(metadata)
+}
+
+// copiedBytes is one piece of memory for copies of several slices. It is made as large as these are together.
+type copiedBytes []byte
+
+// of returns a copy, which cannot grow into the next one; nil of nil.
+func (c *copiedBytes) of(b []byte) []byte {
+	if b == nil {
+		return nil
 	}
-	e.Payload, e.Data, e.Metadata = keep(payload), keep(data), keep(metadata)
+	at := len(*c)
+	*c = append(*c, b...)
+	return (*c)[at:len(*c):len(*c)]
 }
 
 // open looks whether the rows are what scan can read by itself.

@@ -64,7 +64,8 @@ func (g *group) fly(b *groupBatch, f *flight) {
 		}()
 	}
 	g.letCome(len(b.calls))
-	g.land(f, without(b.calls, blocked)...)
+	_, done := divide(b.calls, blocked)
+	g.land(f, done...)
 }
 
 // letCome lets those callers run who got their results just now: what they append next goes along with those who wait. It gives the
@@ -122,14 +123,7 @@ func (g *group) runApart(ctx context.Context, calls []*groupCall) (blocked []*gr
 
 // runAfter runs calls but for those that must follow others of their stream, which are blocked.
 func (g *group) runAfter(ctx context.Context, blocked, calls []*groupCall, timeout string) []*groupCall {
-	var after, free []*groupCall
-	for _, call := range calls {
-		if isOneOf(call, blocked, sameStream) {
-			after = append(after, call)
-		} else {
-			free = append(free, call)
-		}
-	}
+	after, free := divide(calls, blocked)
 	if len(free) == 0 {
 		return after
 	}
@@ -167,24 +161,21 @@ func byStream(calls []*groupCall) [][]*groupCall {
 	return streams
 }
 
-func sameStream(a, b *groupCall) bool { return a.request.StreamID == b.request.StreamID }
-
-func isOneOf(call *groupCall, calls []*groupCall, same func(a, b *groupCall) bool) bool {
-	for _, c := range calls {
-		if same(call, c) {
-			return true
-		}
+// divide tells calls whose streams are among those of others from the rest, both in their order.
+func divide(calls, others []*groupCall) (among, rest []*groupCall) {
+	if len(others) == 0 {
+		return nil, calls
 	}
-	return false
-}
-
-// without gives the calls whose streams are not those of others.
-func without(calls, others []*groupCall) []*groupCall {
-	var rest []*groupCall
+	streams := map[StreamID]bool{}
+	for _, call := range others {
+		streams[call.request.StreamID] = true
+	}
 	for _, call := range calls {
-		if !isOneOf(call, others, sameStream) {
+		if streams[call.request.StreamID] {
+			among = append(among, call)
+		} else {
 			rest = append(rest, call)
 		}
 	}
-	return rest
+	return among, rest
 }

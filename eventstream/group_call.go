@@ -38,23 +38,15 @@ func newGroupCall(request AppendRequest, params db.EventAppendBatchParams) *grou
 func (c *groupCall) own(ctx context.Context) {
 	c.ctx = ctx
 	c.turn, c.done = make(chan *flight, 1), make(chan struct{})
-	buffer := make([]byte, 0, c.bytes)
-	keep := func(b []byte) []byte {
-		if b == nil {
-			return nil
-		}
-		at := len(buffer)
-		buffer = append(buffer, b...)
-		return buffer[at:len(buffer):len(buffer)]
-	}
+	copies := make(copiedBytes, 0, c.bytes)
 	for i, payload := range c.params.Payloads {
-		c.params.Payloads[i] = keep(payload)
+		c.params.Payloads[i] = copies.of(payload)
 	}
 	for i, data := range c.params.Data {
-		c.params.Data[i] = keep(data)
+		c.params.Data[i] = copies.of(data)
 	}
 	for i, metadata := range c.params.Metadata {
-		c.params.Metadata[i] = keep(metadata)
+		c.params.Metadata[i] = copies.of(metadata)
 	}
 	c.request.Events = []Event{{TenantID: c.request.Events[0].TenantID}}
 }

@@ -57,7 +57,7 @@ const (
 func newLogMerge(pages []*logPages, read func(p *logPages, left int, buffer []LogEvent) ([]LogEvent, error)) *logMerge {
 	m := &logMerge{backwards: pages[0].numbers.backwards, heads: make([]int64, len(pages))}
 	for _, p := range pages {
-		m.shares = append(m.shares, &logShare{pages: p, read: read})
+		m.shares = append(m.shares, &logShare{logAhead: logAhead{pages: p, read: read}})
 	}
 	return m
 }

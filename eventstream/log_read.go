@@ -87,15 +87,18 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
+		read := func(p *logPages, left int, buffer []LogEvent) ([]LogEvent, error) {
+			return p.next(ctx, r, h, left, buffer)
+		}
 		if shares := pages.shares(opts.Parallel, int(r.partitions.Load())); len(shares) > 1 {
-			newLogMerge(shares, func(p *logPages, left int, buffer []LogEvent) ([]LogEvent, error) {
-				return p.next(ctx, r, h, left, buffer)
-			}).each(left, yield)
+			newLogMerge(shares, read).each(left, yield)
 			return
 		}
-		ahead := &logAhead{pages: pages, read: func(left int, buffer []LogEvent) ([]LogEvent, error) {
-			return pages.next(ctx, r, h, left, buffer)
-		}, may: r.onPool(h)}
+		// Who breaks off early is spared a page: only one that has come so far that its pages are as large as they get reads ahead.
+		ahead := &logAhead{pages: pages, read: read, from: pages.size.most}
+		if !r.onPool(h) {
+			ahead.from = math.MaxInt
+		}
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
 			events, err := ahead.next(left)
