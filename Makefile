@@ -41,16 +41,16 @@ test-integration: ## the tests against PostgreSQL
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"
 
-generate: ## db/ from queries/ and migrations/, docs/schema.sql from migrations/
+generate: ## db/ from queries/ and migrations/, docs/schema/ from migrations/
 	$(TOOL) sqlc generate
-	$(GO) run ./internal/devdb -write docs/schema.sql
+	$(GO) run ./internal/devdb -write docs/schema
 
 verify: lint ## what must hold before a commit, tests apart: lint, format, generated files, queries, migrations
 	$(GO) mod tidy -diff
 	@# goose validate takes every .go file for a migration.
 	@dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; cp migrations/*.sql "$$dir"; $(GOOSE) -dir "$$dir" validate
 	$(TOOL) sqlc diff
-	$(GO) run ./internal/devdb -check docs/schema.sql -- $(TOOL) sqlc vet
+	$(GO) run ./internal/devdb -check docs/schema -- $(TOOL) sqlc vet
 	@echo 'verify: all is well'
 
 lint: ## go vet, gofumpt, golangci-lint

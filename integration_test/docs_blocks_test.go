@@ -13,7 +13,7 @@ import (
 // docFiles are the pages whose claims and blocks are tested, by their paths from the root of the repository.
 var docFiles = []string{
 	"README.md", "AGENTS.md", "CHANGELOG.md", "docs/design.md", "docs/audit.md", "docs/subscriptions.md",
-	"docs/importing.md", "docs/benchmarks.md",
+	"docs/importing.md", "docs/benchmarks.md", "docs/schema/README.md",
 }
 
 // docBlock is a fenced block of a page.

@@ -1,8 +1,8 @@
 // Command devdb starts a throwaway PostgreSQL server, migrates a database on it, and does what generated files need of it: it
-// writes or compares the schema dump, and runs a command with the database's URL in DATABASE_URL and SQLC_DATABASE_URI.
+// writes or compares the definitions of the schema, and runs a command with the database's URL in DATABASE_URL and SQLC_DATABASE_URI.
 //
-//	go run ./internal/devdb -write docs/schema.sql
-//	go run ./internal/devdb -check docs/schema.sql -- go tool -modfile=tools/go.mod sqlc vet
+//	go run ./internal/devdb -write docs/schema
+//	go run ./internal/devdb -check docs/schema -- go tool -modfile=tools/go.mod sqlc vet
 package main
 
 import (
@@ -15,7 +15,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/internal/pgserver"
@@ -26,8 +25,8 @@ import (
 const database = "gapless_devdb"
 
 func main() {
-	write := flag.String("write", "", "write the schema dump to this `file`")
-	check := flag.String("check", "", "compare the schema dump with this `file`")
+	write := flag.String("write", "", "write the schema, one file an object, to this `directory`")
+	check := flag.String("check", "", "compare the schema with the files of this `directory`")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -82,26 +81,19 @@ func dump(ctx context.Context, conn *pgx.Conn, write, check string) error {
 	if write == "" && check == "" {
 		return nil
 	}
-	got, err := schemadump.Dump(ctx, conn)
+	files, err := schemadump.Read(ctx, conn)
 	if err != nil {
 		return err
 	}
 	if write != "" {
-		if err := os.WriteFile(write, []byte(got), 0o644); err != nil {
+		if err := files.Write(write); err != nil {
 			return err
 		}
 	}
 	if check == "" {
 		return nil
 	}
-	want, err := os.ReadFile(check)
-	if err != nil {
-		return err
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		return fmt.Errorf("%s is not what the migrations make (-file +migrations); run \"make generate\":\n%s", check, diff)
-	}
-	return nil
+	return files.Check(check)
 }
 
 func execute(ctx context.Context, dsn string, command []string) error {

@@ -1,0 +1,78 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.advance_stable_position(p_min_age interval DEFAULT '00:00:00'::interval)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_stable bigint := eventstream.stable_position();
+    v_state eventstream.log_state;
+    v_to bigint;
+    v_events bigint;
+    v_last bigint;
+    v_newest timestamptz;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF v_stable <= v_state.stable_position
+        -- A time still to come is from before the clock was set back, and says nothing.
+        OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
+        OR current_setting('transaction_read_only')::boolean
+    THEN
+        RETURN greatest(v_stable, v_state.stable_position);
+    END IF;
+    -- Whoever comes second leaves it to the first: what it would write is being written.
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0 FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN v_stable;
+    END IF;
+    -- In bounded steps, and not too many of them in one transaction.
+    FOR v_step IN 1..2 LOOP
+        EXIT WHEN v_state.stable_position >= v_stable;
+        v_to := least(v_stable, v_state.stable_position + 100000);
+        WITH fresh AS (
+            SELECT
+                e.position,
+                v_state.last_sequence + row_number() OVER w AS sequence,
+                lag(e.position, 1, v_state.last_position) OVER w AS previous,
+                greatest(v_state.last_recorded_at, max(e.recorded_at) OVER w) AS newest,
+                greatest(v_state.last_recorded_at, max(e.recorded_at) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
+                    AS newest_before
+            FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= v_to
+            WINDOW w AS (ORDER BY e.position)
+        ), marked AS (
+            INSERT INTO eventstream.log_marks (position, sequence, recorded_at)
+            SELECT f.position - 1, f.sequence - 1, f.newest_before FROM fresh AS f WHERE f.position > f.previous + 1
+            UNION ALL
+            SELECT f.position, f.sequence, f.newest FROM fresh AS f WHERE f.sequence % 1024 = 0
+        )
+        SELECT count(*), max(f.position), max(f.newest) INTO v_events, v_last, v_newest FROM fresh AS f;
+        v_state.stable_position := v_to;
+        v_state.last_position := coalesce(v_last, v_state.last_position);
+        v_state.last_sequence := v_state.last_sequence + v_events;
+        v_state.last_recorded_at := coalesce(v_newest, v_state.last_recorded_at);
+        IF v_state.last_sequence - v_state.marked_sequence >= 1024 THEN
+            PERFORM eventstream.mark_partitions(v_state.marked_position, v_to);
+            v_state.marked_position := v_to;
+            v_state.marked_sequence := v_state.last_sequence;
+        END IF;
+    END LOOP;
+    UPDATE eventstream.log_state AS l
+    SET stable_position = v_state.stable_position,
+        last_position = v_state.last_position,
+        last_sequence = v_state.last_sequence,
+        marked_position = v_state.marked_position,
+        marked_sequence = v_state.marked_sequence,
+        last_recorded_at = v_state.last_recorded_at,
+        updated_at = clock_timestamp()
+    WHERE l.lane = v_state.lane AND l.stable_position < v_state.stable_position;
+    RETURN greatest(v_stable, v_state.stable_position);
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or is being done by another session. Numbers what became stable, at most 200,000 positions a call. Call it in a transaction of its own: until that ends, nobody else moves log_state.';
+
+REVOKE ALL ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;

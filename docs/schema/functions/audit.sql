@@ -1,0 +1,34 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.audit()
+ RETURNS TABLE(check_name text, severity text, stream_id text, version bigint, detail jsonb)
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET jit TO 'off'
+ SET work_mem TO '64MB'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT 'triggers', 'error', NULL::text, NULL::bigint, to_jsonb(t) FROM eventstream.audit_triggers AS t
+    UNION ALL
+    SELECT 'gaps', 'error', g.stream_id::text, g.first_missing, to_jsonb(g) FROM eventstream.audit_gaps AS g
+    UNION ALL
+    SELECT 'heads', 'error', h.stream_id::text, h.watermark, to_jsonb(h) FROM eventstream.audit_heads AS h
+    UNION ALL
+    SELECT 'order', 'error', o.stream_id::text, o.version, to_jsonb(o) FROM eventstream.audit_order AS o
+    UNION ALL
+    SELECT 'tenants', 'error', n.stream_id::text, n.version, to_jsonb(n) FROM eventstream.audit_tenants AS n
+    UNION ALL
+    SELECT 'partitions', 'error', p.stream_id::text, p.version, to_jsonb(p) FROM eventstream.audit_partitions AS p
+    UNION ALL
+    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id::text, w.first_missing, to_jsonb(w)
+    FROM eventstream.audit_pending AS w
+    UNION ALL
+    SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.audit() IS 'Everything that is wrong with the store: no row means clean. severity: error for damage, warning for a hole that events wait behind.';
+
+GRANT EXECUTE ON FUNCTION eventstream.audit() TO PUBLIC;

@@ -1,0 +1,24 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.live_members()
+ RETURNS TABLE(member_id bigint, subscriptions text[])
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT m.member_id, m.subscriptions
+    FROM eventstream.subscription_members AS m
+    WHERE m.lease_until > clock_timestamp()
+        AND eventstream.member_key(m.member_id) IN (
+            SELECT (k.classid::bigint << 32) | k.objid::bigint
+            FROM pg_catalog.pg_locks AS k
+            WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND k.classid::bigint >> 16 = 17741
+                AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that died or hang.';
+
+GRANT EXECUTE ON FUNCTION eventstream.live_members() TO PUBLIC;

@@ -1,0 +1,35 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.move_idle_checkpoints(p_subscriptions text[], p_shards integer[], p_epochs bigint[], p_positions bigint[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_reached bigint;
+BEGIN
+    WITH due AS (
+        SELECT h.subscription, h.shard, u.position
+        FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+        JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+        WHERE h.position < u.position AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
+        -- Whoever holds one of them for long (a batch, a reshard) must not hold up the caller, which does this for all of its process.
+        FOR NO KEY UPDATE OF h SKIP LOCKED
+    )
+    UPDATE eventstream.subscription_shards AS h
+    SET position = d.position, updated_at = clock_timestamp()
+    FROM due AS d
+    WHERE h.subscription = d.subscription AND h.shard = d.shard;
+    SELECT count(*) INTO v_reached
+    FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+    WHERE h.position >= u.position;
+    RETURN v_reached;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) IS 'Moves checkpoints over events that were not for their subscription; those that others own or hold by now stay. How many are there.';
+
+REVOKE ALL ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) FROM PUBLIC;

@@ -1,0 +1,28 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+ SET enable_seqscan TO 'off'
+AS $function$
+DECLARE
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.partition_marks AS m
+    WHERE m.partition_id = p_partition_id AND m.position <= p_position
+    ORDER BY m.position DESC LIMIT 1;
+    -- Pairs, which no other index than the partition's log can serve: the planner also likes to go through the log of all partitions.
+    RETURN coalesce(v_sequence, 0) + (
+        SELECT count(*) FROM eventstream.events AS e
+        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
+            AND (e.partition_id, e.position) <= (p_partition_id, p_position));
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.partition_sequence_at(integer,bigint) IS 'How many events a partition has at or below a stable position: of an event''s position, its sequence number in the partition.';
+
+GRANT EXECUTE ON FUNCTION eventstream.partition_sequence_at(integer,bigint) TO PUBLIC;

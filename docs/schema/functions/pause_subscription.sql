@@ -1,0 +1,18 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.pause_subscription(p_name text, p_paused boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    UPDATE eventstream.subscriptions AS s SET paused = p_paused WHERE s.name = v_is.name;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.pause_subscription(text,boolean) IS 'Takes the shards from their owners and lets nobody claim them, or lets them be claimed again.';
+
+REVOKE ALL ON FUNCTION eventstream.pause_subscription(text,boolean) FROM PUBLIC;

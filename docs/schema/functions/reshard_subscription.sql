@@ -1,0 +1,26 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.reshard_subscription(p_name text, p_shard_count integer)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_positions jsonb;
+BEGIN
+    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+    v_is := eventstream.fence_subscription(p_name);
+    v_positions := eventstream.partition_checkpoints(p_name);
+    UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, eventstream.remove_shards(p_name));
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.reshard_subscription(text,integer) IS 'Gives a subscription another number of shards. Each partition goes on where it was; owners lose their shards and claim the new ones once they are configured with the new number.';
+
+REVOKE ALL ON FUNCTION eventstream.reshard_subscription(text,integer) FROM PUBLIC;

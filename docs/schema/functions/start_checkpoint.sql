@@ -1,0 +1,49 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.start_checkpoint(p_start jsonb, p_stable bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO ''
+AS $function$
+DECLARE
+    v_number bigint;
+    v_position bigint;
+BEGIN
+    CASE
+        WHEN p_start ->> 'from' = 'beginning' OR p_start ? 'partition_sequences' THEN
+            RETURN 0;
+        WHEN p_start ->> 'from' = 'latest' THEN
+            RETURN p_stable;
+        WHEN p_start ? 'position' THEN
+            v_number := (p_start ->> 'position')::bigint;
+            -- What is committed may be ahead of what is stable.
+            v_position := greatest(p_stable, eventstream.last_position());
+            IF v_number > v_position + 1 THEN
+                PERFORM eventstream.refuse_beyond_end('position', v_number, v_position);
+            END IF;
+            RETURN greatest(v_number - 1, 0);
+        WHEN p_start ? 'sequence' THEN
+            v_number := greatest((p_start ->> 'sequence')::bigint, 1);
+            -- The one after the last may be asked for, and is still to come.
+            v_position := CASE WHEN v_number = 1 THEN 0 ELSE eventstream.position_of_sequence(v_number - 1, p_stable) END;
+            IF v_position IS NULL THEN
+                PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
+            END IF;
+            RETURN v_position;
+        WHEN p_start ? 'time' THEN
+            -- A caller's clock may be ahead of ours; what is later than that is a mistake, and would deliver from now on.
+            IF (p_start ->> 'time')::timestamptz > clock_timestamp() + interval '5 minutes' THEN
+                PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'not in the future: for what is to come, use the start latest');
+            END IF;
+            RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz, p_stable) - 1;
+        ELSE
+            PERFORM eventstream.refuse_value('start', p_start::text,
+                'one of {"from": "beginning"}, {"from": "latest"}, and an object with position, sequence, time or partition_sequences');
+    END CASE;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb,bigint) IS 'The checkpoint that a start stands for in the log up to p_stable; ES013 beyond its end.';
+
+GRANT EXECUTE ON FUNCTION eventstream.start_checkpoint(jsonb,bigint) TO PUBLIC;

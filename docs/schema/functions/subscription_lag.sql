@@ -1,0 +1,68 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.subscription_lag()
+ RETURNS TABLE(subscription text, shard integer, shard_count integer, "position" bigint, stable_position bigint, lag_events bigint, lag_seconds double precision, events bigint, parked bigint, state text, member_id bigint, application text, lease_until timestamp with time zone, epoch bigint, updated_at timestamp with time zone)
+ LANGUAGE plpgsql
+ SET search_path TO ''
+ SET jit TO 'off'
+AS $function$
+BEGIN
+    RETURN QUERY
+    SELECT
+        s.name,
+        h.shard,
+        s.shard_count,
+        h.position,
+        g.stable_position,
+        CASE
+            WHEN s.shard_count = 1 THEN greatest(eventstream.sequence_at(g.stable_position) - eventstream.sequence_at(h.position), 0)
+            ELSE b.events
+        END AS lag_events,
+        CASE WHEN b.since IS NULL THEN 0 ELSE greatest(extract(epoch FROM clock_timestamp() - b.since), 0) END::double precision AS lag_seconds,
+        h.events,
+        k.parked,
+        CASE
+            WHEN s.paused THEN 'paused'
+            WHEN h.member_id IS NULL THEN 'free'
+            WHEN v.member_id IS NULL THEN 'owner is gone'
+            ELSE 'owned'
+        END AS state,
+        h.member_id,
+        m.application,
+        m.lease_until,
+        h.epoch,
+        h.updated_at
+    FROM (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS g
+    CROSS JOIN eventstream.subscriptions AS s
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
+    LEFT JOIN eventstream.subscription_members AS m ON m.member_id = h.member_id
+    LEFT JOIN eventstream.live_members() AS v ON v.member_id = h.member_id
+    CROSS JOIN LATERAL (
+        SELECT
+            sum(CASE WHEN s.shard_count = 1 THEN 0
+                ELSE greatest(eventstream.partition_sequence_at(p.id, g.stable_position)
+                    - eventstream.partition_sequence_at(p.id, f.position), 0) END)::bigint AS events,
+            min(n.recorded_at) AS since
+        FROM generate_series(h.shard, eventstream.partition_count() - 1, s.shard_count) AS p (id)
+        CROSS JOIN LATERAL (
+            SELECT greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)) AS position
+        ) AS f
+        LEFT JOIN LATERAL (
+            SELECT e.recorded_at
+            FROM eventstream.events AS e
+            WHERE e.partition_id = p.id AND e.position > f.position AND e.position <= g.stable_position
+            ORDER BY e.position LIMIT 1
+        ) AS n ON true
+    ) AS b
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS parked
+        FROM eventstream.parked_events AS x
+        JOIN eventstream.events AS e ON e.position = x.position
+        WHERE x.subscription = s.name AND e.partition_id % s.shard_count = h.shard
+    ) AS k;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.subscription_lag() IS 'What audit_subscriptions shows.';
+
+GRANT EXECUTE ON FUNCTION eventstream.subscription_lag() TO PUBLIC;

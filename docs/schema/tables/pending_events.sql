@@ -1,0 +1,41 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE TABLE eventstream.pending_events (
+    version eventstream.version NOT NULL,
+    event_id uuid NOT NULL,
+    occurred_at eventstream.occurred_at NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    partition_id eventstream.partition_id NOT NULL,
+    stream_id eventstream.stream_id NOT NULL,
+    tenant_id eventstream.tenant_id DEFAULT 'default'::text NOT NULL,
+    type eventstream.event_type NOT NULL,
+    payload jsonb NOT NULL,
+    data bytea,
+    metadata eventstream.metadata DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT pending_events_event_id_key UNIQUE (event_id),
+    CONSTRAINT pending_events_pkey PRIMARY KEY (stream_id, version)
+);
+
+ALTER TABLE eventstream.pending_events ALTER COLUMN payload SET COMPRESSION lz4;
+ALTER TABLE eventstream.pending_events ALTER COLUMN data SET COMPRESSION lz4;
+ALTER TABLE eventstream.pending_events ALTER COLUMN metadata SET COMPRESSION lz4;
+
+COMMENT ON TABLE eventstream.pending_events IS 'Events that arrived out of order and wait for the versions before them. Unseen by readers; audit_pending says what is missing.';
+COMMENT ON COLUMN eventstream.pending_events.version IS 'Version that the event will have; above the stream''s watermark.';
+COMMENT ON COLUMN eventstream.pending_events.event_id IS 'Identity of the event.';
+COMMENT ON COLUMN eventstream.pending_events.occurred_at IS 'When it happened, by the caller''s clock.';
+COMMENT ON COLUMN eventstream.pending_events.received_at IS 'When it arrived, by the database''s clock.';
+COMMENT ON COLUMN eventstream.pending_events.partition_id IS 'Partition of its stream.';
+COMMENT ON COLUMN eventstream.pending_events.stream_id IS 'Stream that the event belongs to.';
+COMMENT ON COLUMN eventstream.pending_events.tenant_id IS 'Tenant of its stream.';
+COMMENT ON COLUMN eventstream.pending_events.type IS 'Kind of the event, as order.placed.';
+COMMENT ON COLUMN eventstream.pending_events.payload IS 'What happened, as JSON.';
+COMMENT ON COLUMN eventstream.pending_events.data IS 'What happened, as bytes.';
+COMMENT ON COLUMN eventstream.pending_events.metadata IS 'What describes the event; a JSON object.';
+
+CREATE TRIGGER pending_events_append_only BEFORE UPDATE OR TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
+COMMENT ON TRIGGER pending_events_append_only ON eventstream.pending_events IS 'What waits is never changed.';
+CREATE TRIGGER pending_events_delete BEFORE DELETE ON eventstream.pending_events FOR EACH STATEMENT WHEN ((current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'advance'::text)) EXECUTE FUNCTION eventstream.append_only();
+COMMENT ON TRIGGER pending_events_delete ON eventstream.pending_events IS 'What waits leaves by advance_watermark alone.';
+CREATE TRIGGER pending_events_gate AFTER INSERT ON eventstream.pending_events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_gate();
+COMMENT ON TRIGGER pending_events_gate ON eventstream.pending_events IS 'Counts what waits in current_version of the heads.';

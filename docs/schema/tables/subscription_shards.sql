@@ -1,0 +1,25 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE TABLE eventstream.subscription_shards (
+    "position" bigint NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
+    events bigint DEFAULT 0 NOT NULL,
+    member_id bigint,
+    updated_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    shard integer NOT NULL,
+    subscription text COLLATE "C" NOT NULL,
+    CONSTRAINT subscription_shards_pkey PRIMARY KEY (subscription, shard),
+    CONSTRAINT subscription_shards_position_range CHECK ("position" >= 0),
+    CONSTRAINT subscription_shards_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
+);
+
+ALTER TABLE eventstream.subscription_shards SET (fillfactor=50);
+
+COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
+COMMENT ON COLUMN eventstream.subscription_shards."position" IS 'The checkpoint: everything of the shard up to it is handled.';
+COMMENT ON COLUMN eventstream.subscription_shards.epoch IS 'Rises with each change of owner: an owner of an earlier epoch can no longer move the checkpoint.';
+COMMENT ON COLUMN eventstream.subscription_shards.events IS 'Events handled so far.';
+COMMENT ON COLUMN eventstream.subscription_shards.member_id IS 'The process that owns it; NULL while nobody does.';
+COMMENT ON COLUMN eventstream.subscription_shards.updated_at IS 'When the checkpoint moved last.';
+COMMENT ON COLUMN eventstream.subscription_shards.shard IS 'Number of the shard, from 0.';
+COMMENT ON COLUMN eventstream.subscription_shards.subscription IS 'The subscription.';

@@ -1,0 +1,21 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE TABLE eventstream.subscription_skips (
+    "position" bigint NOT NULL,
+    skipped_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    subscription text COLLATE "C" NOT NULL,
+    skipped_by text DEFAULT SESSION_USER NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT subscription_skips_pkey PRIMARY KEY (subscription, "position"),
+    CONSTRAINT subscription_skips_reason_given CHECK (reason ~ '[^[:space:]]'::text)
+);
+
+COMMENT ON TABLE eventstream.subscription_skips IS 'Events that a person decided a subscription shall not handle: who, when and why. Rows stay when the subscription goes.';
+COMMENT ON COLUMN eventstream.subscription_skips."position" IS 'Position of the event.';
+COMMENT ON COLUMN eventstream.subscription_skips.skipped_at IS 'When it was skipped.';
+COMMENT ON COLUMN eventstream.subscription_skips.subscription IS 'The subscription.';
+COMMENT ON COLUMN eventstream.subscription_skips.skipped_by IS 'The database user who skipped it.';
+COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why, in the words of whoever skipped it.';
+
+CREATE TRIGGER subscription_skips_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.subscription_skips FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
+COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'What was skipped is never forgotten.';

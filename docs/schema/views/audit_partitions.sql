@@ -1,0 +1,47 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+-- Columns:
+--     stream_id text COLLATE "C"
+--     version bigint
+--     partition_id integer
+--     stream_partition integer
+--     problem text
+
+CREATE VIEW eventstream.audit_partitions AS
+ SELECT e.stream_id,
+     (e.version)::bigint AS version,
+     (e.partition_id)::integer AS partition_id,
+     (s.partition_id)::integer AS stream_partition,
+     'event in another partition than its stream'::text AS problem
+    FROM (eventstream.events e
+      JOIN eventstream.streams s ON (((s.stream_id)::text = (e.stream_id)::text)))
+   WHERE ((e.partition_id)::integer <> (s.partition_id)::integer)
+ UNION ALL
+  SELECT p.stream_id,
+     (p.version)::bigint AS version,
+     (p.partition_id)::integer AS partition_id,
+     (s.partition_id)::integer AS stream_partition,
+     'pending event in another partition than its stream'::text AS problem
+    FROM (eventstream.pending_events p
+      JOIN eventstream.streams s ON (((s.stream_id)::text = (p.stream_id)::text)))
+   WHERE ((p.partition_id)::integer <> (s.partition_id)::integer)
+ UNION ALL
+  SELECT s.stream_id,
+     NULL::bigint AS version,
+     (s.partition_id)::integer AS partition_id,
+     (s.partition_id)::integer AS stream_partition,
+     'no such partition in this store'::text AS problem
+    FROM eventstream.streams s
+   WHERE (((s.partition_id)::integer < 0) OR ((s.partition_id)::integer > ( SELECT (t.partition_count - 1)
+            FROM eventstream.store t)))
+ UNION ALL
+  SELECT NULL::text AS stream_id,
+     NULL::bigint AS version,
+     NULL::integer AS partition_id,
+     NULL::integer AS stream_partition,
+     format('partition_count() is %s, the store has %s'::text, eventstream.partition_count(), COALESCE((t.partition_count)::text, 'no row'::text)) AS problem
+    FROM (( SELECT 1 AS "?column?") one
+      LEFT JOIN eventstream.store t ON (true))
+   WHERE (t.partition_count IS DISTINCT FROM eventstream.partition_count());
+
+COMMENT ON VIEW eventstream.audit_partitions IS 'Events in another partition than their stream, streams in none of the store''s, and a changed count. Empty when nothing is wrong.';
