@@ -1,12 +1,11 @@
 package eventstream
 
-// logAhead reads the next page of the log while the last one is gone through: on a pool, where another connection is to be had. The memory of
-// two pages is used in turn, and the loop's body gets copies.
+// logAhead reads the next page of the log while the last one is gone through: by a reader that has come so far that its pages are as large as
+// they get, and on a pool, where another connection is to be had. The memory of two pages is used in turn, and the loop's body gets copies.
 type logAhead struct {
 	pages *logPages
-	read  func(p *logPages, left int, buffer []LogEvent) ([]LogEvent, error)
-	// from is the size of a page from which on the next one is read ahead.
-	from int
+	read  func(left int, buffer []LogEvent) ([]LogEvent, error)
+	may   bool
 	// buffers are the page that is gone through, and the one before.
 	buffers [2][]LogEvent
 	// page is what is read ahead; nil if nothing is.
@@ -28,7 +27,7 @@ func (a *logAhead) next(left int) (events []LogEvent, err error) {
 		a.page = nil
 		events, err = read.events, read.err
 	} else {
-		events, err = a.read(a.pages, left, a.buffers[1])
+		events, err = a.read(left, a.buffers[1])
 	}
 	a.buffers[0], a.buffers[1] = events, a.buffers[0]
 	return events, err
@@ -36,13 +35,13 @@ func (a *logAhead) next(left int) (events []LogEvent, err error) {
 
 // start begins to read ahead, if there is more to read. No event is read twice or left out: only one page is read at a time.
 func (a *logAhead) start(left int) {
-	if left <= 0 || a.pages.atEnd() || a.pages.size.size < a.from {
+	if !a.may || left <= 0 || a.pages.atEnd() || a.pages.size.size < a.pages.size.most {
 		return
 	}
 	page, buffer := make(chan logPageRead, 1), a.buffers[1]
 	a.page = page
 	go func() {
-		events, err := a.read(a.pages, left, buffer)
+		events, err := a.read(left, buffer)
 		page <- logPageRead{events, err}
 	}()
 }

@@ -27,10 +27,6 @@ type LogOptions struct {
 	Limit int
 	// Backwards reads downwards, from newer to older. Default: false.
 	Backwards bool
-	// Parallel reads shares of the partitions at the same time, over so many connections of the pool, and merges them back into the one
-	// order of the log: from 0 to 32, on a repository that has a pool. Each share reads up to a page ahead. Default: 0, which is one
-	// connection.
-	Parallel int
 }
 
 // LogHead is how far the log can be read.
@@ -87,18 +83,9 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
-		read := func(p *logPages, left int, buffer []LogEvent) ([]LogEvent, error) {
-			return p.next(ctx, r, h, left, buffer)
-		}
-		if shares := pages.shares(opts.Parallel, int(r.partitions.Load())); len(shares) > 1 {
-			newLogMerge(shares, read).each(left, yield)
-			return
-		}
-		// Who breaks off early is spared a page: only one that has come so far that its pages are as large as they get reads ahead.
-		ahead := &logAhead{pages: pages, read: read, from: pages.size.most}
-		if !r.onPool(h) {
-			ahead.from = math.MaxInt
-		}
+		ahead := &logAhead{pages: pages, read: func(left int, buffer []LogEvent) ([]LogEvent, error) {
+			return pages.next(ctx, r, h, left, buffer)
+		}, may: r.onPool(h)}
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
 			events, err := ahead.next(left)
@@ -129,9 +116,6 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	}
 	if opts.Limit < 0 {
 		return nil, invalidValue("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
-	}
-	if err := validateParallel(opts.Parallel, r.onPool(h)); err != nil {
-		return nil, err
 	}
 	stable, err := r.stableToRead(ctx, h)
 	if err != nil {
@@ -237,23 +221,18 @@ func (p *logPages) skipTo(partitions int) {
 	if len(p.apart) == 0 {
 		return
 	}
+	read := p.numbers.filter.Partitions
+	if len(read) == 0 {
+		read = make([]int, partitions)
+		for i := range read {
+			read[i] = i
+		}
+	}
 	first := p.until
-	for _, partition := range p.partitions(partitions) {
+	for _, partition := range read {
 		first = min(first, p.apart[partition])
 	}
 	p.after = max(p.after, first)
-}
-
-// partitions are those that are read, of so many.
-func (p *logPages) partitions(count int) []int {
-	if read := p.numbers.filter.Partitions; len(read) > 0 {
-		return read
-	}
-	all := make([]int, count)
-	for i := range all {
-		all[i] = i
-	}
-	return all
 }
 
 func (p *logPages) atEnd() bool { return p.after >= p.until }
