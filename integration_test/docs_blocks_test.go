@@ -12,8 +12,8 @@ import (
 
 // docFiles are the pages whose claims and blocks are tested, by their paths from the root of the repository.
 var docFiles = []string{
-	"README.md", "AGENTS.md", "CHANGELOG.md", "docs/design.md", "docs/audit.md", "docs/subscriptions.md",
-	"docs/importing.md", "docs/benchmarks.md", "docs/schema/README.md",
+	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/design.md", "docs/guarantees.md",
+	"docs/importing.md", "docs/installing.md", "docs/schema/README.md", "docs/subscriptions.md",
 }
 
 // docBlock is a fenced block of a page.
@@ -50,6 +50,23 @@ func docBlocks(t *testing.T, name string) []docBlock {
 	}
 	require.Nil(t, open, "%s: the last block is not closed", name)
 	return blocks
+}
+
+// docPromises gives the rows of a page's tables of promises and tests.
+func docPromises(t *testing.T, name string) (rows []string) {
+	t.Helper()
+	inside := false
+	for _, line := range strings.Split(readDoc(t, name), "\n") {
+		switch {
+		case line == "| Guarantee | Test |" || line == "| Promise | Test |":
+			inside = true
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case inside && line != "|---|---|":
+			rows = append(rows, line)
+		}
+	}
+	return rows
 }
 
 // docRegions gives the parts of the examples between the lines "// docs:start" and "// docs:end".

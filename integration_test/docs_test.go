@@ -25,6 +25,39 @@ func TestDocsNameTestsThatExist(t *testing.T) {
 	require.Greater(t, mentioned, 20)
 }
 
+// No page is left out of these tests.
+func TestDocsAreAllTested(t *testing.T) {
+	t.Parallel()
+	var pages []string
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/*/*.md"} {
+		files, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, file := range files {
+			pages = append(pages, strings.TrimPrefix(filepath.ToSlash(file), "../"))
+		}
+	}
+	require.ElementsMatch(t, pages, docFiles)
+}
+
+// Every promise of a table names a test, and those that the README picked out are among the others.
+func TestDocsEveryPromiseNamesATest(t *testing.T) {
+	t.Parallel()
+	all := map[string]bool{}
+	for name, least := range map[string]int{"docs/guarantees.md": 30, "docs/subscriptions.md": 25, "docs/importing.md": 10} {
+		rows := docPromises(t, name)
+		require.GreaterOrEqual(t, len(rows), least, name)
+		for _, row := range rows {
+			all[row] = true
+			require.Regexp(t, "\\| `(Test|Fuzz)[A-Z]\\w*`.* \\|$", row, "a promise of %s without a test", name)
+		}
+	}
+	picked := docPromises(t, "README.md")
+	require.Len(t, picked, 5)
+	for _, row := range picked {
+		require.Contains(t, all, row, "a promise of the README that docs/guarantees.md does not have")
+	}
+}
+
 // Each page's SQL blocks are one psql session on a fresh database. A text block that follows one is its output.
 func TestDocsSQLGivesTheOutputShown(t *testing.T) {
 	t.Parallel()
@@ -72,7 +105,7 @@ func TestDocsGoBlocksAreTheExamples(t *testing.T) {
 
 func TestDocsLinksAndMakeTargetsExist(t *testing.T) {
 	t.Parallel()
-	link := regexp.MustCompile(`\]\(([^)#:]+)\)`)
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	target := regexp.MustCompile("(?m)(?:^|`)(?:KEEP=1 )?make ([a-z][a-z-]*)")
 	makefile := readDoc(t, "Makefile")
 	for _, name := range docFiles {

@@ -1,9 +1,7 @@
 package integration_test
 
-// docs:start
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -12,6 +10,7 @@ import (
 	"github.com/gaplesspg/gapless/migrations"
 )
 
+// docs:start
 func quickstart(ctx context.Context, pool *pgxpool.Pool) error {
 	// Safe in every process that starts: one migrates, the others wait.
 	if err := migrations.Up(ctx, pool, nil); err != nil {
@@ -26,18 +25,9 @@ func quickstart(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return err
 	}
-	result, err := repo.Append(ctx, "order-1", eventstream.Empty, placed)
-	if err != nil {
+	if _, err := repo.Append(ctx, "order-1", eventstream.Empty, placed); err != nil {
 		return err
 	}
-	fmt.Println("appended version", result.LastVersion)
-
-	// The same events again, as after a lost connection, change nothing.
-	result, err = repo.Append(ctx, "order-1", eventstream.Empty, placed)
-	if err != nil {
-		return err
-	}
-	fmt.Println("a duplicate:", result.Duplicate)
 
 	// Decide on the ground of what happened: load, append to the aggregate, save at the version that was loaded.
 	order, err := repo.Load(ctx, "order-1")
@@ -55,17 +45,6 @@ func quickstart(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 
-	// Somebody who still believes in version 1 is told the version that is there.
-	cancelled, err := eventstream.NewEvent("order.cancelled", nil)
-	if err != nil {
-		return err
-	}
-	_, err = repo.Append(ctx, "order-1", eventstream.Exact(1), cancelled)
-	var conflict *eventstream.VersionConflictError
-	if errors.As(err, &conflict) {
-		fmt.Println("expected version", conflict.Expected, "but it is", conflict.Actual)
-	}
-
 	for event, err := range repo.Read(ctx, "order-1", eventstream.ReadOptions{}) {
 		if err != nil {
 			return err
@@ -80,9 +59,6 @@ func quickstart(ctx context.Context, pool *pgxpool.Pool) error {
 func Example_quickstart() {
 	runExample(quickstart)
 	// Output:
-	// appended version 1
-	// a duplicate: true
-	// expected version 1 but it is 2
 	// 1 order.placed {"total": 42}
 	// 2 order.paid {"by": "card"}
 }
