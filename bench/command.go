@@ -9,6 +9,7 @@ import (
 
 	"github.com/gaplesspg/gapless/bench/internal/cpu"
 	"github.com/gaplesspg/gapless/bench/internal/database"
+	"github.com/gaplesspg/gapless/bench/internal/listing"
 	"github.com/gaplesspg/gapless/bench/internal/reading"
 	"github.com/gaplesspg/gapless/bench/internal/report"
 	"github.com/gaplesspg/gapless/bench/internal/throughput"
@@ -36,6 +37,7 @@ func commands() []named {
 		{"throughput", "events per second of what applications do, and bytes on disk", throughput.Defaults()},
 		{"cpu", "server CPU of single calls", cpu.Defaults()},
 		{"log", "catch-up, latency and idle cost of subscriptions", reading.Defaults()},
+		{"streams", "listings and counts of many streams, with their plans", listing.Defaults()},
 	}
 }
 

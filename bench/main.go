@@ -4,6 +4,7 @@
 //	go run ./bench -only append1-existing,hot-any -callers 1,16 -rounds 3
 //	go run ./bench cpu -states installed -rounds 3 -calls 200
 //	go run ./bench log -only catchup
+//	go run ./bench streams -docs docs
 //
 // Without the name of a command it is throughput. A command has flags of its own, which -h lists, and these:
 //

@@ -53,6 +53,7 @@ func TestRunRefusesBeforeItStartsAServer(t *testing.T) {
 		{"throughput", "-rounds", "0"},
 		{"cpu", "-streams", "1"},
 		{"log", "-events", "1"},
+		{"streams", "-streams", "1"},
 		{"cpu", "-out", t.TempDir()},
 		{"cpu", "log"},
 		{"-rounds", "3", "cpu"},
