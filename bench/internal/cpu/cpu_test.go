@@ -32,7 +32,7 @@ func TestRunMeasuresEveryCase(t *testing.T) {
 			require.Positive(t, x.US, x.Case)
 			require.Positive(t, x.Ratio, x.Case)
 		}
-		require.Len(t, names, 3*2*12)
+		require.Len(t, names, 3*2*14)
 		require.Len(t, r.Tables, 3*2)
 
 		log.Reset()
@@ -40,7 +40,7 @@ func TestRunMeasuresEveryCase(t *testing.T) {
 		r, err = o.Run(ctx, d, &log)
 		require.NoError(t, err)
 		require.Len(t, r.Tables, 1)
-		require.Len(t, r.Results, 12)
+		require.Len(t, r.Results, 14)
 		return nil
 	}))
 }
@@ -59,7 +59,7 @@ func TestStoreStaysSoundAndPlansStayCached(t *testing.T) {
 		require.Zero(t, count(t, conn, `SELECT count(*) FROM eventstream.audit()`))
 		require.Zero(t, count(t, conn, `SELECT count(*) FROM pg_prepared_statements
 			WHERE statement LIKE '%append_batch%' AND generic_plans = 0`), "the plan no longer depends on the values")
-		require.Equal(t, 2*(2+100+100), count(t, conn, `SELECT count(*) FROM bare.events`)-120)
+		require.Equal(t, 2*(2+1+2*100+2*100), count(t, conn, `SELECT count(*) FROM bare.events`)-120)
 		require.Zero(t, count(t, conn, `SELECT count(*) FROM pg_class
 			WHERE oid IN ('eventstream.events'::regclass, 'bare.events'::regclass) AND reltuples >= 0`), "never analyzed")
 	})

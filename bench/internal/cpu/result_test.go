@@ -22,7 +22,7 @@ func TestSummarizeComparesLikeWithLike(t *testing.T) {
 		}
 	}
 	results := summarize(installed, autocommit, samples)
-	require.Len(t, results, 12)
+	require.Len(t, results, 14)
 	for i, r := range results {
 		require.Equal(t, "installed/autocommit/"+r.name, r.Case)
 		require.InDelta(t, float64(i+1)/bases[i], r.Ratio, 0.005)
@@ -32,7 +32,7 @@ func TestSummarizeComparesLikeWithLike(t *testing.T) {
 	shown := tables(append(results, summarize(grown, autocommit, samples)...))
 	require.Len(t, shown, 2)
 	require.Equal(t, "Server CPU, installed, autocommit", shown[0].Title)
-	require.Len(t, shown[1].Rows, 12)
+	require.Len(t, shown[1].Rows, 14)
 }
 
 func TestShapesChooseStreams(t *testing.T) {
