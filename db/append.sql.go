@@ -206,7 +206,7 @@ CROSS JOIN LATERAL eventstream.append_many(
     $10::timestamptz[],
     $11::text[],
     $12::integer[],
-    c.lock_timeout IS NULL
+    c.lock_timeout IS NULL OR $13::boolean
 ) AS b
 `
 
@@ -223,6 +223,7 @@ type EventAppendManyParams struct {
 	OccurredAt   []time.Time
 	TenantIds    []string
 	PartitionIds []int32
+	Atomic       bool
 }
 
 type EventAppendManyRow struct {
@@ -236,8 +237,8 @@ type EventAppendManyRow struct {
 	TenantID       string
 }
 
-// The same for several requests, each on its own, with a lock timeout that holds for the transaction unless it is empty. It is set before
-// the function runs, as the function needs it.
+// The same with a lock timeout that holds for the transaction unless it is empty. It is set before the function runs, as the function
+// needs it.
 func (q *Queries) EventAppendMany(ctx context.Context, db DBTX, arg EventAppendManyParams) ([]EventAppendManyRow, error) {
 	rows, err := db.Query(ctx, eventAppendMany,
 		arg.LockTimeout,
@@ -252,6 +253,7 @@ func (q *Queries) EventAppendMany(ctx context.Context, db DBTX, arg EventAppendM
 		arg.OccurredAt,
 		arg.TenantIds,
 		arg.PartitionIds,
+		arg.Atomic,
 	)
 	if err != nil {
 		return nil, err

@@ -41,9 +41,9 @@ func (e *BatchError) Unwrap() []error {
 	return errs
 }
 
-// AppendCanceledError says that the context of an Append ended before its result was known.
+// AppendCanceledError says that the context of an Append, Save or AppendMany ended before its result was known.
 type AppendCanceledError struct {
-	// StreamID is the stream of the append.
+	// StreamID is the stream of the append; of an AppendMany, that of its first request.
 	StreamID StreamID
 	// Sent says that the append may have gone to the database, and may have been applied: the same Append again, with the same
 	// events, tells. If it is false, nothing was written.

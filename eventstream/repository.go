@@ -23,7 +23,7 @@ type Repository struct {
 	// hub is what subscriptions share; nil if the handle is not a pool.
 	hub *hub
 	// group is what concurrent Appends share; nil if each goes by itself.
-	group *group
+	group *appendGroup
 }
 
 // Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
@@ -42,18 +42,7 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	repo := &Repository{handle: handle, queries: db.New(), config: complete}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
 		repo.hub = newHub(repo, pool)
-		// Inline projections belong to the transaction of one append.
-		if !complete.Group.Off && len(complete.Inline) == 0 {
-			repo.group = newGroup(complete.Group, func(
-				ctx context.Context, p db.EventAppendBatchParams, lockTimeout string,
-			) ([]db.EventAppendBatchRow, error) {
-				defer repo.hub.wake()
-				if len(p.StreamIds) == 1 && lockTimeout == "" {
-					return repo.appendRows(ctx, pool, p)
-				}
-				return repo.appendEach(ctx, pool, p, lockTimeout)
-			})
-		}
+		repo.group = repo.newAppendGroup(pool)
 	}
 	return repo, nil
 }

@@ -73,25 +73,23 @@ func (r *Repository) AppendManyTx(ctx context.Context, tx pgx.Tx, requests ...Ap
 	return r.appendMany(ctx, tx, requests)
 }
 
-// append runs a request on h: in a group with those of others, unless h is not the repository's own handle.
+// append runs a request on h.
 func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest) (AppendResult, error) {
-	if r.group != nil && h == r.handle {
-		return r.group.append(ctx, request)
-	}
-	params, err := batchParams([]AppendRequest{request})
+	requests := []AppendRequest{request}
+	params, err := batchParams(requests)
 	if err != nil {
 		return AppendResult{}, err
 	}
 	var result AppendResult
 	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
-		rows, err := r.appendRows(ctx, h, params)
+		rows, err := r.write(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)
 		}
 		if result, err = appendOutcome(request, rows[0]); err != nil {
 			return nil, err
 		}
-		return added([]AppendRequest{request}, []AppendResult{result}), nil
+		return added(requests, []AppendResult{result}), nil
 	})
 	r.hub.wake()
 	if err != nil {
@@ -127,22 +125,6 @@ func (r *Repository) appendRows(
 	return []db.EventAppendBatchRow{db.EventAppendBatchRow(row)}, err
 }
 
-// appendEach runs several requests, each on its own.
-func (r *Repository) appendEach(
-	ctx context.Context, h Handle, p db.EventAppendBatchParams, lockTimeout string,
-) ([]db.EventAppendBatchRow, error) {
-	many, err := r.queries.EventAppendMany(ctx, h, db.EventAppendManyParams{
-		LockTimeout: lockTimeout, StreamIds: p.StreamIds, Expected: p.Expected, EventCounts: p.EventCounts, EventIds: p.EventIds,
-		Types: p.Types, Payloads: p.Payloads, Data: p.Data, Metadata: p.Metadata, OccurredAt: p.OccurredAt,
-		TenantIds: p.TenantIds, PartitionIds: p.PartitionIds,
-	})
-	rows := make([]db.EventAppendBatchRow, len(many))
-	for i, row := range many {
-		rows[i] = db.EventAppendBatchRow(row)
-	}
-	return rows, err
-}
-
 // appendOutcome is the result of a request, or why it was refused.
 func appendOutcome(request AppendRequest, row db.EventAppendBatchRow) (AppendResult, error) {
 	if err := refusal(request, row); err != nil {
@@ -157,7 +139,8 @@ func appendOutcome(request AppendRequest, row db.EventAppendBatchRow) (AppendRes
 
 // appendFailed says of an append that its context ended, where that is why it failed.
 func appendFailed(ctx context.Context, request AppendRequest, err error) error {
-	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+	var canceled *AppendCanceledError
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) && !errors.As(err, &canceled) {
 		return &AppendCanceledError{StreamID: request.StreamID, Sent: !pgconn.SafeToRetry(err), Err: err}
 	}
 	return err
@@ -170,7 +153,7 @@ func (r *Repository) appendMany(ctx context.Context, h Handle, requests []Append
 	}
 	results := make([]AppendResult, len(requests))
 	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
-		rows, err := r.appendRows(ctx, h, params)
+		rows, err := r.write(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)
 		}
@@ -188,7 +171,7 @@ func (r *Repository) appendMany(ctx context.Context, h Handle, requests []Append
 	})
 	r.hub.wake()
 	if err != nil {
-		return nil, err
+		return nil, appendFailed(ctx, requests[0], err)
 	}
 	return results, nil
 }

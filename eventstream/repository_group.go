@@ -2,233 +2,124 @@ package eventstream
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
+	"errors"
+	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/groupcommit"
 )
 
-// slowBatch is how long a batch may take before it no longer counts as one in flight: what it waits for, mostly the lock of another
-// writer, must not keep others waiting.
-const slowBatch = 20 * time.Millisecond
+// lockNotAvailable is what a statement fails with after its lock timeout.
+const lockNotAvailable = "55P03"
 
 // besideOthers is how many events must wait before a batch flies beside another one: below, they cost less together.
 const besideOthers = 16
 
-// group lets Appends of one process share statements and commits. A call that finds none in flight runs at once, by itself. Calls that
-// come meanwhile wait, and go together as soon as it is done, or when they are many: nobody waits for company, and the busier the
-// database is, the larger batches are.
-//
-// A stream is in one batch at a time, so batches of one process never wait for each other, and calls for a busy stream gather into
-// one batch.
-type group struct {
-	config GroupConfig
-	// send runs requests, each on its own, and gives a row for each.
-	send groupSend
+// mostBlocked is how many connections batches may take that wait for streams which other writers hold; and no more than half of the pool.
+const mostBlocked = 3
 
-	mu sync.Mutex
-	// waiting are calls that are in no batch yet, in order of arrival. While none is in flight, the streams of all of them are busy.
-	waiting []*groupCall
-	// busy are the streams of batches that are not done.
-	busy map[StreamID]struct{}
-	// waitingEvents is how many events they have.
-	waitingEvents int
-	// arrived counts the calls that had to wait, ever.
-	arrived atomic.Int64
-	// flying is how many batches are in flight; slow ones are not counted.
-	flying int
-}
+// appendGroup is what the appends of a repository share.
+type appendGroup = groupcommit.Group[string, *appendItem]
 
-// flight is a batch's claim to one of the places in flight, which it gives back once: when it is done, or when it has become slow.
-type flight struct {
-	group *group
-	timer *time.Timer
-	// over says that the place was given back. Guarded by the group's mu.
-	over bool
-}
-
-// groupSend runs requests. A lock timeout that is not empty holds for them.
-type groupSend func(ctx context.Context, p db.EventAppendBatchParams, lockTimeout string) ([]db.EventAppendBatchRow, error)
-
-func newGroup(config GroupConfig, send groupSend) *group {
-	return &group{config: config, send: send, busy: map[StreamID]struct{}{}}
-}
-
-// append runs a request, alone or with others.
-func (g *group) append(ctx context.Context, request AppendRequest) (AppendResult, error) {
-	params, err := batchParams([]AppendRequest{request})
-	if err != nil {
-		return AppendResult{}, err
+// newAppendGroup returns a group on a pool; nil if each append goes by itself. Inline projections belong to the transaction of one append.
+func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
+	config := r.config.Group
+	if config.Off || len(r.config.Inline) > 0 {
+		return nil
 	}
-	call := newGroupCall(request, params)
-	g.mu.Lock()
-	if g.flying == 0 && !g.isBusy(call) {
-		f := g.takeOff(call)
-		g.mu.Unlock()
-		return g.runAlone(ctx, call, f)
-	}
-	g.mu.Unlock()
-	call.own(ctx)
-	g.mu.Lock()
-	g.waiting = append(g.waiting, call)
-	g.waitingEvents += call.events
-	g.arrived.Add(1)
-	g.dispatch()
-	g.mu.Unlock()
-	return g.wait(ctx, call)
+	return groupcommit.New(groupcommit.Config{
+		InFlight: config.InFlight,
+		Blocked:  min(max(int(pool.Config().MaxConns)/2, 1), mostBlocked),
+		Max:      groupcommit.Size{Count: config.MaxEvents, Bytes: config.MaxBytes},
+		Company:  besideOthers,
+	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
+		defer r.hub.wake()
+		return settleItems(ctx, items, wait, func(ctx context.Context, units appendUnits, wait time.Duration) ([]db.EventAppendBatchRow, error) {
+			return r.appendUnits(ctx, pool, units, wait)
+		})
+	})
 }
 
-// wait waits for the call's turn, for its result, or for the end of its context.
-func (g *group) wait(ctx context.Context, call *groupCall) (AppendResult, error) {
-	select {
-	case f := <-call.turn:
-		return g.runAlone(ctx, call, f)
-	case <-call.done:
-		return call.result, call.err
-	case <-ctx.Done():
-		return g.leave(ctx, call)
+// write runs the requests of one call, all or none, and gives a row for each: in a group with those of others, unless h is not the
+// repository's own handle.
+func (r *Repository) write(ctx context.Context, h Handle, p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+	if r.group == nil || h != r.handle {
+		return r.appendRows(ctx, h, p)
 	}
+	item := newAppendItem(p)
+	err := r.group.Do(ctx, item)
+	var canceled *groupcommit.CanceledError
+	if errors.As(err, &canceled) {
+		return nil, &AppendCanceledError{StreamID: StreamID(p.StreamIds[0]), Sent: canceled.Sent, Err: canceled.Err}
+	}
+	return item.rows, err
 }
 
-// leave ends the wait of a call whose context has ended.
-func (g *group) leave(ctx context.Context, call *groupCall) (AppendResult, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	canceled := &AppendCanceledError{StreamID: call.request.StreamID, Sent: call.batch != nil, Err: ctx.Err()}
-	if call.batch == nil {
-		g.forget(call)
-		return AppendResult{}, canceled
-	}
-	select {
-	case f := <-call.turn:
-		// Its turn came at the same moment: it gives it on, unsent.
-		canceled.Sent = false
-		f.timer.Stop()
-		f.end()
-		g.release([]*groupCall{call})
-	case <-call.done:
-		return call.result, call.err
-	default:
-		call.left = true
-		if call.batch.present--; call.batch.present == 0 {
-			call.batch.cancel()
+// sendUnits sends units as one statement, and gives a row for each of their requests.
+type sendUnits func(ctx context.Context, units appendUnits, wait time.Duration) ([]db.EventAppendBatchRow, error)
+
+// settleItems sends items as one statement, and gives each its rows.
+func settleItems(ctx context.Context, items []*appendItem, wait time.Duration, send sendUnits) (groupcommit.Verdict, error) {
+	began := time.Now()
+	rows, err := send(ctx, layOut(items), wait)
+	if err == nil {
+		for _, item := range items {
+			n := len(item.params.StreamIds)
+			item.rows, rows = rows[:n:n], rows[n:]
 		}
+		return groupcommit.Settled, nil
 	}
-	return AppendResult{}, canceled
-}
-
-// forget takes a call out of those that wait. The caller holds mu.
-func (g *group) forget(call *groupCall) {
-	for i, c := range g.waiting {
-		if c == call {
-			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
-			g.waitingEvents -= call.events
-			return
-		}
+	var cause *pgconn.PgError
+	switch {
+	case !errors.As(err, &cause):
+		return groupcommit.Failed, err
+	case cause.Code == lockNotAvailable && wait > 0 && time.Since(began) >= wait:
+		// One that comes sooner is not the timeout's: it may be of a trigger that does not wait.
+		return groupcommit.Blocked, err
+	case concernsOne(cause):
+		return groupcommit.Suspect, err
 	}
+	return groupcommit.Failed, err
 }
 
-// runAlone runs a call as it would be without a group, under its own context.
-func (g *group) runAlone(ctx context.Context, call *groupCall, f *flight) (AppendResult, error) {
-	defer g.land(f, call)
-	if err := ctx.Err(); err != nil {
-		return AppendResult{}, &AppendCanceledError{StreamID: call.request.StreamID, Err: err}
+// appendUnits sends units as one statement. A wait above 0 is how long it waits for each lock.
+func (r *Repository) appendUnits(
+	ctx context.Context, h Handle, u appendUnits, wait time.Duration,
+) ([]db.EventAppendBatchRow, error) {
+	if u.count == 1 && wait == 0 {
+		return r.appendRows(ctx, h, u.EventAppendBatchParams)
 	}
-	rows, err := g.send(ctx, call.params, "")
-	if err != nil {
-		return AppendResult{}, appendFailed(ctx, call.request, mapError(err))
+	lockTimeout := ""
+	if wait > 0 {
+		lockTimeout = strconv.FormatInt(wait.Milliseconds(), 10) + "ms"
 	}
-	return appendOutcome(call.request, rows[0])
-}
-
-func (g *group) isBusy(call *groupCall) bool {
-	_, busy := g.busy[call.request.StreamID]
-	return busy
-}
-
-// takeOff claims a place in flight and the streams of calls. The caller holds mu.
-func (g *group) takeOff(calls ...*groupCall) *flight {
-	g.flying++
-	for _, call := range calls {
-		g.busy[call.request.StreamID] = struct{}{}
+	many, err := r.queries.EventAppendMany(ctx, h, db.EventAppendManyParams{
+		LockTimeout: lockTimeout, Atomic: u.count == 1, StreamIds: u.StreamIds, Expected: u.Expected, EventCounts: u.EventCounts,
+		EventIds: u.EventIds, Types: u.Types, Payloads: u.Payloads, Data: u.Data, Metadata: u.Metadata, OccurredAt: u.OccurredAt,
+		TenantIds: u.TenantIds, PartitionIds: u.PartitionIds,
+	})
+	rows := make([]db.EventAppendBatchRow, len(many))
+	for i, row := range many {
+		rows[i] = db.EventAppendBatchRow(row)
 	}
-	f := &flight{group: g}
-	f.timer = time.AfterFunc(slowBatch, f.slow)
-	return f
+	return rows, err
 }
 
-// slow gives a place back early.
-func (f *flight) slow() {
-	f.group.mu.Lock()
-	defer f.group.mu.Unlock()
-	f.end()
-	f.group.dispatch()
-}
-
-// end gives the place back, if it was not before. The caller holds mu.
-func (f *flight) end() {
-	if !f.over {
-		f.over = true
-		f.group.flying--
+// concernsOne says that an error of the database may come from one request, and leave the others whole once that is taken out. The
+// statement failed, so nothing of it was applied.
+func concernsOne(e *pgconn.PgError) bool {
+	if e.Severity != "ERROR" && e.SeverityUnlocalized != "ERROR" {
+		return false // the connection is gone: what became of the statement is not known
 	}
-}
-
-// land ends a flight: its streams are free, and those who waited go.
-func (g *group) land(f *flight, calls ...*groupCall) {
-	f.timer.Stop()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	f.end()
-	g.release(calls)
-}
-
-// release makes the streams of calls free, and lets those go who waited. The caller holds mu.
-func (g *group) release(calls []*groupCall) {
-	for _, call := range calls {
-		delete(g.busy, call.request.StreamID)
+	switch e.Code[:2] {
+	case "08", "25", "3D", "3F", "53", "58": // connection, read-only, not installed, resources, the server's system
+		return false
+	case "42": // not installed, or an older schema; but rights may depend on the row
+		return e.Code == insufficientPrivilege
 	}
-	g.dispatch()
-}
-
-// dispatch starts batches while there is room and somebody may go. The caller holds mu.
-func (g *group) dispatch() {
-	for g.flying == 0 || g.flying < g.config.InFlight && g.waitingEvents >= besideOthers {
-		calls := g.take()
-		if len(calls) == 0 {
-			return
-		}
-		batch := g.newBatch(calls)
-		f := g.takeOff(calls...)
-		if len(calls) == 1 {
-			batch.cancel()
-			calls[0].turn <- f
-			continue
-		}
-		go g.fly(batch, f)
-	}
-}
-
-// take gives the next batch: those who wait, in order of arrival, whose stream is in no batch, up to the bounds. A call above the bounds
-// goes alone. The caller holds mu.
-func (g *group) take() []*groupCall {
-	var calls []*groupCall
-	events, bytes := 0, 0
-	rest := g.waiting[:0]
-	full := false
-	for _, call := range g.waiting {
-		busy := g.isBusy(call)
-		full = full || !busy && len(calls) > 0 && (events+call.events > g.config.MaxEvents || bytes+call.bytes > g.config.MaxBytes)
-		if full || busy {
-			rest = append(rest, call)
-			continue
-		}
-		calls = append(calls, call)
-		events += call.events
-		bytes += call.bytes
-	}
-	clear(g.waiting[len(rest):])
-	g.waiting = rest
-	g.waitingEvents -= events
-	return calls
+	return true
 }

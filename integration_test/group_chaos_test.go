@@ -84,7 +84,7 @@ func hasGroupGoroutines(t *testing.T) bool {
 	var profile strings.Builder
 	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
 	for _, stack := range strings.Split(profile.String(), "\n\n") {
-		if strings.Contains(stack, `"scene":"`+t.Name()+`"`) && strings.Contains(stack, "eventstream.(*group)") {
+		if strings.Contains(stack, `"scene":"`+t.Name()+`"`) && strings.Contains(stack, "groupcommit.(*Group") {
 			return true
 		}
 	}

@@ -144,12 +144,12 @@ func (s *scene) waitGathered(n int) {
 	}, func() string { return strconv.Itoa(got) + " calls wait in the group\n" + sessionsOf(s.b) })
 }
 
-// waitingCalls counts the goroutines of a test's calls that are in a wait of eventstream itself.
+// waitingCalls counts the goroutines of a test's calls that are in a wait of the group itself.
 func waitingCalls(t *testing.T) (count int) {
 	var profile bytes.Buffer
 	require.NoError(t, pprof.Lookup("goroutine").WriteTo(&profile, 1))
 	top := regexp.MustCompile(`^(\d+) @ [^\n]*\n# labels: [^\n]*"scene":"` + regexp.QuoteMeta(t.Name()) +
-		`"[^\n]*\n#\t0x[0-9a-f]+\t\S*eventstream\.\(\*group\)\.wait`)
+		`"[^\n]*\n#\t0x[0-9a-f]+\t\S*groupcommit\.\(\*Group\[\S*\]\)\.wait`)
 	_, stacks, _ := strings.Cut(profile.String(), "\n")
 	for _, stack := range strings.Split(stacks, "\n\n") {
 		if m := top.FindStringSubmatch(strings.TrimSpace(stack)); m != nil {

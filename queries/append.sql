@@ -25,8 +25,8 @@ FROM eventstream.append_batch(
 ) AS b;
 
 -- name: EventAppendMany :many
--- The same for several requests, each on its own, with a lock timeout that holds for the transaction unless it is empty. It is set before
--- the function runs, as the function needs it.
+-- The same with a lock timeout that holds for the transaction unless it is empty. It is set before the function runs, as the function
+-- needs it.
 SELECT
     b.request::integer AS request,
     coalesce(b.outcome, '')::text AS outcome,
@@ -52,7 +52,7 @@ CROSS JOIN LATERAL eventstream.append_many(
     @occurred_at::timestamptz[],
     @tenant_ids::text[],
     @partition_ids::integer[],
-    c.lock_timeout IS NULL
+    c.lock_timeout IS NULL OR @atomic::boolean
 ) AS b;
 
 -- name: EventAppend :one

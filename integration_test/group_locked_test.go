@@ -1,0 +1,120 @@
+package integration_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+// Another program holds 50 streams, and the pool has 4 connections: no more than half of these wait for it, whoever appends to another
+// stream goes on, and so do the calls for the held ones as soon as these are free.
+func TestGroupManyHeldStreamsOnASmallPool(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(4))
+	repo := groupRepo(t, b, eventstream.Config{})
+	held := make([]eventstream.StreamID, 50)
+	for i := range held {
+		held[i] = eventstream.StreamID(fmt.Sprintf("held-%d", i))
+		given(t, b, held[i], 1)
+	}
+	given(t, b, "free-0", 1)
+	h := hold(t, b, held...)
+	results := make([]<-chan appended, len(held))
+	for i, id := range held {
+		results[i] = start(func() (eventstream.AppendResult, error) {
+			return repo.Append(b.ctx, id, eventstream.Exact(1), anEvent(t, i))
+		})
+	}
+	watcher := session(t, b)
+	for round := range 30 {
+		var group errgroup.Group
+		for i := range 8 {
+			group.Go(func() error {
+				_, err := repo.Append(b.ctx, eventstream.StreamID(fmt.Sprintf("free-%d", 1+i)), eventstream.Exact(int64(round)), anEvent(t, i))
+				return err
+			})
+		}
+		group.Go(func() error {
+			_, err := repo.AppendMany(b.ctx, eventstream.AppendRequest{
+				StreamID: "free-0", Expected: eventstream.Exact(int64(1 + round)), Events: someEvents(t, 1),
+			}, eventstream.AppendRequest{StreamID: "free-9", Expected: eventstream.Any, Events: someEvents(t, 2)})
+			return err
+		})
+		require.NoError(t, group.Wait(), "they end while the others are held")
+		var waiting int
+		require.NoError(t, watcher.QueryRow(b.ctx, `SELECT count(*) FROM pg_catalog.pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting))
+		require.LessOrEqual(t, waiting, 4)
+	}
+	for _, done := range results {
+		require.Empty(t, done)
+	}
+	h.end(t, b)
+	for _, done := range results {
+		got := <-done
+		require.NoError(t, got.err)
+		require.Equal(t, int64(2), got.value.LastVersion)
+	}
+	requireAuditClean(t, b)
+}
+
+// AppendMany keeps to the order of arrival on each of its streams, stays all or nothing, and is told what was wrong with which request.
+func TestGroupAppendManyTakesItsTurnOnEachStream(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, eventstream.Config{})
+	many := func(expected eventstream.Expected) <-chan result[[]eventstream.AppendResult] {
+		s.gathered++
+		done := make(chan result[[]eventstream.AppendResult], 1)
+		s.call(func() (eventstream.AppendResult, error) {
+			results, err := s.repo.AppendMany(s.b.ctx,
+				eventstream.AppendRequest{StreamID: "cold-1", Expected: eventstream.Any, Events: someEvents(t, 1)},
+				eventstream.AppendRequest{StreamID: hot, Expected: expected, Events: someEvents(t, 2)})
+			done <- result[[]eventstream.AppendResult]{value: results, err: err}
+			return eventstream.AppendResult{}, nil
+		})
+		s.waitGathered(s.gathered)
+		return done
+	}
+	before := s.gatherAppend(s.b.ctx, eventstream.Exact(2), anEvent(t, 1))
+	good := many(eventstream.Exact(3))
+	bad := many(eventstream.Exact(3))
+	behind := s.gather(func() (eventstream.AppendResult, error) {
+		return s.repo.Append(s.b.ctx, "cold-1", eventstream.Exact(1), anEvent(t, 3))
+	})
+	s.release()
+	require.NoError(t, (<-before).err)
+	got := <-good
+	require.NoError(t, got.err)
+	require.Equal(t, int64(5), got.value[1].LastVersion)
+	var refused *eventstream.BatchError
+	require.ErrorAs(t, (<-bad).err, &refused)
+	require.Equal(t, 1, refused.Refused[0].Index)
+	require.NoError(t, (<-behind).err, "nothing of the bad one is in its way")
+	requireAuditClean(t, s.b)
+}
+
+// A caller of AppendMany leaves with its context as one of Append does.
+func TestGroupAppendManyLeavesWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, eventstream.Config{})
+	ctx, cancel := context.WithCancel(s.b.ctx)
+	e := anEvent(t, 9)
+	leaves := s.gather(func() (eventstream.AppendResult, error) {
+		_, err := s.repo.AppendMany(ctx,
+			eventstream.AppendRequest{StreamID: hot, Expected: eventstream.Any, Events: []eventstream.Event{e}},
+			eventstream.AppendRequest{StreamID: "cold-1", Expected: eventstream.Any, Events: someEvents(t, 1)})
+		return eventstream.AppendResult{}, err
+	})
+	cancel()
+	requireCanceled(t, <-leaves, false)
+	_, err := s.repo.Append(s.b.ctx, "cold-1", eventstream.Empty, anEvent(t, 1))
+	require.NoError(t, err, "nobody waits behind who has left")
+	s.release()
+	require.False(t, hasEvent(t, s.b, e))
+	requireAuditClean(t, s.b)
+}
