@@ -33,24 +33,25 @@ type Config struct {
 	// Notify lets pollers of several processes wake each other by NOTIFY, sent when a poller sees the log move, never by an append.
 	// It needs a session of its own to listen, which a pooler in transaction mode does not give. Default: false.
 	Notify bool
-	// Group says how concurrent Appends share commits. It has no effect with Inline, or where the handle is not a pool: then each Append
-	// commits by itself. Default: they share, see GroupConfig.
+	// Group says how concurrent appends share commits. It has no effect with Inline, or where the handle is not a pool: then each commits
+	// by itself. Default: they share, see GroupConfig.
 	Group GroupConfig
 	// Inline are called in the transaction of every append, in this order. Default: none.
 	Inline []InlineProjection
 }
 
-// GroupConfig bounds how Appends of one process that come at the same time share a statement and its commit. The zero value means the
-// defaults.
+// GroupConfig bounds how calls of Append, Save and AppendMany of one process that come at the same time share a statement and its
+// commit. The zero value means the defaults.
 type GroupConfig struct {
-	// Off makes every Append commit by itself. Default: false.
+	// Off makes every call commit by itself. Default: false.
 	Off bool
-	// MaxEvents bounds the events of a batch, from 1 to 100,000; an Append with more goes alone. Default: 1000.
+	// MaxEvents bounds the events of a batch, from 1 to 100,000; a call with more goes alone. Default: 1000.
 	MaxEvents int
-	// MaxBytes bounds the payloads, data and metadata of a batch, from 1 to 1 GiB; an Append with more goes alone. Default: 1 MiB.
+	// MaxBytes bounds the payloads, data and metadata of a batch, from 1 to 1 GiB; a call with more goes alone. Default: 1 MiB.
 	MaxBytes int
 	// InFlight is how many batches may be under way at the same time, from 1 to 1000, each with a connection of the pool. A second one
-	// starts beside the first when 16 events wait. One that takes longer than 20 ms is not counted. Default: 2.
+	// starts beside the first when 16 events wait. Those that wait for streams which other writers hold are not counted: they take up to
+	// 3 connections more, or half of the pool if that is less. Default: 2.
 	InFlight int
 }
 

@@ -19,7 +19,7 @@ const lockNotAvailable = "55P03"
 // besideOthers is how many events must wait before a batch flies beside another one: below, they cost less together.
 const besideOthers = 16
 
-// mostBlocked is how many connections batches may take that wait for streams which other writers hold; and no more than half of the pool.
+// mostBlocked is how many connections batches may take that wait for streams which other writers hold; or half of the pool, if less.
 const mostBlocked = 3
 
 // appendGroup is what the appends of a repository share.
@@ -37,8 +37,8 @@ func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
 		Max:      groupcommit.Size{Count: config.MaxEvents, Bytes: config.MaxBytes},
 		Company:  besideOthers,
 	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
-		defer r.hub.wake()
-		return settleItems(ctx, items, wait, func(ctx context.Context, units appendUnits, wait time.Duration) ([]db.EventAppendBatchRow, error) {
+		defer r.hub.wake() // also for those whose callers have left
+		return settleItems(items, wait, func(units appendUnits) ([]db.EventAppendBatchRow, error) {
 			return r.appendUnits(ctx, pool, units, wait)
 		})
 	})
@@ -60,12 +60,12 @@ func (r *Repository) write(ctx context.Context, h Handle, p db.EventAppendBatchP
 }
 
 // sendUnits sends units as one statement, and gives a row for each of their requests.
-type sendUnits func(ctx context.Context, units appendUnits, wait time.Duration) ([]db.EventAppendBatchRow, error)
+type sendUnits func(units appendUnits) ([]db.EventAppendBatchRow, error)
 
-// settleItems sends items as one statement, and gives each its rows.
-func settleItems(ctx context.Context, items []*appendItem, wait time.Duration, send sendUnits) (groupcommit.Verdict, error) {
+// settleItems sends items as one statement that waits so long for a lock, and gives each its rows.
+func settleItems(items []*appendItem, wait time.Duration, send sendUnits) (groupcommit.Verdict, error) {
 	began := time.Now()
-	rows, err := send(ctx, layOut(items), wait)
+	rows, err := send(layOut(items))
 	if err == nil {
 		for _, item := range items {
 			n := len(item.params.StreamIds)
@@ -77,8 +77,8 @@ func settleItems(ctx context.Context, items []*appendItem, wait time.Duration, s
 	switch {
 	case !errors.As(err, &cause):
 		return groupcommit.Failed, err
-	case cause.Code == lockNotAvailable && wait > 0 && time.Since(began) >= wait:
-		// One that comes sooner is not the timeout's: it may be of a trigger that does not wait.
+	case cause.Code == lockNotAvailable && wait > 0 && time.Since(began) >= wait-wait/8:
+		// One that comes sooner, but for the difference of two clocks, is not the timeout's: it may be of a trigger that does not wait.
 		return groupcommit.Blocked, err
 	case concernsOne(cause):
 		return groupcommit.Suspect, err

@@ -33,7 +33,7 @@ func itemOf(t *testing.T, options []EventOption, streams ...StreamID) *appendIte
 func TestGroupGivesEachItemItsRows(t *testing.T) {
 	t.Parallel()
 	items := []*appendItem{itemOf(t, nil, "a"), itemOf(t, nil, "b", "c"), itemOf(t, nil, "d")}
-	verdict, err := settleItems(t.Context(), items, 0, func(_ context.Context, u appendUnits, _ time.Duration) ([]db.EventAppendBatchRow, error) {
+	verdict, err := settleItems(items, 0, func(u appendUnits) ([]db.EventAppendBatchRow, error) {
 		rows := make([]db.EventAppendBatchRow, len(u.StreamIds))
 		for i, id := range u.StreamIds {
 			rows[i].TenantID = id
@@ -59,6 +59,7 @@ func TestGroupKnowsWhatAnErrorConcerns(t *testing.T) {
 		want       groupcommit.Verdict
 	}{
 		"LockTimeout":       {locked, 20 * time.Millisecond, 20 * time.Millisecond, groupcommit.Blocked},
+		"ClocksDiffer":      {locked, 20 * time.Millisecond, 19 * time.Millisecond, groupcommit.Blocked},
 		"ATriggersNowait":   {locked, 20 * time.Millisecond, time.Millisecond, groupcommit.Suspect},
 		"AnotherTimeout":    {locked, 0, time.Second, groupcommit.Suspect},
 		"EventIDs":          {&pgconn.PgError{Severity: "ERROR", Code: "ES005"}, 0, 0, groupcommit.Suspect},
@@ -74,11 +75,11 @@ func TestGroupKnowsWhatAnErrorConcerns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				send := func(context.Context, appendUnits, time.Duration) ([]db.EventAppendBatchRow, error) {
+				send := func(appendUnits) ([]db.EventAppendBatchRow, error) {
 					time.Sleep(c.took) // of the bubble's clock
 					return nil, c.err
 				}
-				verdict, err := settleItems(t.Context(), []*appendItem{itemOf(t, nil, "a")}, c.wait, send)
+				verdict, err := settleItems([]*appendItem{itemOf(t, nil, "a")}, c.wait, send)
 				require.Equal(t, c.want, verdict)
 				require.ErrorIs(t, err, c.err)
 			})

@@ -41,9 +41,6 @@ func (g *Group[K, T]) dispatchBlocked() {
 	}
 	for g.lines > 0 && (g.mayWaitEndlessly() || !g.probing) {
 		first := g.nextLine()
-		if first == nil {
-			return
-		}
 		turn := max(round/time.Duration(g.lines), shortest)
 		keys := newKeySet(first.keys)
 		calls := g.take(func(c *call[K, T]) bool { return keys.hasAll(c.keys) })
@@ -55,14 +52,13 @@ func (g *Group[K, T]) dispatchBlocked() {
 	}
 }
 
-// nextLine gives the locked call that has waited longest for its turn, of those that wait for nobody before them. The caller holds mu.
+// nextLine gives the locked call that has waited longest for its turn. None is behind another call: it was in flight, and those that came
+// meanwhile stayed behind it. The caller holds mu.
 func (g *Group[K, T]) nextLine() (next *call[K, T]) {
-	before := keySet[K]{}
 	for _, c := range g.queue {
-		if c.state == locked && (next == nil || c.tried < next.tried) && !g.busy.hasAny(c.keys) && !before.hasAny(c.keys) {
+		if c.state == locked && (next == nil || c.tried < next.tried) {
 			next = c
 		}
-		before.add(c.keys)
 	}
 	return next
 }

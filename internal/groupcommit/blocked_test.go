@@ -102,6 +102,24 @@ func TestALineTouchesNothingButWhatItsFirstTouches(t *testing.T) {
 	})
 }
 
+// The same the other way round: behind a locked key, an item with another one that is locked too waits for its own turn.
+func TestALineIsNotHeldUpByWhatIsBehindIt(t *testing.T) {
+	t.Parallel()
+	inGroup(t, Config{Blocked: 2}, func(t *testing.T, g *testGroup, s *server) {
+		s.answer = locks("locked", "b")
+		c := startAll(t, g, "locked")
+		time.Sleep(g.pace.slow())
+		c = append(c, startAll(t, g, "a", "x#1", "x+b", "x#2")...)
+		s.answer = locks("x", "b")
+		s.release(1, 2, 3, 4)
+		require.Equal(t, []string{"locked", "a", "x#1 x+b x#2", "x#1 x+b x#2", "x#1", "x#1"}, s.statements())
+		require.Equal(t, round, s.sent[5].wait)
+		s.answer = nil
+		s.releaseAll(0)
+		requireApplied(t, c...)
+	})
+}
+
 // Of a key that is waited for apart, the last caller leaves: its statement ends, and the key is free.
 func TestEndsAStatementForALockedKeyThatNobodyWaitsFor(t *testing.T) {
 	t.Parallel()

@@ -148,7 +148,7 @@ func (f *flight[K, T]) leave(callers int) {
 
 // letCome lets those callers run who got their results just now: what they send next goes along with those who wait. It gives the
 // processor away as long as they come, and a little longer: some microseconds beside the milliseconds of a commit. Without it, callers
-// split into two halves that take turns: on 2 CPUs with the database beside, 16 callers did a quarter to a third less, 64 up to a third.
+// split into halves that take turns, and make about a quarter less (docs/design.md has the figures).
 func (g *Group[K, T]) letCome(n int) {
 	before := int(g.arrived.Load())
 	for idle, came := 0, 0; idle < patience && came < n; idle++ {

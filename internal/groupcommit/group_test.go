@@ -171,6 +171,22 @@ func TestEndsWhatIsLeftOfABatchThatNobodyWaitsFor(t *testing.T) {
 	})
 }
 
+// The others of a batch that is tried by halves are still waited for when one has left and been sent all the same.
+func TestGoesOnForWhoIsLeftOfABatch(t *testing.T) {
+	t.Parallel()
+	inGroup(t, Config{}, func(t *testing.T, g *testGroup, s *server) {
+		s.answer = suspects("bad0", "bad1")
+		c := startAll(t, g, "first", "a", "bad0", "b", "bad1")
+		s.release(0)
+		c[1].leave(t, true)
+		s.releaseAll(1)
+		require.Equal(t, 1, c[1].applied)
+		require.ErrorIs(t, c[2].err, errSuspect)
+		require.ErrorIs(t, c[4].err, errSuspect)
+		requireApplied(t, c[0], c[3])
+	})
+}
+
 var errSuspect = errors.New("refused")
 
 // suspects refuses what has one of the keys.

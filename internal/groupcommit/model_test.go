@@ -198,6 +198,9 @@ func (m *model) checkQueue() {
 	if g.flying == 0 && free[ready] > 0 || !g.probing && free[suspect]+free[locked] > 0 || g.mayWaitEndlessly() && free[locked] > 0 {
 		m.fail("somebody waits, and there is room: %v", free)
 	}
+	if free[locked] != lines {
+		m.fail("%d of %d locked calls are behind others", lines-free[locked], lines)
+	}
 	if waiting != g.ready || lines != g.lines {
 		m.fail("counted %d ready and %d lines, not %d and %d", g.ready, g.lines, waiting, lines)
 	}

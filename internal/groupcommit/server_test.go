@@ -31,7 +31,6 @@ func (i *item) Detach()        { i.detached++ }
 
 type (
 	testGroup  = Group[string, *item]
-	testCall   = call[string, *item]
 	testAnswer func(items []*item, wait time.Duration) (Verdict, error)
 )
 
