@@ -118,3 +118,32 @@ func TestGroupAppendManyLeavesWithItsContext(t *testing.T) {
 	require.False(t, hasEvent(t, s.b, e))
 	requireAuditClean(t, s.b)
 }
+
+// All places for who waits without end are taken, so the next call is sent with a lock timeout, on another path: an AppendMany is all or
+// nothing there too.
+func TestGroupAppendManyWithALockTimeoutIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(24))
+	given(t, b, "held-1", 1)
+	given(t, b, "held-2", 1)
+	s := &scene{t: t, b: b, repo: groupRepo(t, b, eventstream.Config{}), holder: hold(t, b, "held-1", "held-2")}
+	first := s.append(b.ctx, "held-1", eventstream.Any, anEvent(t, 1))
+	s.waitLocked(1)
+	second := s.append(b.ctx, "held-2", eventstream.Any, anEvent(t, 1))
+	s.waitLocked(2)
+	_, err := s.repo.AppendMany(b.ctx,
+		eventstream.AppendRequest{StreamID: "free-1", Expected: eventstream.Any, Events: someEvents(t, 1)},
+		eventstream.AppendRequest{StreamID: "free-2", Expected: eventstream.Exact(9), Events: someEvents(t, 1)})
+	var refused *eventstream.BatchError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, 1, refused.Refused[0].Index)
+	results, err := s.repo.AppendMany(b.ctx,
+		eventstream.AppendRequest{StreamID: "free-1", Expected: eventstream.Empty, Events: someEvents(t, 1)},
+		eventstream.AppendRequest{StreamID: "free-2", Expected: eventstream.Empty, Events: someEvents(t, 2)})
+	require.NoError(t, err, "nothing of the refused one is there")
+	require.Equal(t, int64(2), results[1].LastVersion)
+	s.holder.end(t, b)
+	require.NoError(t, (<-first).err)
+	require.NoError(t, (<-second).err)
+	requireAuditClean(t, b)
+}
