@@ -9,7 +9,124 @@ import (
 	"time"
 )
 
-const eventAppend = `-- name: EventAppend :one
+const advanceWatermark = `-- name: AdvanceWatermark :one
+SELECT eventstream.advance_watermark($1::text)::bigint AS watermark
+`
+
+// Moves what no longer waits; the new watermark, 0 for an unknown stream.
+func (q *Queries) AdvanceWatermark(ctx context.Context, db DBTX, streamID string) (int64, error) {
+	row := db.QueryRow(ctx, advanceWatermark, streamID)
+	var watermark int64
+	err := row.Scan(&watermark)
+	return watermark, err
+}
+
+const appendBatch = `-- name: AppendBatch :many
+SELECT
+    b.request::integer AS request,
+    coalesce(b.outcome, '')::text AS outcome,
+    coalesce(b.first_version, 0)::bigint AS first_version,
+    coalesce(b.last_version, 0)::bigint AS last_version,
+    coalesce(b.last_position, 0)::bigint AS last_position,
+    b.current_version::bigint AS current_version,
+    b.watermark::bigint AS watermark,
+    coalesce(b.tenant_id, '')::text AS tenant_id
+FROM (
+    SELECT CASE $1::text WHEN '' THEN '' ELSE set_config('lock_timeout', $1::text, true) END AS lock_timeout
+    OFFSET 0
+) AS c
+CROSS JOIN LATERAL eventstream.append_batch(
+    $2::text[],
+    $3::bigint[],
+    $4::integer[],
+    ($5::text[])::uuid[],
+    $6::text[],
+    $7::jsonb[],
+    $8::bytea[],
+    $9::jsonb[],
+    $10::timestamptz[],
+    $11::text[],
+    $12::integer[],
+    c.lock_timeout IS NULL OR $13::boolean,
+    $14::integer[]
+) AS b
+`
+
+type AppendBatchParams struct {
+	LockTimeout  string
+	StreamIds    []string
+	Expected     []int64
+	EventCounts  []int32
+	EventIds     []string
+	Types        []string
+	Payloads     []json.RawMessage
+	Data         [][]byte
+	Metadata     []json.RawMessage
+	OccurredAt   []time.Time
+	TenantIds    []string
+	PartitionIds []int32
+	Atomic       bool
+	Units        []int32
+}
+
+type AppendBatchRow struct {
+	Request        int32
+	Outcome        string
+	FirstVersion   int64
+	LastVersion    int64
+	LastPosition   int64
+	CurrentVersion int64
+	Watermark      int64
+	TenantID       string
+}
+
+// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode. A lock timeout
+// that is not empty holds for the transaction; it is set before the function runs, as the function needs it.
+func (q *Queries) AppendBatch(ctx context.Context, db DBTX, arg AppendBatchParams) ([]AppendBatchRow, error) {
+	rows, err := db.Query(ctx, appendBatch,
+		arg.LockTimeout,
+		arg.StreamIds,
+		arg.Expected,
+		arg.EventCounts,
+		arg.EventIds,
+		arg.Types,
+		arg.Payloads,
+		arg.Data,
+		arg.Metadata,
+		arg.OccurredAt,
+		arg.TenantIds,
+		arg.PartitionIds,
+		arg.Atomic,
+		arg.Units,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppendBatchRow
+	for rows.Next() {
+		var i AppendBatchRow
+		if err := rows.Scan(
+			&i.Request,
+			&i.Outcome,
+			&i.FirstVersion,
+			&i.LastVersion,
+			&i.LastPosition,
+			&i.CurrentVersion,
+			&i.Watermark,
+			&i.TenantID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const appendEvent = `-- name: AppendEvent :one
 SELECT
     1::integer AS request,
     coalesce(a.outcome, '')::text AS outcome,
@@ -33,7 +150,7 @@ FROM eventstream.append_event(
 ) AS a
 `
 
-type EventAppendParams struct {
+type AppendEventParams struct {
 	StreamID    string
 	Expected    int64
 	EventID     string
@@ -46,7 +163,7 @@ type EventAppendParams struct {
 	PartitionID *int32
 }
 
-type EventAppendRow struct {
+type AppendEventRow struct {
 	Request        int32
 	Outcome        string
 	FirstVersion   int64
@@ -57,9 +174,9 @@ type EventAppendRow struct {
 	TenantID       string
 }
 
-// One event: the short path.
-func (q *Queries) EventAppend(ctx context.Context, db DBTX, arg EventAppendParams) (EventAppendRow, error) {
-	row := db.QueryRow(ctx, eventAppend,
+// One event: the short way.
+func (q *Queries) AppendEvent(ctx context.Context, db DBTX, arg AppendEventParams) (AppendEventRow, error) {
+	row := db.QueryRow(ctx, appendEvent,
 		arg.StreamID,
 		arg.Expected,
 		arg.EventID,
@@ -71,7 +188,7 @@ func (q *Queries) EventAppend(ctx context.Context, db DBTX, arg EventAppendParam
 		arg.TenantID,
 		arg.PartitionID,
 	)
-	var i EventAppendRow
+	var i AppendEventRow
 	err := row.Scan(
 		&i.Request,
 		&i.Outcome,
@@ -85,204 +202,7 @@ func (q *Queries) EventAppend(ctx context.Context, db DBTX, arg EventAppendParam
 	return i, err
 }
 
-const eventAppendBatch = `-- name: EventAppendBatch :many
-SELECT
-    b.request::integer AS request,
-    coalesce(b.outcome, '')::text AS outcome,
-    coalesce(b.first_version, 0)::bigint AS first_version,
-    coalesce(b.last_version, 0)::bigint AS last_version,
-    coalesce(b.last_position, 0)::bigint AS last_position,
-    b.current_version::bigint AS current_version,
-    b.watermark::bigint AS watermark,
-    coalesce(b.tenant_id, '')::text AS tenant_id
-FROM eventstream.append_batch(
-    $1::text[],
-    $2::bigint[],
-    $3::integer[],
-    ($4::text[])::uuid[],
-    $5::text[],
-    $6::jsonb[],
-    $7::bytea[],
-    $8::jsonb[],
-    $9::timestamptz[],
-    $10::text[],
-    $11::integer[],
-    $12::boolean
-) AS b
-`
-
-type EventAppendBatchParams struct {
-	StreamIds    []string
-	Expected     []int64
-	EventCounts  []int32
-	EventIds     []string
-	Types        []string
-	Payloads     []json.RawMessage
-	Data         [][]byte
-	Metadata     []json.RawMessage
-	OccurredAt   []time.Time
-	TenantIds    []string
-	PartitionIds []int32
-	Atomic       bool
-}
-
-type EventAppendBatchRow struct {
-	Request        int32
-	Outcome        string
-	FirstVersion   int64
-	LastVersion    int64
-	LastPosition   int64
-	CurrentVersion int64
-	Watermark      int64
-	TenantID       string
-}
-
-// The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
-func (q *Queries) EventAppendBatch(ctx context.Context, db DBTX, arg EventAppendBatchParams) ([]EventAppendBatchRow, error) {
-	rows, err := db.Query(ctx, eventAppendBatch,
-		arg.StreamIds,
-		arg.Expected,
-		arg.EventCounts,
-		arg.EventIds,
-		arg.Types,
-		arg.Payloads,
-		arg.Data,
-		arg.Metadata,
-		arg.OccurredAt,
-		arg.TenantIds,
-		arg.PartitionIds,
-		arg.Atomic,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []EventAppendBatchRow
-	for rows.Next() {
-		var i EventAppendBatchRow
-		if err := rows.Scan(
-			&i.Request,
-			&i.Outcome,
-			&i.FirstVersion,
-			&i.LastVersion,
-			&i.LastPosition,
-			&i.CurrentVersion,
-			&i.Watermark,
-			&i.TenantID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const eventAppendMany = `-- name: EventAppendMany :many
-SELECT
-    b.request::integer AS request,
-    coalesce(b.outcome, '')::text AS outcome,
-    coalesce(b.first_version, 0)::bigint AS first_version,
-    coalesce(b.last_version, 0)::bigint AS last_version,
-    coalesce(b.last_position, 0)::bigint AS last_position,
-    b.current_version::bigint AS current_version,
-    b.watermark::bigint AS watermark,
-    coalesce(b.tenant_id, '')::text AS tenant_id
-FROM (
-    SELECT CASE $1::text WHEN '' THEN '' ELSE set_config('lock_timeout', $1::text, true) END AS lock_timeout
-    OFFSET 0
-) AS c
-CROSS JOIN LATERAL eventstream.append_many(
-    $2::text[],
-    $3::bigint[],
-    $4::integer[],
-    ($5::text[])::uuid[],
-    $6::text[],
-    $7::jsonb[],
-    $8::bytea[],
-    $9::jsonb[],
-    $10::timestamptz[],
-    $11::text[],
-    $12::integer[],
-    c.lock_timeout IS NULL OR $13::boolean
-) AS b
-`
-
-type EventAppendManyParams struct {
-	LockTimeout  string
-	StreamIds    []string
-	Expected     []int64
-	EventCounts  []int32
-	EventIds     []string
-	Types        []string
-	Payloads     []json.RawMessage
-	Data         [][]byte
-	Metadata     []json.RawMessage
-	OccurredAt   []time.Time
-	TenantIds    []string
-	PartitionIds []int32
-	Atomic       bool
-}
-
-type EventAppendManyRow struct {
-	Request        int32
-	Outcome        string
-	FirstVersion   int64
-	LastVersion    int64
-	LastPosition   int64
-	CurrentVersion int64
-	Watermark      int64
-	TenantID       string
-}
-
-// The same with a lock timeout that holds for the transaction unless it is empty. It is set before the function runs, as the function
-// needs it.
-func (q *Queries) EventAppendMany(ctx context.Context, db DBTX, arg EventAppendManyParams) ([]EventAppendManyRow, error) {
-	rows, err := db.Query(ctx, eventAppendMany,
-		arg.LockTimeout,
-		arg.StreamIds,
-		arg.Expected,
-		arg.EventCounts,
-		arg.EventIds,
-		arg.Types,
-		arg.Payloads,
-		arg.Data,
-		arg.Metadata,
-		arg.OccurredAt,
-		arg.TenantIds,
-		arg.PartitionIds,
-		arg.Atomic,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []EventAppendManyRow
-	for rows.Next() {
-		var i EventAppendManyRow
-		if err := rows.Scan(
-			&i.Request,
-			&i.Outcome,
-			&i.FirstVersion,
-			&i.LastVersion,
-			&i.LastPosition,
-			&i.CurrentVersion,
-			&i.Watermark,
-			&i.TenantID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const eventIngest = `-- name: EventIngest :one
+const ingest = `-- name: Ingest :one
 SELECT
     i.appended::bigint AS appended,
     i.pending::bigint AS pending,
@@ -299,11 +219,12 @@ FROM eventstream.ingest(
     $7::jsonb[],
     $8::timestamptz[],
     $9::text,
-    $10::integer
+    $10::integer,
+    $11::bigint
 ) AS i
 `
 
-type EventIngestParams struct {
+type IngestParams struct {
 	StreamID    string
 	Versions    []int64
 	EventIds    []string
@@ -314,9 +235,10 @@ type EventIngestParams struct {
 	OccurredAt  []time.Time
 	TenantID    *string
 	PartitionID *int32
+	MaxAhead    int64
 }
 
-type EventIngestRow struct {
+type IngestRow struct {
 	Appended       int64
 	Pending        int64
 	Duplicates     int64
@@ -325,8 +247,8 @@ type EventIngestRow struct {
 }
 
 // Events of one stream with their versions given.
-func (q *Queries) EventIngest(ctx context.Context, db DBTX, arg EventIngestParams) (EventIngestRow, error) {
-	row := db.QueryRow(ctx, eventIngest,
+func (q *Queries) Ingest(ctx context.Context, db DBTX, arg IngestParams) (IngestRow, error) {
+	row := db.QueryRow(ctx, ingest,
 		arg.StreamID,
 		arg.Versions,
 		arg.EventIds,
@@ -337,8 +259,9 @@ func (q *Queries) EventIngest(ctx context.Context, db DBTX, arg EventIngestParam
 		arg.OccurredAt,
 		arg.TenantID,
 		arg.PartitionID,
+		arg.MaxAhead,
 	)
-	var i EventIngestRow
+	var i IngestRow
 	err := row.Scan(
 		&i.Appended,
 		&i.Pending,
@@ -349,14 +272,20 @@ func (q *Queries) EventIngest(ctx context.Context, db DBTX, arg EventIngestParam
 	return i, err
 }
 
-const streamAdvanceWatermark = `-- name: StreamAdvanceWatermark :one
-SELECT eventstream.advance_watermark($1::text)::bigint AS watermark
+const streamDiscardPending = `-- name: StreamDiscardPending :one
+SELECT eventstream.discard_pending($1::text, $2::text, $3::bigint)::bigint AS discarded
 `
 
-// Moves what no longer waits; the new watermark, 0 for an unknown stream.
-func (q *Queries) StreamAdvanceWatermark(ctx context.Context, db DBTX, streamID string) (int64, error) {
-	row := db.QueryRow(ctx, streamAdvanceWatermark, streamID)
-	var watermark int64
-	err := row.Scan(&watermark)
-	return watermark, err
+type StreamDiscardPendingParams struct {
+	StreamID    string
+	Reason      string
+	FromVersion int64
+}
+
+// Gives up what waits, from a version on; how many events that were.
+func (q *Queries) StreamDiscardPending(ctx context.Context, db DBTX, arg StreamDiscardPendingParams) (int64, error) {
+	row := db.QueryRow(ctx, streamDiscardPending, arg.StreamID, arg.Reason, arg.FromVersion)
+	var discarded int64
+	err := row.Scan(&discarded)
+	return discarded, err
 }

@@ -24,7 +24,7 @@ type EventPlaceManyRow struct {
 	Version  int64
 }
 
-// Where those of these events are that are there. Ids go as text, which pgx sends in every query mode.
+// Where those of these events are that exist. Ids go as text, which pgx sends in every query mode.
 func (q *Queries) EventPlaceMany(ctx context.Context, db DBTX, eventIds []string) ([]EventPlaceManyRow, error) {
 	rows, err := db.Query(ctx, eventPlaceMany, eventIds)
 	if err != nil {
@@ -45,20 +45,32 @@ func (q *Queries) EventPlaceMany(ctx context.Context, db DBTX, eventIds []string
 	return items, nil
 }
 
-const streamLockMany = `-- name: StreamLockMany :many
+const streamLastMany = `-- name: StreamLastMany :many
 SELECT
-    s.stream_id,
-    s.tenant_id,
-    s.partition_id,
-    s.watermark,
-    s.current_version
-FROM eventstream.streams AS s
-WHERE s.stream_id = ANY ($1::text[])
-ORDER BY s.stream_id COLLATE "C"
-FOR NO KEY UPDATE
+    u.stream_id::text AS stream_id,
+    coalesce(e.tenant_id, w.tenant_id)::text AS tenant_id,
+    coalesce(e.partition_id, w.partition_id)::integer AS partition_id,
+    coalesce(e.version, 0)::bigint AS watermark,
+    greatest(e.version, w.version)::bigint AS current_version
+FROM unnest($1::text[]) AS u (stream_id)
+LEFT JOIN LATERAL (
+    SELECT l.version, l.tenant_id, l.partition_id
+    FROM eventstream.events AS l
+    WHERE l.stream_id = u.stream_id
+    ORDER BY l.version DESC
+    LIMIT 1
+) AS e ON true
+LEFT JOIN LATERAL (
+    SELECT p.version, p.tenant_id, p.partition_id
+    FROM eventstream.pending_events AS p
+    WHERE p.stream_id = u.stream_id
+    ORDER BY p.version DESC
+    LIMIT 1
+) AS w ON true
+WHERE e.version IS NOT NULL OR w.version IS NOT NULL
 `
 
-type StreamLockManyRow struct {
+type StreamLastManyRow struct {
 	StreamID       string
 	TenantID       string
 	PartitionID    int32
@@ -66,17 +78,16 @@ type StreamLockManyRow struct {
 	CurrentVersion int64
 }
 
-// The heads of these streams, locked until the transaction ends. In order of stream_id, as every writer locks them, or two would wait
-// for each other; NO KEY, which is what moving a head takes.
-func (q *Queries) StreamLockMany(ctx context.Context, db DBTX, streamIds []string) ([]StreamLockManyRow, error) {
-	rows, err := db.Query(ctx, streamLockMany, streamIds)
+// Where those of these streams stand that exist: the last version, and the highest one known.
+func (q *Queries) StreamLastMany(ctx context.Context, db DBTX, streamIds []string) ([]StreamLastManyRow, error) {
+	rows, err := db.Query(ctx, streamLastMany, streamIds)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []StreamLockManyRow
+	var items []StreamLastManyRow
 	for rows.Next() {
-		var i StreamLockManyRow
+		var i StreamLastManyRow
 		if err := rows.Scan(
 			&i.StreamID,
 			&i.TenantID,
@@ -92,4 +103,14 @@ func (q *Queries) StreamLockMany(ctx context.Context, db DBTX, streamIds []strin
 		return nil, err
 	}
 	return items, nil
+}
+
+const streamLockMany = `-- name: StreamLockMany :exec
+SELECT eventstream.lock_streams($1::text[])
+`
+
+// The locks of these streams until the transaction ends, unless they are many.
+func (q *Queries) StreamLockMany(ctx context.Context, db DBTX, streamIds []string) error {
+	_, err := db.Exec(ctx, streamLockMany, streamIds)
+	return err
 }

@@ -14,19 +14,19 @@ type Event struct {
 	Position int64
 	// Number of the event in its stream, from 1, without a gap.
 	Version int64
-	// Identity of the event, unique in the store; an append with ids that are there is a duplicate.
+	// Identity of the event, unique in the store; an append whose ids exist already is a duplicate.
 	EventID uuid.UUID
-	// When it happened, by the caller's clock.
+	// When it happened, by the caller's clock; years 1 to 9999.
 	OccurredAt time.Time
-	// When it was written, by the database's clock.
+	// When it was written, by the database's clock, whoever wrote it.
 	RecordedAt time.Time
-	// Partition of its stream.
+	// Fixed share of the streams that its stream belongs to: partition_of(stream_id, partition_count()) unless placed elsewhere at creation.
 	PartitionID int32
-	// Stream that the event belongs to.
+	// Stream that the event belongs to: 1 to 128 bytes, no control characters, no white space at either end. Up to the first - is its category.
 	StreamID string
-	// Tenant of its stream.
+	// Tenant of its stream: 1 to 64 of A-Z a-z 0-9 _ -.
 	TenantID string
-	// Kind of the event, as order.placed.
+	// Kind of the event, as order.placed: 1 to 128 bytes, no control characters, no white space at either end.
 	Type string
 	// What happened, as JSON; the JSON null for an event with data alone.
 	Payload []byte
@@ -36,7 +36,7 @@ type Event struct {
 	Metadata []byte
 }
 
-// Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.
+// Events that a subscription has put aside, because its handler failed on them or on an earlier event of their stream. They wait to be replayed or skipped.
 type ParkedEvent struct {
 	// Position of the event.
 	Position int64
@@ -62,24 +62,4 @@ type Store struct {
 	PartitionCount int32
 	// When the store was installed.
 	CreatedAt time.Time
-}
-
-// The head of each stream: one row a stream, created and moved by the gate on events.
-type Stream struct {
-	// Highest version known, counting those that wait in pending_events; equals the watermark when nothing is missing.
-	CurrentVersion int64
-	// Highest version up to which every event is present in events.
-	Watermark int64
-	// Position of the event at the watermark; 0 while there is none.
-	LastPosition int64
-	// When the stream's first event arrived, by the database's clock.
-	CreatedAt time.Time
-	// When the head moved last, by the database's clock.
-	UpdatedAt time.Time
-	// Fixed share of the streams that this one belongs to: partition_of(stream_id, partition_count) unless placed elsewhere at creation.
-	PartitionID int32
-	// Name of the stream, in byte order.
-	StreamID string
-	// Owner of the stream and of every event in it.
-	TenantID string
 }

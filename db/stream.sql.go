@@ -5,18 +5,37 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const partitionStats = `-- name: PartitionStats :many
 SELECT
-    s.partition_id::integer AS partition_id,
-    count(*)::bigint AS streams,
-    sum(s.watermark)::bigint AS events,
-    sum(s.current_version - s.watermark)::bigint AS behind,
-    max(s.last_position)::bigint AS last_position
-FROM eventstream.streams AS s
-GROUP BY s.partition_id
-ORDER BY s.partition_id
+    p.id::integer AS partition_id,
+    p.streams::bigint AS streams,
+    eventstream.partition_sequence_at(p.id, 9223372036854775807)::bigint AS events,
+    coalesce(w.behind, 0)::bigint AS behind,
+    coalesce((
+        SELECT e.position FROM eventstream.events AS e WHERE e.partition_id = p.id ORDER BY e.position DESC LIMIT 1
+    ), 0)::bigint AS last_position
+FROM (
+    SELECT q.id, sum(q.streams) AS streams
+    FROM (
+        SELECT f.partition_id AS id, count(*) AS streams FROM eventstream.events AS f WHERE f.version = 1 GROUP BY f.partition_id
+        UNION ALL
+        SELECT d.partition_id, count(DISTINCT d.stream_id)
+        FROM eventstream.pending_events AS d
+        WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.stream_id = d.stream_id)
+        GROUP BY d.partition_id
+    ) AS q
+    GROUP BY q.id
+) AS p
+LEFT JOIN (
+    SELECT s.partition_id, sum(s.current_version - s.watermark) AS behind
+    FROM (SELECT DISTINCT x.stream_id FROM eventstream.pending_events AS x) AS u
+    JOIN eventstream.streams AS s ON s.stream_id = u.stream_id
+    GROUP BY s.partition_id
+) AS w ON w.partition_id = p.id
+ORDER BY p.id
 `
 
 type PartitionStatsRow struct {
@@ -27,7 +46,7 @@ type PartitionStatsRow struct {
 	LastPosition int64
 }
 
-// What each partition that has streams holds, from the heads.
+// What each partition that has streams holds. Events are counted from the last mark of each.
 func (q *Queries) PartitionStats(ctx context.Context, db DBTX) ([]PartitionStatsRow, error) {
 	rows, err := db.Query(ctx, partitionStats)
 	if err != nil {
@@ -55,42 +74,57 @@ func (q *Queries) PartitionStats(ctx context.Context, db DBTX) ([]PartitionStats
 }
 
 const streamCount = `-- name: StreamCount :one
-SELECT count(*)
-FROM eventstream.streams AS s
-WHERE ($1::text = '' OR s.tenant_id = $1::text)
-    AND ($2::integer < 0 OR s.partition_id = $2::integer)
-    AND s.stream_id >= $3::text
-    AND s.stream_id < $4::text
+SELECT eventstream.count_streams(
+    $1::text,
+    $2::text,
+    $3::text,
+    $4::integer
+)::bigint AS streams
 `
 
 type StreamCountParams struct {
-	TenantID    string
-	PartitionID int32
 	FromID      string
 	ToID        string
+	TenantID    *string
+	PartitionID *int32
 }
 
-// How many streams; of one tenant unless that is empty, of one partition unless that is negative.
+// How many streams; of one tenant, and of one partition, if they are given.
 func (q *Queries) StreamCount(ctx context.Context, db DBTX, arg StreamCountParams) (int64, error) {
 	row := db.QueryRow(ctx, streamCount,
-		arg.TenantID,
-		arg.PartitionID,
 		arg.FromID,
 		arg.ToID,
+		arg.TenantID,
+		arg.PartitionID,
 	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	var streams int64
+	err := row.Scan(&streams)
+	return streams, err
 }
 
 const streamGet = `-- name: StreamGet :one
-SELECT s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id, eventstream.partition_count()::integer AS partition_count
-FROM eventstream.streams AS s
-WHERE s.stream_id = $1::text
+SELECT
+    s.stream_id::text AS stream_id,
+    s.partition_id::integer AS partition_id,
+    s.tenant_id::text AS tenant_id,
+    s.current_version::bigint AS current_version,
+    s.watermark::bigint AS watermark,
+    s.last_position::bigint AS last_position,
+    s.created_at::timestamptz AS created_at,
+    s.updated_at::timestamptz AS updated_at,
+    eventstream.partition_count()::integer AS partition_count
+FROM eventstream.get_stream($1::text) AS s
 `
 
 type StreamGetRow struct {
-	Stream         Stream
+	StreamID       string
+	PartitionID    int32
+	TenantID       string
+	CurrentVersion int64
+	Watermark      int64
+	LastPosition   int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
 	PartitionCount int32
 }
 
@@ -98,173 +132,88 @@ func (q *Queries) StreamGet(ctx context.Context, db DBTX, streamID string) (Stre
 	row := db.QueryRow(ctx, streamGet, streamID)
 	var i StreamGetRow
 	err := row.Scan(
-		&i.Stream.CurrentVersion,
-		&i.Stream.Watermark,
-		&i.Stream.LastPosition,
-		&i.Stream.CreatedAt,
-		&i.Stream.UpdatedAt,
-		&i.Stream.PartitionID,
-		&i.Stream.StreamID,
-		&i.Stream.TenantID,
+		&i.StreamID,
+		&i.PartitionID,
+		&i.TenantID,
+		&i.CurrentVersion,
+		&i.Watermark,
+		&i.LastPosition,
+		&i.CreatedAt,
+		&i.UpdatedAt,
 		&i.PartitionCount,
 	)
 	return i, err
 }
 
 const streamList = `-- name: StreamList :many
-SELECT s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id
-FROM eventstream.streams AS s
-WHERE s.stream_id > $1::text
-    AND s.stream_id >= $2::text
-    AND s.stream_id < $3::text
-ORDER BY s.stream_id
-LIMIT $4::integer
+SELECT
+    s.stream_id::text AS stream_id,
+    s.partition_id::integer AS partition_id,
+    s.tenant_id::text AS tenant_id,
+    s.current_version::bigint AS current_version,
+    s.watermark::bigint AS watermark,
+    s.last_position::bigint AS last_position,
+    s.created_at::timestamptz AS created_at,
+    s.updated_at::timestamptz AS updated_at,
+    eventstream.partition_count()::integer AS partition_count
+FROM eventstream.list_streams(
+    $1::integer,
+    $2::text,
+    $3::text,
+    $4::text,
+    $5::text,
+    $6::integer
+) AS s
 `
 
 type StreamListParams struct {
-	After    string
-	FromID   string
-	ToID     string
-	PageSize int32
-}
-
-// A page of streams in byte order of their ids, in a range of ids.
-func (q *Queries) StreamList(ctx context.Context, db DBTX, arg StreamListParams) ([]Stream, error) {
-	rows, err := db.Query(ctx, streamList,
-		arg.After,
-		arg.FromID,
-		arg.ToID,
-		arg.PageSize,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Stream
-	for rows.Next() {
-		var i Stream
-		if err := rows.Scan(
-			&i.CurrentVersion,
-			&i.Watermark,
-			&i.LastPosition,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.PartitionID,
-			&i.StreamID,
-			&i.TenantID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const streamListByPartition = `-- name: StreamListByPartition :many
-SELECT s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id
-FROM eventstream.streams AS s
-WHERE s.partition_id = $1::integer AND s.partition_id >= 0
-    AND ($2::text = '' OR s.tenant_id = $2::text)
-    AND s.stream_id > $3::text
-    AND s.stream_id >= $4::text
-    AND s.stream_id < $5::text
-ORDER BY s.stream_id
-LIMIT $6::integer
-`
-
-type StreamListByPartitionParams struct {
-	PartitionID int32
-	TenantID    string
+	PageSize    int32
 	After       string
 	FromID      string
 	ToID        string
-	PageSize    int32
+	TenantID    *string
+	PartitionID *int32
 }
 
-// A page of one partition's streams; of one tenant, unless that is empty.
-func (q *Queries) StreamListByPartition(ctx context.Context, db DBTX, arg StreamListByPartitionParams) ([]Stream, error) {
-	rows, err := db.Query(ctx, streamListByPartition,
+type StreamListRow struct {
+	StreamID       string
+	PartitionID    int32
+	TenantID       string
+	CurrentVersion int64
+	Watermark      int64
+	LastPosition   int64
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	PartitionCount int32
+}
+
+// A page of streams in byte order of their ids, in a range of ids; of one tenant, and of one partition, if they are given.
+func (q *Queries) StreamList(ctx context.Context, db DBTX, arg StreamListParams) ([]StreamListRow, error) {
+	rows, err := db.Query(ctx, streamList,
+		arg.PageSize,
+		arg.After,
+		arg.FromID,
+		arg.ToID,
+		arg.TenantID,
 		arg.PartitionID,
-		arg.TenantID,
-		arg.After,
-		arg.FromID,
-		arg.ToID,
-		arg.PageSize,
 	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Stream
+	var items []StreamListRow
 	for rows.Next() {
-		var i Stream
+		var i StreamListRow
 		if err := rows.Scan(
+			&i.StreamID,
+			&i.PartitionID,
+			&i.TenantID,
 			&i.CurrentVersion,
 			&i.Watermark,
 			&i.LastPosition,
 			&i.CreatedAt,
 			&i.UpdatedAt,
-			&i.PartitionID,
-			&i.StreamID,
-			&i.TenantID,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const streamListByTenant = `-- name: StreamListByTenant :many
-SELECT s.current_version, s.watermark, s.last_position, s.created_at, s.updated_at, s.partition_id, s.stream_id, s.tenant_id
-FROM eventstream.streams AS s
-WHERE s.tenant_id = $1::text AND s.tenant_id > ''
-    AND s.stream_id > $2::text
-    AND s.stream_id >= $3::text
-    AND s.stream_id < $4::text
-ORDER BY s.stream_id
-LIMIT $5::integer
-`
-
-type StreamListByTenantParams struct {
-	TenantID string
-	After    string
-	FromID   string
-	ToID     string
-	PageSize int32
-}
-
-// The second condition holds for all; it names the part of the rows that the index is on.
-func (q *Queries) StreamListByTenant(ctx context.Context, db DBTX, arg StreamListByTenantParams) ([]Stream, error) {
-	rows, err := db.Query(ctx, streamListByTenant,
-		arg.TenantID,
-		arg.After,
-		arg.FromID,
-		arg.ToID,
-		arg.PageSize,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []Stream
-	for rows.Next() {
-		var i Stream
-		if err := rows.Scan(
-			&i.CurrentVersion,
-			&i.Watermark,
-			&i.LastPosition,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.PartitionID,
-			&i.StreamID,
-			&i.TenantID,
+			&i.PartitionCount,
 		); err != nil {
 			return nil, err
 		}
@@ -278,40 +227,28 @@ func (q *Queries) StreamListByTenant(ctx context.Context, db DBTX, arg StreamLis
 
 const streamVerify = `-- name: StreamVerify :one
 SELECT
-    s.watermark::bigint AS watermark,
-    s.current_version::bigint AS current_version,
-    count(e.version)::bigint AS events,
-    coalesce(min(e.version), 0)::bigint AS first_version,
-    coalesce(max(e.version), 0)::bigint AS last_version,
     coalesce((
         SELECT min(g.first_missing) FROM eventstream.audit_gaps AS g WHERE g.stream_id = $1::text
-    ), 0)::bigint AS first_missing
-FROM eventstream.streams AS s
-LEFT JOIN eventstream.events AS e ON e.stream_id = s.stream_id
-WHERE s.stream_id = $1::text
-GROUP BY s.stream_id, s.watermark, s.current_version
+    ), 0)::bigint AS first_missing,
+    k.current_version::bigint AS current_version
+FROM (
+    SELECT greatest(
+        (SELECT max(e.version) FROM eventstream.events AS e WHERE e.stream_id = $1::text),
+        (SELECT max(p.version) FROM eventstream.pending_events AS p WHERE p.stream_id = $1::text)
+    ) AS current_version
+) AS k
+WHERE k.current_version IS NOT NULL
 `
 
 type StreamVerifyRow struct {
-	Watermark      int64
-	CurrentVersion int64
-	Events         int64
-	FirstVersion   int64
-	LastVersion    int64
 	FirstMissing   int64
+	CurrentVersion int64
 }
 
-// What the head of a stream says, and what its events say.
+// The first version that is missing between the events of a stream or before them, 0 if none is; and the highest one known.
 func (q *Queries) StreamVerify(ctx context.Context, db DBTX, streamID string) (StreamVerifyRow, error) {
 	row := db.QueryRow(ctx, streamVerify, streamID)
 	var i StreamVerifyRow
-	err := row.Scan(
-		&i.Watermark,
-		&i.CurrentVersion,
-		&i.Events,
-		&i.FirstVersion,
-		&i.LastVersion,
-		&i.FirstMissing,
-	)
+	err := row.Scan(&i.FirstMissing, &i.CurrentVersion)
 	return i, err
 }

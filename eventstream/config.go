@@ -16,6 +16,7 @@ const (
 	defaultGroupEvents = 1000
 	defaultGroupBytes  = 1 << 20
 	defaultInFlight    = 2
+	defaultMaxAhead    = 1_000_000
 )
 
 // Config adjusts a Repository. Nil and the zero value mean the defaults.
@@ -27,6 +28,9 @@ type Config struct {
 	// the process is alive, one to poll, the others to fetch and handle events; with Notify, one to listen. From 3, or 4 with
 	// Notify, to 1000. Default: 4.
 	Connections int
+	// MaxAhead is how far above a stream's watermark the version of an ingested event may be, from 1: one that is further ahead is a mistake
+	// that would end the stream, and is refused. Default: 1,000,000.
+	MaxAhead int64
 	// Lease is how long a process that runs subscriptions may hang before it loses its shards, and how long a transaction of a
 	// handler may wait between two statements. From 1 s. Default: 15 s.
 	Lease time.Duration
@@ -89,6 +93,10 @@ func (c *Config) withDefaults() (Config, error) {
 	}
 	if err := out.Group.complete(); err != nil {
 		return Config{}, err
+	}
+	setDefault(&out.MaxAhead, defaultMaxAhead)
+	if out.MaxAhead < 1 {
+		return Config{}, invalidValue("Config.MaxAhead", strconv.FormatInt(out.MaxAhead, 10), "1 or more, or 0 for 1000000")
 	}
 	if out.Lease < minLease {
 		return Config{}, invalidValue("Config.Lease", out.Lease.String(), "1s or more, or 0 for 15s")

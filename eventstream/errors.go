@@ -140,11 +140,11 @@ type EventIDConflictError struct {
 	EventID uuid.UUID
 	// StreamID is the stream that was to be appended to.
 	StreamID StreamID
-	// FoundStreamID is the stream that holds the event; empty if it is the others of the append that are there already.
+	// FoundStreamID is the stream that holds the event; empty if it is the others of the append that exist already.
 	FoundStreamID StreamID
 	// FoundVersion is the version of that event in its stream; 0 if it is not there.
 	FoundVersion int64
-	// Problem says what differs, as "is there already, with other content".
+	// Problem says what differs, as "exists already, with other content".
 	Problem string
 }
 

@@ -134,7 +134,7 @@ func TestNewEventRefusesWhatCannotBeStored(t *testing.T) {
 		opts    []eventstream.EventOption
 		says    string
 	}{
-		"type":                      {"1a", 1, nil, `invalid event_type "1a"`},
+		"type":                      {" a", 1, nil, `invalid event_type " a"`},
 		"NaN":                       {"a", placed{Total: math.NaN()}, nil, `invalid payload "NaN": must be finite`},
 		"infinity":                  {"a", map[string]any{"x": math.Inf(-1)}, nil, `invalid payload "-Inf"`},
 		"channel":                   {"a", make(chan int), nil, "chan int cannot become JSON"},
@@ -289,7 +289,7 @@ func TestEventJSONIsRefusedRatherThanChanged(t *testing.T) {
 		"null":                `null`,
 		"array":               `[]`,
 		"bad stream id":       `{"stream_id":" a"}`,
-		"bad type":            `{"type":"1"}`,
+		"bad type":            `{"type":"1 "}`,
 		"bad tenant":          `{"tenant_id":"a b"}`,
 		"bad id":              `{"event_id":"x"}`,
 		"negative version":    `{"version":-1}`,

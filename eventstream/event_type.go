@@ -1,16 +1,9 @@
 package eventstream
 
-import "strings"
-
-const (
-	maxEventTypeBytes = 128
-	eventTypeRule     = "1 to 128 bytes: a letter, then letters, digits and _ - . : /"
-)
-
-// EventType says what kind of thing happened: an ASCII letter, then ASCII letters, digits and _ - . : / up to 128 bytes. By
-// convention it is lower-case words with dots, "order.placed"; teams that migrate keep the names they have.
+// EventType says what kind of thing happened: 1 to 128 bytes of valid UTF-8, without control characters, and without white space at
+// either end. By convention it is lower-case words with dots, "order.placed"; teams that migrate keep the names they have.
 //
-// The database holds the same rule in the domain eventstream.event_type.
+// The database holds the same rule (eventstream.is_name).
 type EventType string
 
 // NewEventType returns s as an EventType, or an *InvalidValueError that names the rule it breaks.
@@ -24,13 +17,8 @@ func NewEventType(s string) (EventType, error) {
 
 // Validate returns an *InvalidValueError if the type breaks the rule of EventType, else nil.
 func (t EventType) Validate() error {
-	if t == "" || len(t) > maxEventTypeBytes || !isASCIILetter(t[0]) {
-		return invalidValue("event_type", string(t), eventTypeRule)
-	}
-	for i := 1; i < len(t); i++ {
-		if c := t[i]; !isASCIILetterOrDigit(c) && strings.IndexByte("_-.:/", c) < 0 {
-			return invalidValue("event_type", string(t), eventTypeRule)
-		}
+	if !validName(string(t)) {
+		return invalidValue("event_type", string(t), nameRule)
 	}
 	return nil
 }
@@ -46,4 +34,9 @@ func (t *EventType) UnmarshalText(text []byte) error {
 	}
 	*t = parsed
 	return nil
+}
+
+// UnmarshalJSON takes a JSON string as the type after the checks of NewEventType. On error the type keeps its value.
+func (t *EventType) UnmarshalJSON(data []byte) error {
+	return unmarshalName("event_type", data, t.UnmarshalText)
 }

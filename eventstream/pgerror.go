@@ -37,6 +37,9 @@ func mapError(err error) error {
 	return err
 }
 
+// positionKey is the constraint that a writer meets whose position an event has already: the sequence is behind the events.
+const positionKey = "events_position_key"
+
 func domainError(e *pgconn.PgError) error {
 	if strings.HasPrefix(e.Code, "ES") {
 		return refusedError(e)
@@ -54,8 +57,9 @@ func domainError(e *pgconn.PgError) error {
 		return fmt.Errorf("%w: another writer took the version first (%s)", ErrVersionConflict, e.Detail)
 	case "events_event_id_key", "pending_events_event_id_key":
 		return &EventIDConflictError{Problem: "is there already: " + e.Detail}
-	case "events_position_key":
-		return ErrPositionOrder
+	case positionKey:
+		return fmt.Errorf("%w: the sequence of positions gave one that an event has (%s); SELECT * FROM eventstream.audit_order says how far it is behind",
+			ErrStoreMismatch, e.Detail)
 	}
 	return nil
 }
@@ -137,7 +141,7 @@ func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 	case "ES008":
 		return invalidValue(d.Field, d.Value, d.Rule)
 	case "ES009":
-		return fmt.Errorf("%w: %s", ErrStoreMismatch, e.Message)
+		return fmt.Errorf("%w: %s. %s", ErrStoreMismatch, e.Message, e.Hint)
 	}
 	return refusedSubscription(e, d)
 }

@@ -72,7 +72,7 @@ func TestMapError(t *testing.T) {
 		"PendingTaken":  {pgconn.PgError{Code: "23505", ConstraintName: "pending_events_pkey"}, ErrVersionConflict},
 		"EventIDTaken":  {pgconn.PgError{Code: "23505", ConstraintName: "events_event_id_key"}, ErrEventIDConflict},
 		"EventIDWaits":  {pgconn.PgError{Code: "23505", ConstraintName: "pending_events_event_id_key"}, ErrEventIDConflict},
-		"PositionTaken": {pgconn.PgError{Code: "23505", ConstraintName: "events_position_key"}, ErrPositionOrder},
+		"PositionTaken": {pgconn.PgError{Code: "23505", ConstraintName: "events_position_key"}, ErrStoreMismatch},
 		"Store":         {pgconn.PgError{Code: "ES009", Message: "the count differs"}, ErrStoreMismatch},
 		"NoTable":       {pgconn.PgError{Code: "42P01", Message: "no table"}, &NotMigratedError{Missing: "no table"}},
 		"NoSchema":      {pgconn.PgError{Code: "3F000", Message: "no schema"}, &NotMigratedError{Missing: "no schema"}},

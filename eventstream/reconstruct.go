@@ -84,7 +84,7 @@ func (s *EventStream) check() error {
 
 func (s *EventStream) checkValues() error {
 	if err := s.id.Validate(); err != nil {
-		return s.invalid("the stream id must be valid", quote(string(s.id)), streamIDRule, err)
+		return s.invalid("the stream id must be valid", quote(string(s.id)), nameRule, err)
 	}
 	if err := s.partition.Validate(); err != nil {
 		return s.invalid("the partition must be valid", s.partition.String(), partitionKeyRule, err)

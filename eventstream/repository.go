@@ -9,10 +9,11 @@ import (
 	"github.com/gaplesspg/gapless/db"
 )
 
-// Repository reads and writes event streams in PostgreSQL. It holds no state but a cached partition count, and is safe for
-// use by several goroutines as far as its handle is: a pool is, a connection and a transaction are not.
+// Repository reads and writes event streams in PostgreSQL. It is safe for use by several goroutines as far as its handle is: a pool is, a
+// connection and a transaction are not. On a pool, its appends share commits (Config.Group) and its subscriptions share connections: make
+// one for a process.
 //
-// Each method has a Tx twin that does the same in a transaction of the caller. Errors of the database come back as the errors
+// A method with a Tx twin does the same there in a transaction of the caller. Errors of the database come back as the errors
 // of this package where there is one for them; the *pgconn.PgError stays reachable through errors.As.
 type Repository struct {
 	handle  Handle

@@ -38,37 +38,46 @@ func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
 		Company:  besideOthers,
 	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
 		defer r.hub.wake() // also for those whose callers have left
-		return settleItems(items, wait, func(units appendUnits) ([]db.EventAppendBatchRow, error) {
-			return r.appendUnits(ctx, pool, units, wait)
-		})
+		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.send(ctx, pool, items, wait) })
 	})
 }
 
 // write runs the requests of one call, all or none, and gives a row for each: in a group with those of others, unless h is not the
 // repository's own handle.
-func (r *Repository) write(ctx context.Context, h Handle, p db.EventAppendBatchParams) ([]db.EventAppendBatchRow, error) {
+func (r *Repository) write(ctx context.Context, h Handle, item *appendItem) ([]db.AppendBatchRow, error) {
 	if r.group == nil || h != r.handle {
-		return r.appendRows(ctx, h, p)
+		return r.send(ctx, h, []*appendItem{item}, 0)
 	}
-	item := newAppendItem(p)
 	err := r.group.Do(ctx, item)
 	var canceled *groupcommit.CanceledError
 	if errors.As(err, &canceled) {
-		return nil, &AppendCanceledError{StreamID: StreamID(p.StreamIds[0]), Sent: canceled.Sent, Err: canceled.Err}
+		return nil, &AppendCanceledError{StreamID: StreamID(item.requests[0].stream), Sent: canceled.Sent, Err: canceled.Err}
 	}
 	return item.rows, err
 }
 
-// sendUnits sends units as one statement, and gives a row for each of their requests.
-type sendUnits func(units appendUnits) ([]db.EventAppendBatchRow, error)
+// send sends items as one statement, and gives a row for each of their requests. A wait above 0 is how long it waits for each lock.
+func (r *Repository) send(ctx context.Context, h Handle, items []*appendItem, wait time.Duration) ([]db.AppendBatchRow, error) {
+	if len(items) == 1 && items[0].size.Count == 1 && wait == 0 {
+		row, err := r.queries.AppendEvent(ctx, h, oneEvent(&items[0].requests[0]))
+		return []db.AppendBatchRow{db.AppendBatchRow(row)}, err
+	}
+	p := layOut(items)
+	if wait > 0 {
+		p.LockTimeout = strconv.FormatInt(wait.Milliseconds(), 10) + "ms"
+	}
+	return r.queries.AppendBatch(ctx, h, p)
+}
 
 // settleItems sends items as one statement that waits so long for a lock, and gives each its rows.
-func settleItems(items []*appendItem, wait time.Duration, send sendUnits) (groupcommit.Verdict, error) {
+func settleItems(
+	items []*appendItem, wait time.Duration, send func() ([]db.AppendBatchRow, error),
+) (groupcommit.Verdict, error) {
 	began := time.Now()
-	rows, err := send(layOut(items))
+	rows, err := send()
 	if err == nil {
 		for _, item := range items {
-			n := len(item.params.StreamIds)
+			n := len(item.requests)
 			item.rows, rows = rows[:n:n], rows[n:]
 		}
 		return groupcommit.Settled, nil
@@ -84,29 +93,6 @@ func settleItems(items []*appendItem, wait time.Duration, send sendUnits) (group
 		return groupcommit.Suspect, err
 	}
 	return groupcommit.Failed, err
-}
-
-// appendUnits sends units as one statement. A wait above 0 is how long it waits for each lock.
-func (r *Repository) appendUnits(
-	ctx context.Context, h Handle, u appendUnits, wait time.Duration,
-) ([]db.EventAppendBatchRow, error) {
-	if u.count == 1 && wait == 0 {
-		return r.appendRows(ctx, h, u.EventAppendBatchParams)
-	}
-	lockTimeout := ""
-	if wait > 0 {
-		lockTimeout = strconv.FormatInt(wait.Milliseconds(), 10) + "ms"
-	}
-	many, err := r.queries.EventAppendMany(ctx, h, db.EventAppendManyParams{
-		LockTimeout: lockTimeout, Atomic: u.count == 1, StreamIds: u.StreamIds, Expected: u.Expected, EventCounts: u.EventCounts,
-		EventIds: u.EventIds, Types: u.Types, Payloads: u.Payloads, Data: u.Data, Metadata: u.Metadata, OccurredAt: u.OccurredAt,
-		TenantIds: u.TenantIds, PartitionIds: u.PartitionIds,
-	})
-	rows := make([]db.EventAppendBatchRow, len(many))
-	for i, row := range many {
-		rows[i] = db.EventAppendBatchRow(row)
-	}
-	return rows, err
 }
 
 // concernsOne says that an error of the database may come from one request, and leave the others whole once that is taken out. The

@@ -25,16 +25,17 @@ func itemOf(t *testing.T, options []EventOption, streams ...StreamID) *appendIte
 		require.NoError(t, err)
 		requests[i] = AppendRequest{StreamID: id, Expected: Any, Events: []Event{event}}
 	}
-	params, err := batchParams(requests)
+	item, err := newAppendItem(requests)
 	require.NoError(t, err)
-	return newAppendItem(params)
+	return item
 }
 
 func TestGroupGivesEachItemItsRows(t *testing.T) {
 	t.Parallel()
 	items := []*appendItem{itemOf(t, nil, "a"), itemOf(t, nil, "b", "c"), itemOf(t, nil, "d")}
-	verdict, err := settleItems(items, 0, func(u appendUnits) ([]db.EventAppendBatchRow, error) {
-		rows := make([]db.EventAppendBatchRow, len(u.StreamIds))
+	verdict, err := settleItems(items, 0, func() ([]db.AppendBatchRow, error) {
+		u := layOut(items)
+		rows := make([]db.AppendBatchRow, len(u.StreamIds))
 		for i, id := range u.StreamIds {
 			rows[i].TenantID = id
 		}
@@ -75,7 +76,7 @@ func TestGroupKnowsWhatAnErrorConcerns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				send := func(appendUnits) ([]db.EventAppendBatchRow, error) {
+				send := func() ([]db.AppendBatchRow, error) {
 					time.Sleep(c.took) // of the bubble's clock
 					return nil, c.err
 				}
@@ -91,8 +92,7 @@ func TestGroupLaysOutUnits(t *testing.T) {
 	t.Parallel()
 	plain, many := itemOf(t, nil, "a"), itemOf(t, []EventOption{WithTenant("t"), WithMetadata(map[string]int{"m": 1})}, "b", "c")
 	u := layOut([]*appendItem{plain, many, plain})
-	require.Equal(t, 3, u.count)
-	require.Equal(t, []int32{1, 2, 2, 3}, u.units)
+	require.Equal(t, []int32{1, 2, 2, 3}, u.Units)
 	require.Equal(t, []string{"a", "b", "c", "a"}, u.StreamIds)
 	require.Equal(t, []int32{1, 1, 1, 1}, u.EventCounts)
 	require.Equal(t, []string{"", "t", "t", ""}, u.TenantIds)
@@ -102,11 +102,11 @@ func TestGroupLaysOutUnits(t *testing.T) {
 	require.False(t, u.Atomic)
 
 	u = layOut([]*appendItem{plain, plain})
-	require.Nil(t, u.units, "each request is a unit of its own")
+	require.Nil(t, u.Units, "each request is a unit of its own")
 	require.Nil(t, u.TenantIds)
 
 	u = layOut([]*appendItem{many})
-	require.Equal(t, []int32{1, 1}, u.units)
+	require.Nil(t, u.Units, "one unit, all or none")
 	require.True(t, u.Atomic)
 }
 
@@ -117,9 +117,8 @@ func TestGroupOwnsWhatItSends(t *testing.T) {
 	require.NoError(t, err)
 	payload, data, metadata := []byte(`{"n":1}`), []byte("data"), []byte(`{"m":1}`)
 	event.Payload, event.Data, event.Metadata = payload, data, metadata
-	params, err := batchParams([]AppendRequest{{StreamID: "b", Expected: Any, Events: []Event{event}}})
+	item, err := newAppendItem([]AppendRequest{{StreamID: "b", Expected: Any, Events: []Event{event}}})
 	require.NoError(t, err)
-	item := newAppendItem(params)
 	require.Equal(t, groupcommit.Size{Count: 1, Bytes: 18}, item.Size())
 	item.Detach()
 	payload[5], data[0], metadata[5] = '2', 'D', '2'

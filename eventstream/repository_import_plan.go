@@ -50,9 +50,13 @@ func (i *importRun) plan(ctx context.Context, tx pgx.Tx, thorough bool) error {
 	return nil
 }
 
-// lockHeads reads and locks the streams of the chunk that exist: from here on nobody else moves them.
+// lockHeads locks the streams of the chunk, unless they are many, and reads where those stand that exist. Where it does not lock, or a raw
+// INSERT does not ask, the key settles, and the chunk is planned again.
 func (i *importRun) lockHeads(ctx context.Context, tx pgx.Tx) error {
-	rows, err := i.repo.queries.StreamLockMany(ctx, tx, i.chunk.streamIDs)
+	if err := i.repo.queries.StreamLockMany(ctx, tx, i.chunk.streamIDs); err != nil {
+		return err
+	}
+	rows, err := i.repo.queries.StreamLastMany(ctx, tx, i.chunk.streamIDs)
 	if err != nil {
 		return err
 	}

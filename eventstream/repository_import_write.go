@@ -20,11 +20,11 @@ const (
 	beginImport = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; SET LOCAL jit = off`
 )
 
-// importAgainCodes are SQLSTATEs that the copy of a chunk meets if another writer created one of its streams meanwhile: what was
-// there when the chunk was planned is locked, and cannot move.
+// importAgainCodes are SQLSTATEs that the copy of a chunk meets if another writer was faster, one that takes no lock, or
+// where the chunk has too many streams to lock.
 var importAgainCodes = []string{
 	"23505", // unique violation: a version, or an event id
-	"40P01", // deadlock detected: new streams have no row to lock in order
+	"40P01", // deadlock detected: a transaction that appends to several streams takes them in any order
 	"40001", // serialization failure
 	"ES002", // the stream has a hole now
 	"ES003", // it has another tenant
@@ -55,7 +55,8 @@ func (i *importRun) writeChunk(ctx context.Context) (position int64, err error) 
 
 func importAgain(err error) bool {
 	var cause *pgconn.PgError
-	return errors.Is(err, errImportMoved) || errors.As(err, &cause) && slices.Contains(importAgainCodes, cause.Code)
+	return errors.Is(err, errImportMoved) ||
+		errors.As(err, &cause) && slices.Contains(importAgainCodes, cause.Code) && cause.ConstraintName != positionKey
 }
 
 func isImportError(err error) bool {
@@ -72,7 +73,7 @@ func (i *importRun) failed(err error) error {
 		i.taken, i.taken+int64(len(i.chunk.events))-1, mapError(err))
 }
 
-// copyRows sends the rows of the chunk through the gate, and returns the last one's position: that of its stream's head.
+// copyRows sends the rows of the chunk through the gate, and returns the last one's position.
 func (i *importRun) copyRows(ctx context.Context, tx pgx.Tx) (int64, error) {
 	if len(i.chunk.rows) == 0 {
 		return 0, nil
@@ -82,5 +83,5 @@ func (i *importRun) copyRows(ctx context.Context, tx pgx.Tx) (int64, error) {
 	}
 	last := i.chunk.rows[len(i.chunk.rows)-1]
 	row, err := i.repo.queries.StreamGet(ctx, tx, string(i.chunk.events[last.event].StreamID))
-	return row.Stream.LastPosition, err
+	return row.LastPosition, err
 }

@@ -27,7 +27,7 @@ type IngestResult struct {
 // What follows the watermark enters the stream; what leaves a hole waits, unseen by readers, until the hole is filled. An
 // event that is there already changes nothing.
 //
-// Another event for a version that is taken is an *IngestConflictError, an id used for two events an *EventIDConflictError;
+// A version more than Config.MaxAhead above the watermark is an *InvalidValueError. Another event for a version that is taken is an *IngestConflictError, an id used for two events an *EventIDConflictError;
 // then nothing of the call is kept.
 func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (IngestResult, error) {
 	return r.ingest(ctx, r.handle, id, events)
@@ -50,6 +50,31 @@ func (r *Repository) AdvanceWatermarkTx(ctx context.Context, tx pgx.Tx, id Strea
 	return r.advanceWatermark(ctx, tx, id)
 }
 
+// DiscardPending gives up the events of a stream that wait from a version on, 1 for all of them, because nothing will ever fill the hole
+// before them. They leave for eventstream.discarded_events, with who did it, when and the reason, which must say something; the stream
+// takes appends again. It returns how many events that were, 0 for a stream that is not there.
+func (r *Repository) DiscardPending(ctx context.Context, id StreamID, reason string, from int64) (int64, error) {
+	return r.discardPending(ctx, r.handle, id, reason, from)
+}
+
+// DiscardPendingTx is DiscardPending in a transaction of the caller.
+func (r *Repository) DiscardPendingTx(ctx context.Context, tx pgx.Tx, id StreamID, reason string, from int64) (int64, error) {
+	return r.discardPending(ctx, tx, id, reason, from)
+}
+
+func (r *Repository) discardPending(ctx context.Context, h Handle, id StreamID, reason string, from int64) (int64, error) {
+	if err := id.Validate(); err != nil {
+		return 0, err
+	}
+	if from < 1 {
+		return 0, invalidValue("version", strconv.FormatInt(from, 10), "1 or more")
+	}
+	discarded, err := r.queries.StreamDiscardPending(ctx, h, db.StreamDiscardPendingParams{
+		StreamID: string(id), Reason: reason, FromVersion: from,
+	})
+	return discarded, mapError(err)
+}
+
 func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID) (int64, error) {
 	if err := id.Validate(); err != nil {
 		return 0, err
@@ -60,7 +85,7 @@ func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID
 		if err != nil {
 			return nil, err
 		}
-		if watermark, err = r.queries.StreamAdvanceWatermark(ctx, h, string(id)); err != nil {
+		if watermark, err = r.queries.AdvanceWatermark(ctx, h, string(id)); err != nil {
 			return nil, mapError(err)
 		}
 		if watermark == before.Watermark {
@@ -77,9 +102,10 @@ func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events [
 	if err != nil {
 		return IngestResult{}, err
 	}
+	params.MaxAhead = r.config.MaxAhead
 	var result IngestResult
 	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
-		row, err := r.queries.EventIngest(ctx, h, params)
+		row, err := r.queries.Ingest(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)
 		}
@@ -93,19 +119,22 @@ func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events [
 	return result, err
 }
 
-func ingestParams(id StreamID, events []Event) (db.EventIngestParams, error) {
+func ingestParams(id StreamID, events []Event) (db.IngestParams, error) {
 	if err := checkEventCount(len(events)); err != nil {
-		return db.EventIngestParams{}, err
+		return db.IngestParams{}, err
 	}
 	if err := id.Validate(); err != nil {
-		return db.EventIngestParams{}, err
+		return db.IngestParams{}, err
+	}
+	tenant, err := checkEvents(id, events)
+	if err != nil {
+		return db.IngestParams{}, err
 	}
 	columns := newEventColumns(len(events))
-	tenant, err := columns.addAll(id, events)
-	if err != nil {
-		return db.EventIngestParams{}, err
+	for i := range events {
+		columns.add(&events[i])
 	}
-	p := db.EventIngestParams{
+	p := db.IngestParams{
 		StreamID: string(id), Versions: make([]int64, len(events)),
 		EventIds: columns.ids, Types: columns.types, Payloads: columns.payloads,
 		Data: columns.data, Metadata: columns.metadata, OccurredAt: columns.occurredAt,

@@ -55,20 +55,28 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 		if _, err := r.queries.EventListWithHead(ctx, rows, string(id)); err != nil {
 			return nil, mapError(err)
 		}
-		head, count, events, err := rows.collectStream()
+		head, events, err := rows.collectStream()
 		if err != nil {
 			return nil, mapError(err)
 		}
-		if len(events) > 0 && count > 0 {
-			return streamFromRow(head, count, events)
+		if len(events) > 0 && head.Partition.Count > 0 {
+			return streamFromHead(head, events)
 		}
-		// No first event: there is no such stream, or all that arrived of it waits for its first event.
-		row, err := r.queries.StreamGet(ctx, h, string(id))
+		if len(events) > 0 {
+			// Events without the first one: somebody turned the rules off and removed it. No stream can be made of them, and the check says why.
+			last := events[len(events)-1]
+			return streamFromHead(StreamHead{
+				StreamID: id, Partition: PartitionKey{ID: last.PartitionID, Count: last.PartitionID + 1}, TenantID: last.TenantID,
+				CurrentVersion: last.Version, Watermark: last.Version,
+			}, events)
+		}
+		// There is no such stream, or all that arrived of it waits for its first event.
+		head, err = r.stream(ctx, h, id)
 		if err != nil {
-			return nil, notFound(err, &StreamNotFoundError{StreamID: id})
+			return nil, err
 		}
-		if row.Stream.Watermark == 0 || len(events) > 0 {
-			return streamFromRow(row.Stream, row.PartitionCount, events)
+		if head.Watermark == 0 {
+			return streamFromHead(head, nil)
 		}
 		// The first event arrived between the two queries: now the first one finds it.
 	}
@@ -139,17 +147,17 @@ func notFound(err, missing error) error {
 	return mapError(err)
 }
 
-// streamFromRow builds a stream that owns events, through the checks of Reconstruct.
-func streamFromRow(head db.Stream, partitionCount int32, events []Event) (*EventStream, error) {
+// streamFromHead builds a stream that owns events, through the checks of Reconstruct.
+func streamFromHead(head StreamHead, events []Event) (*EventStream, error) {
 	s := &EventStream{
-		id:        StreamID(head.StreamID),
-		partition: PartitionKey{ID: int(head.PartitionID), Count: int(partitionCount)},
-		tenant:    TenantID(head.TenantID),
+		id:        head.StreamID,
+		partition: head.Partition,
+		tenant:    head.TenantID,
 		events:    events,
 		watermark: head.Watermark,
 		current:   head.CurrentVersion,
-		createdAt: head.CreatedAt.UTC(),
-		updatedAt: head.UpdatedAt.UTC(),
+		createdAt: head.CreatedAt,
+		updatedAt: head.UpdatedAt,
 	}
 	if err := s.check(); err != nil {
 		return nil, err
@@ -157,8 +165,9 @@ func streamFromRow(head db.Stream, partitionCount int32, events []Event) (*Event
 	return s, nil
 }
 
-// collectStream reads the rows of EventListWithHead: the head from the first, and the events of all.
-func (r *rowsOf) collectStream() (head db.Stream, partitionCount int32, events []Event, err error) {
+// collectStream reads the rows of EventListWithHead: the events of all, and where the stream stands. The partition count of a stream that
+// does not begin with its first event stays 0.
+func (r *rowsOf) collectStream() (head StreamHead, events []Event, err error) {
 	defer r.rows.Close()
 	scanner := eventScanner{rows: r.rows}
 	var numbers []int64
@@ -171,27 +180,43 @@ func (r *rowsOf) collectStream() (head db.Stream, partitionCount int32, events [
 			err = scanner.scanWith(e, &numbers)
 		}
 		if err != nil {
-			return head, 0, nil, err
+			return head, nil, err
 		}
 		if len(events) == 1 {
-			head, partitionCount = headFrom(e, numbers)
 			scanner.open()
 			scanner.stream, scanner.tenant = e.StreamID, e.TenantID
-			events = slices.Grow(events, int(min(head.Watermark, MaxEventsPerCall)))
+			if head = headFrom(e, numbers); head.Watermark > 1 {
+				events = slices.Grow(events, int(min(head.Watermark, MaxEventsPerCall)))
+			}
 		}
 	}
-	return head, partitionCount, events, r.rows.Err()
+	if len(events) > 0 {
+		head.follow(&events[len(events)-1])
+	}
+	return head, events, r.rows.Err()
 }
 
-// headFrom makes a head of a stream's first event and of the numbers beside it.
-func headFrom(e *Event, numbers []int64) (head db.Stream, partitionCount int32) {
-	head = db.Stream{StreamID: string(e.StreamID), TenantID: string(e.TenantID), PartitionID: int32(e.PartitionID)}
-	if len(numbers) == 5 {
-		head.CurrentVersion, head.Watermark = numbers[0], numbers[1]
-		head.CreatedAt, head.UpdatedAt = time.UnixMicro(numbers[2]), time.UnixMicro(numbers[3])
-		partitionCount = int32(numbers[4])
+// headFrom makes a head of a stream's first event and of the numbers beside it: how many events there are, the highest version that waits
+// and when it arrived, and the partitions of the store.
+func headFrom(e *Event, numbers []int64) StreamHead {
+	head := StreamHead{
+		StreamID: e.StreamID, TenantID: e.TenantID, Partition: PartitionKey{ID: e.PartitionID}, CreatedAt: e.RecordedAt,
 	}
-	return head, partitionCount
+	if len(numbers) == 4 {
+		head.Watermark, head.CurrentVersion = numbers[0], numbers[1]
+		head.UpdatedAt = time.UnixMicro(numbers[2]).UTC()
+		head.Partition.Count = int(numbers[3])
+	}
+	return head
+}
+
+// follow says where the stream stands after its last event, unless an event that waits is ahead of it.
+func (h *StreamHead) follow(last *Event) {
+	h.Watermark, h.LastPosition = last.Version, last.Position
+	h.CurrentVersion = max(h.CurrentVersion, last.Version)
+	if last.RecordedAt.After(h.UpdatedAt) {
+		h.UpdatedAt = last.RecordedAt
+	}
 }
 
 // eventFromRow takes over what the row holds, without copying.

@@ -26,7 +26,7 @@ type StreamHead struct {
 	Watermark int64
 	// LastPosition is the position of that event; 0 while there is none.
 	LastPosition int64
-	// CreatedAt and UpdatedAt are when the first event arrived and when the head moved last, by the database's clock.
+	// CreatedAt and UpdatedAt are when the first and the last event arrived, by the database's clock.
 	CreatedAt, UpdatedAt time.Time
 }
 
@@ -96,13 +96,12 @@ func (r *Repository) stream(ctx context.Context, h Handle, id StreamID) (StreamH
 	if err != nil {
 		return StreamHead{}, notFound(err, &StreamNotFoundError{StreamID: id})
 	}
-	return headFromRow(row.Stream, row.PartitionCount), nil
+	return headFromRow(row), nil
 }
 
 func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter) iter.Seq2[StreamHead, error] {
 	return func(yield func(StreamHead, error) bool) {
-		partitions, err := r.checkFilter(ctx, h, filter)
-		if err != nil {
+		if err := r.checkFilter(ctx, h, filter); err != nil {
 			yield(StreamHead{}, err)
 			return
 		}
@@ -117,7 +116,7 @@ func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter)
 				return
 			}
 			for _, row := range rows {
-				if !yield(headFromRow(row, int32(partitions)), nil) {
+				if !yield(headFromRow(db.StreamGetRow(row)), nil) {
 					return
 				}
 			}
@@ -129,61 +128,46 @@ func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter)
 	}
 }
 
-func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilter, size int) ([]db.Stream, error) {
+func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilter, size int) ([]db.StreamListRow, error) {
 	from, to := filter.idRange()
-	switch {
-	case filter.Partition != nil:
-		return r.queries.StreamListByPartition(ctx, h, db.StreamListByPartitionParams{
-			PartitionID: int32(*filter.Partition), TenantID: string(filter.Tenant),
-			After: string(filter.After), FromID: from, ToID: to, PageSize: int32(size),
-		})
-	case filter.Tenant != "":
-		return r.queries.StreamListByTenant(ctx, h, db.StreamListByTenantParams{
-			TenantID: string(filter.Tenant), After: string(filter.After), FromID: from, ToID: to, PageSize: int32(size),
-		})
-	default:
-		return r.queries.StreamList(ctx, h, db.StreamListParams{
-			After: string(filter.After), FromID: from, ToID: to, PageSize: int32(size),
-		})
-	}
+	p := db.StreamListParams{PageSize: int32(size), After: string(filter.After), FromID: from, ToID: to}
+	p.TenantID, p.PartitionID = filter.optional()
+	return r.queries.StreamList(ctx, h, p)
 }
 
 func (r *Repository) countStreams(ctx context.Context, h Handle, filter StreamFilter) (int64, error) {
-	if _, err := r.checkFilter(ctx, h, filter); err != nil {
+	if err := r.checkFilter(ctx, h, filter); err != nil {
 		return 0, err
 	}
-	partition := int32(-1)
-	if filter.Partition != nil {
-		partition = int32(*filter.Partition)
-	}
 	from, to := filter.idRange()
-	count, err := r.queries.StreamCount(ctx, h, db.StreamCountParams{
-		TenantID: string(filter.Tenant), PartitionID: partition, FromID: from, ToID: to,
-	})
+	p := db.StreamCountParams{FromID: from, ToID: to}
+	p.TenantID, p.PartitionID = filter.optional()
+	count, err := r.queries.StreamCount(ctx, h, p)
 	return count, mapError(err)
 }
 
-// checkFilter refuses a filter that cannot select anything, and returns the store's partition count.
-func (r *Repository) checkFilter(ctx context.Context, h Handle, filter StreamFilter) (int, error) {
+// checkFilter refuses a filter that cannot select anything.
+func (r *Repository) checkFilter(ctx context.Context, h Handle, filter StreamFilter) error {
 	if filter.Limit < 0 {
-		return 0, invalidValue("StreamFilter.Limit", strconv.Itoa(filter.Limit), "0 or more")
+		return invalidValue("StreamFilter.Limit", strconv.Itoa(filter.Limit), "0 or more")
 	}
 	if filter.Tenant != "" {
 		if err := filter.Tenant.Validate(); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	if strings.Contains(filter.Category, "-") {
-		return 0, invalidValue("StreamFilter.Category", filter.Category, "the part of an id before its first -")
+		return invalidValue("StreamFilter.Category", filter.Category, "the part of an id before its first -")
+	}
+	if filter.Partition == nil {
+		return nil
 	}
 	count, err := r.partitionCount(ctx, h)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if filter.Partition != nil {
-		_, err = NewPartitionKey(*filter.Partition, count)
-	}
-	return count, err
+	_, err = NewPartitionKey(*filter.Partition, count)
+	return err
 }
 
 // afterAllIDs sorts behind every stream id: it is longer than one may be, of the highest character.
@@ -197,11 +181,24 @@ func (f StreamFilter) idRange() (from, to string) {
 	return f.Category + "-", f.Category + "."
 }
 
-func headFromRow(row db.Stream, partitionCount int32) StreamHead {
+// optional returns what the filter selects by, nil for what it does not.
+func (f StreamFilter) optional() (tenant *string, partition *int32) {
+	if f.Tenant != "" {
+		name := string(f.Tenant)
+		tenant = &name
+	}
+	if f.Partition != nil {
+		id := int32(*f.Partition)
+		partition = &id
+	}
+	return tenant, partition
+}
+
+func headFromRow(row db.StreamGetRow) StreamHead {
 	return StreamHead{
 		StreamID:       StreamID(row.StreamID),
 		TenantID:       TenantID(row.TenantID),
-		Partition:      PartitionKey{ID: int(row.PartitionID), Count: int(partitionCount)},
+		Partition:      PartitionKey{ID: int(row.PartitionID), Count: int(row.PartitionCount)},
 		CurrentVersion: row.CurrentVersion,
 		Watermark:      row.Watermark,
 		LastPosition:   row.LastPosition,

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	maxStreamIDBytes = 128
-	streamIDRule     = "1 to 128 bytes of UTF-8, without control characters, and without white space at either end"
+	maxNameBytes = 128
+	nameRule     = "1 to 128 bytes of UTF-8, without control characters, and without white space at either end"
 )
 
 // StreamID names a stream: 1 to 128 bytes of valid UTF-8, without control characters (C0, DEL, C1), and without
 // white space at either end. By convention it is a category, a dash and an identity: "order-42".
 //
-// The database holds the same rule in the domain eventstream.stream_id. A StreamID made by conversion is not checked until
+// The database holds the same rule (eventstream.is_name). A StreamID made by conversion is not checked until
 // it is used; NewStreamID checks at once.
 type StreamID string
 
@@ -30,16 +30,16 @@ func NewStreamID(s string) (StreamID, error) {
 
 // Validate returns an *InvalidValueError if the id breaks the rule of StreamID, else nil.
 func (id StreamID) Validate() error {
-	if !validStreamID(string(id)) {
-		return invalidValue("stream_id", string(id), streamIDRule)
+	if !validName(string(id)) {
+		return invalidValue("stream_id", string(id), nameRule)
 	}
 	return nil
 }
 
-// White space inside is allowed, since names that people gave carry it; at the ends nobody sees it, and two streams would
-// look like one.
-func validStreamID(s string) bool {
-	if s == "" || len(s) > maxStreamIDBytes || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+// validName is the rule of stream ids and event types. White space inside is allowed, since names that people gave carry it; at the ends
+// nobody sees it, and two streams would look like one.
+func validName(s string) bool {
+	if s == "" || len(s) > maxNameBytes || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
 		return false
 	}
 	first, _ := utf8.DecodeRuneInString(s)
@@ -68,19 +68,22 @@ func (id *StreamID) UnmarshalText(text []byte) error {
 }
 
 // UnmarshalJSON takes a JSON string as the id after the checks of NewStreamID. On error the id keeps its value.
-//
-// It exists beside UnmarshalText because encoding/json turns invalid UTF-8 and lone surrogates into U+FFFD without a word:
-// the result would be a valid id, but that of another stream.
 func (id *StreamID) UnmarshalJSON(data []byte) error {
+	return unmarshalName("stream_id", data, id.UnmarshalText)
+}
+
+// unmarshalName reads a name from a JSON string. It exists beside UnmarshalText because encoding/json turns invalid UTF-8 and lone
+// surrogates into U+FFFD without a word: the result would be a valid name, but another one.
+func unmarshalName(field string, data []byte, take func([]byte) error) error {
 	if len(data) == 0 || data[0] != '"' {
-		return invalidValue("stream_id", string(data), "a JSON string")
+		return invalidValue(field, string(data), "a JSON string")
 	}
-	if err := checkJSON("stream_id", data); err != nil {
+	if err := checkJSON(field, data); err != nil {
 		return err
 	}
 	var s string
 	if err := json.Unmarshal(data, &s); err != nil {
 		return err
 	}
-	return id.UnmarshalText([]byte(s))
+	return take([]byte(s))
 }

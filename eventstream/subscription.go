@@ -3,6 +3,7 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,9 @@ type Subscription struct {
 	wanted atomic.Int64
 }
 
+// subscriptionName is the rule of the constraint subscriptions_name_valid.
+var subscriptionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:/-]{0,127}$`)
+
 // NewSubscription describes a subscription; Run creates it, if need be, and runs it. A nil config means the defaults. It returns
 // an *InvalidValueError for a bad name, handler or config, and for a repository that is not on a *pgxpool.Pool; it does not
 // talk to the database.
@@ -68,7 +72,7 @@ func NewSubscription(repo *Repository, name string, handler Handler, config *Sub
 	if repo == nil || repo.hub == nil {
 		return nil, invalidValue("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: a subscription needs several connections")
 	}
-	if EventType(name).Validate() != nil {
+	if !subscriptionName.MatchString(name) {
 		return nil, invalidValue("subscription name", name, "1 to 128 bytes: a letter, then letters, digits and _ - . : /")
 	}
 	if handler == nil || handler.isNil() {

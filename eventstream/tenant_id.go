@@ -11,7 +11,7 @@ const DefaultTenant TenantID = "default"
 // TenantID names the owner of a stream and of every event in it: 1 to 64 of the characters A-Z a-z 0-9 _ -, so that it can
 // stand in a URL, a file name and a role name as it is.
 //
-// The database holds the same rule in the domain eventstream.tenant_id. The empty TenantID is not valid; where a field
+// The database holds the same rule (eventstream.is_tenant_id). The empty TenantID is not valid; where a field
 // allows it, it means "that of the stream".
 type TenantID string
 

@@ -157,6 +157,9 @@ func TestStreamIDInJSONKeepsEveryCharacterOrIsRefused(t *testing.T) {
 		id := eventstream.StreamID("kept")
 		require.Error(t, json.Unmarshal([]byte(in), &id), in)
 		require.Equal(t, eventstream.StreamID("kept"), id, in)
+		kind := eventstream.EventType("kept")
+		require.Error(t, json.Unmarshal([]byte(in), &kind), in)
+		require.Equal(t, eventstream.EventType("kept"), kind, in)
 	}
 }
 
@@ -164,7 +167,7 @@ func TestValuesFromTextAreCheckedAndKeptOnError(t *testing.T) {
 	t.Parallel()
 	tenant, kind, key := eventstream.TenantID("kept"), eventstream.EventType("kept"), eventstream.PartitionKey{ID: 1, Count: 2}
 	require.ErrorIs(t, tenant.UnmarshalText([]byte("a b")), eventstream.ErrInvalidValue)
-	require.ErrorIs(t, kind.UnmarshalText([]byte("1a")), eventstream.ErrInvalidValue)
+	require.ErrorIs(t, kind.UnmarshalText([]byte(" a")), eventstream.ErrInvalidValue)
 	require.ErrorIs(t, key.UnmarshalText([]byte("partition-2/2")), eventstream.ErrInvalidValue)
 	require.Equal(t, "kept", tenant.String())
 	require.Equal(t, "kept", kind.String())

@@ -41,7 +41,7 @@ func TestAppendBatchEqualsOneByOne(t *testing.T) {
 			batch := drawBatch(rt, streams, requests)
 			requests = append(requests, batch...)
 			one, other := fmt.Sprintf("one%d-", run), fmt.Sprintf("many%d-", run)
-			var singly []db.EventAppendBatchRow
+			var singly []db.AppendBatchRow
 			for i := range batch {
 				rows := appendRows(t, b, one, 0, batch[i:i+1])
 				singly = append(singly, rows...)
@@ -60,7 +60,7 @@ func TestAppendBatchEqualsOneByOne(t *testing.T) {
 }
 
 // leaveOut leaves out what differs between the two stores: positions, and the tenant of a stream that is not there.
-func leaveOut(row *db.EventAppendBatchRow) {
+func leaveOut(row *db.AppendBatchRow) {
 	row.LastPosition = 0
 	if row.CurrentVersion == 0 {
 		row.TenantID = ""
@@ -91,10 +91,16 @@ func drawBatch(rt *rapid.T, streams []string, before []batchRequest) []batchRequ
 	return batch
 }
 
-// appendRows makes requests of the streams of one of the two stores.
-func appendRows(t *testing.T, b *bundle, prefix string, store int, batch []batchRequest) []db.EventAppendBatchRow {
+// appendRows makes requests of the streams of one of the two stores, each on its own.
+func appendRows(t *testing.T, b *bundle, prefix string, store int, batch []batchRequest) []db.AppendBatchRow {
 	t.Helper()
-	var p db.EventAppendBatchParams
+	return appendUnits(t, b, prefix, store, batch, db.AppendBatchParams{})
+}
+
+// appendUnits is the same, atomic or with the units that p says.
+func appendUnits(t *testing.T, b *bundle, prefix string, store int, batch []batchRequest, p db.AppendBatchParams,
+) []db.AppendBatchRow {
+	t.Helper()
 	for _, r := range batch {
 		p.StreamIds = append(p.StreamIds, prefix+r.stream)
 		p.Expected = append(p.Expected, r.expected)
@@ -107,7 +113,7 @@ func appendRows(t *testing.T, b *bundle, prefix string, store int, batch []batch
 			p.OccurredAt = append(p.OccurredAt, time.Now())
 		}
 	}
-	rows, err := db.New().EventAppendBatch(b.ctx, b.pool, p)
+	rows, err := db.New().AppendBatch(b.ctx, b.pool, p)
 	require.NoError(t, err)
 	require.Equal(t, len(batch), len(rows))
 	return rows
@@ -118,7 +124,7 @@ func streamContents(t *testing.T, b *bundle, prefix string) []string {
 	t.Helper()
 	rows, err := b.pool.Query(b.ctx, `SELECT format('%s %s %s %s', substr(stream_id, length($1) + 1), version, tenant_id, payload)
 		FROM eventstream.events WHERE starts_with(stream_id, $1)
-		UNION ALL SELECT format('head of %s %s', substr(stream_id, length($1) + 1), current_version) FROM eventstream.streams
+		UNION ALL SELECT format('%s is at %s', substr(stream_id, length($1) + 1), current_version) FROM eventstream.streams
 		WHERE starts_with(stream_id, $1) ORDER BY 1`, prefix)
 	require.NoError(t, err)
 	contents, err := pgx.CollectRows(rows, pgx.RowTo[string])

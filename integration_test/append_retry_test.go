@@ -41,7 +41,12 @@ func TestAppendRepeatedIsADuplicate(t *testing.T) {
 
 				repeated := first
 				repeated.Duplicate = true
-				unchanged := untouched(t, b)
+				// What the stream's version allows is inserted before the ids are looked up, and uses up positions.
+				nothing := untouched
+				if expected == eventstream.Any || expected == eventstream.Exists {
+					nothing = unwritten
+				}
+				unchanged := nothing(t, b)
 				again, err := b.repo.Append(b.ctx, "order-1", expected, events...)
 				require.NoError(t, err)
 				require.Equal(t, repeated, again)
@@ -50,7 +55,7 @@ func TestAppendRepeatedIsADuplicate(t *testing.T) {
 				later, err := b.repo.Append(b.ctx, "order-1", eventstream.Any, someEvents(t, 2)...)
 				require.NoError(t, err)
 				repeated.CurrentVersion = later.LastVersion
-				unchanged = untouched(t, b)
+				unchanged = nothing(t, b)
 				again, err = b.repo.Append(b.ctx, "order-1", expected, events...)
 				require.NoError(t, err)
 				require.Equal(t, repeated, again)
@@ -76,7 +81,7 @@ func TestAppendRepeatedWithSomethingElseIsRefused(t *testing.T) {
 	data := anEvent(t, 1, eventstream.WithData([]byte{1}))
 	_, err := b.repo.Append(b.ctx, "order-3", eventstream.Empty, data)
 	require.NoError(t, err)
-	unchanged := untouched(t, b)
+	unchanged := unwritten(t, b)
 
 	with := func(e eventstream.Event, change func(e *eventstream.Event)) eventstream.Event {
 		e = e.Clone()
@@ -92,61 +97,61 @@ func TestAppendRepeatedWithSomethingElseIsRefused(t *testing.T) {
 			"order-1",
 			[]eventstream.Event{first[0], with(first[1], func(e *eventstream.Event) { e.Payload = []byte(`{"n": 9}`) })},
 			eventstream.EventIDConflictError{
-				EventID: first[1].ID, FoundStreamID: "order-1", FoundVersion: 2, Problem: "is there already, with other content",
+				EventID: first[1].ID, FoundStreamID: "order-1", FoundVersion: 2, Problem: "exists already, with other content",
 			},
 		},
 		"OtherType": {
 			"order-1",
 			[]eventstream.Event{with(first[0], func(e *eventstream.Event) { e.Type = "order.paid" })},
 			eventstream.EventIDConflictError{
-				EventID: first[0].ID, FoundStreamID: "order-1", FoundVersion: 1, Problem: "is there already, with other content",
+				EventID: first[0].ID, FoundStreamID: "order-1", FoundVersion: 1, Problem: "exists already, with other content",
 			},
 		},
 		"OtherData": {
 			"order-3",
 			[]eventstream.Event{with(data, func(e *eventstream.Event) { e.Data = []byte{2} })},
 			eventstream.EventIDConflictError{
-				EventID: data.ID, FoundStreamID: "order-3", FoundVersion: 1, Problem: "is there already, with other content",
+				EventID: data.ID, FoundStreamID: "order-3", FoundVersion: 1, Problem: "exists already, with other content",
 			},
 		},
 		"NoData": {
 			"order-3",
 			[]eventstream.Event{with(data, func(e *eventstream.Event) { e.Data = nil })},
 			eventstream.EventIDConflictError{
-				EventID: data.ID, FoundStreamID: "order-3", FoundVersion: 1, Problem: "is there already, with other content",
+				EventID: data.ID, FoundStreamID: "order-3", FoundVersion: 1, Problem: "exists already, with other content",
 			},
 		},
 		"OtherOrder": {
 			"order-1",
 			[]eventstream.Event{first[0], first[2], first[1]},
 			eventstream.EventIDConflictError{
-				EventID: first[2].ID, FoundStreamID: "order-1", FoundVersion: 3, Problem: "is there already, in another order",
+				EventID: first[2].ID, FoundStreamID: "order-1", FoundVersion: 3, Problem: "exists already, in another order",
 			},
 		},
 		"LeavingOneOut": {
 			"order-1",
 			[]eventstream.Event{first[0], first[2]},
 			eventstream.EventIDConflictError{
-				EventID: first[2].ID, FoundStreamID: "order-1", FoundVersion: 3, Problem: "is there already, in another order",
+				EventID: first[2].ID, FoundStreamID: "order-1", FoundVersion: 3, Problem: "exists already, in another order",
 			},
 		},
 		"OtherStream": {
 			"order-2", first,
 			eventstream.EventIDConflictError{
-				EventID: first[0].ID, FoundStreamID: "order-1", FoundVersion: 1, Problem: "is there already, in another stream",
+				EventID: first[0].ID, FoundStreamID: "order-1", FoundVersion: 1, Problem: "exists already, in another stream",
 			},
 		},
 		"NewStream": {
 			"order-9", first[1:],
 			eventstream.EventIDConflictError{
-				EventID: first[1].ID, FoundStreamID: "order-1", FoundVersion: 2, Problem: "is there already, in another stream",
+				EventID: first[1].ID, FoundStreamID: "order-1", FoundVersion: 2, Problem: "exists already, in another stream",
 			},
 		},
 		"OfTwoStreams": {
 			"order-1",
 			[]eventstream.Event{first[0], elsewhere[0]},
 			eventstream.EventIDConflictError{
-				EventID: elsewhere[0].ID, FoundStreamID: "order-2", FoundVersion: 1, Problem: "is there already, in another stream",
+				EventID: elsewhere[0].ID, FoundStreamID: "order-2", FoundVersion: 1, Problem: "exists already, in another stream",
 			},
 		},
 	} {
@@ -171,7 +176,7 @@ func TestAppendRepeatedWithSomethingElseIsRefused(t *testing.T) {
 	var conflict *eventstream.EventIDConflictError
 	require.ErrorAs(t, err, &conflict)
 	require.Equal(t, fresh.ID, conflict.EventID)
-	require.Equal(t, "is new, while others of this append are there already", conflict.Problem)
+	require.Equal(t, "is new, while others of this append exist already", conflict.Problem)
 	require.Empty(t, conflict.FoundStreamID)
 	unchanged()
 
@@ -243,9 +248,10 @@ func TestAppendManyRepeated(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []eventstream.AppendResult{
 		first[0],
-		{FirstVersion: 1, LastVersion: 2, LastPosition: 5, CurrentVersion: 2},
+		{FirstVersion: 1, LastVersion: 2, LastPosition: 6, CurrentVersion: 2},
 		first[2],
-		{FirstVersion: 3, LastVersion: 3, LastPosition: 6, CurrentVersion: 3},
+		// Positions follow the streams' order, not that of the requests.
+		{FirstVersion: 3, LastVersion: 3, LastPosition: 4, CurrentVersion: 3},
 	}, mixed)
 
 	// Together with one that is refused: nothing is appended, and only that one is reported.

@@ -67,7 +67,7 @@ func manyRows(n, without int64) (out []attackRow) {
 var rowAttacks = []rowAttack{
 	{"gap at start", rows(order9(2)), "ES002", ""},
 	{"gap at start, many rows", rows(order9(2), order9(3), order9(4)), "ES002", ""},
-	{"gap in the middle, above the head", rows(order1(5)), "ES002", ""},
+	{"gap in the middle, above the last event", rows(order1(5)), "ES002", ""},
 	{"gap in the middle, between rows", rows(order1(4), order1(6)), "ES002", ""},
 	{"gap in the middle of a thousand rows", manyRows(1000, 500), "ES002", ""},
 	{"gap at the end of the numbers", rows(order1(math.MaxInt64)), "ES002", ""},
@@ -125,7 +125,7 @@ var rowAttacks = []rowAttack{
 	{"several streams, one of another tenant", rows(order9(1), order1(4), order2(3).of("default")), "ES003", ""},
 	{"several streams, one in another partition", rows(order9(1), order1(4).in(4), order2(3)), "ES007", ""},
 	{"several streams, one with version 0", rows(order9(1), order1(4), attackRow{"order-8", 0, "default", 8, false, 0}), "ES008", ""},
-	{"several streams, one there already", rows(order9(1), order1(3), order2(3)), "23505", "events_pkey"},
+	{"several streams, one exists already", rows(order9(1), order1(3), order2(3)), "23505", "events_pkey"},
 }
 
 // goodRows are what every way that refuses the attacks must take.
@@ -137,6 +137,7 @@ var rowWays = map[string]func(ctx context.Context, conn *pgx.Conn, rows []attack
 		return simpleErr(ctx, conn, insertSQL(rows))
 	},
 	"insert overriding": func(ctx context.Context, conn *pgx.Conn, rows []attackRow) error {
+		// For an identity column, which position is not: it changes nothing here.
 		return simpleErr(ctx, conn, strings.Replace(insertSQL(rows), " VALUES ", " OVERRIDING SYSTEM VALUE VALUES ", 1))
 	},
 	"prepared insert": func(ctx context.Context, conn *pgx.Conn, rows []attackRow) error {
@@ -211,15 +212,15 @@ func TestAttacksByRowsAreRefused(t *testing.T) {
 				role := grant(t, b)
 				conn := connect(t, b.dsn, role)
 				for _, a := range rowAttacks {
-					if way == "merge" && who == "writer" {
-						break // A MERGE reads what it may not change; that it takes good rows is proved below.
+					if who == "writer" && a.rows[0].placed {
+						a.code, a.constraint = denied, "" // Nobody asks which position: there is no right to give one.
 					}
 					t.Run(a.name, func(t *testing.T) { rowAttackIsRefused(t, b, conn, role, a, write) })
 				}
 				requireAuditClean(t, b)
 
 				require.NoError(t, write(b.ctx, conn, goodRows))
-				requireHeads(t, b.pool, "order-1@5 order-2@3 order-9@3")
+				requireWatermarks(t, b.pool, "order-1@5 order-2@3 order-9@3")
 				requireAuditClean(t, b)
 			})
 		}

@@ -39,7 +39,8 @@ func TestBadValues(t *testing.T) {
 		"StreamNewline":     {"order\n1", good},
 		"TypeEmpty":         {"order-1", event(func(e *eventstream.Event) { e.Type = "" })},
 		"TypeTooLong":       {"order-1", event(func(e *eventstream.Event) { e.Type = eventstream.EventType(long) })},
-		"TypeWithSpace":     {"order-1", event(func(e *eventstream.Event) { e.Type = "order placed" })},
+		"TypeSpaceAfter":    {"order-1", event(func(e *eventstream.Event) { e.Type = "order.placed " })},
+		"TypeNewline":       {"order-1", event(func(e *eventstream.Event) { e.Type = "order\nplaced" })},
 		"TypeNotUTF8":       {"order-1", event(func(e *eventstream.Event) { e.Type = "order\xff" })},
 		"TenantWithSpace":   {"order-1", event(func(e *eventstream.Event) { e.TenantID = "acme " })},
 		"TenantTooLong":     {"order-1", event(func(e *eventstream.Event) { e.TenantID = eventstream.TenantID(long) })},
@@ -91,7 +92,8 @@ func TestBadValues(t *testing.T) {
 		"StreamSpaceAfter":  {"order-1\u3000", "a.b", `1`, "ES008"},
 		"TypeEmpty":         {"order-1", "", `1`, "ES008"},
 		"TypeTooLong":       {"order-1", long, `1`, "ES008"},
-		"TypeWithSpace":     {"order-1", "a b", `1`, "ES008"},
+		"TypeSpaceAfter":    {"order-1", "a.b ", `1`, "ES008"},
+		"TypeNewline":       {"order-1", "a\nb", `1`, "ES008"},
 		"PayloadNotJSON":    {"order-1", "a.b", `{"n": }`, "22P02"},
 		"PayloadNaN":        {"order-1", "a.b", `NaN`, "22P02"},
 		"PayloadNUL":        {"order-1", "a.b", `"\u0000"`, "22P05"},
@@ -366,6 +368,11 @@ func TestReadOnlyDatabase(t *testing.T) {
 	conn := session(t, b)
 	execSQL(t, b.ctx, conn, `SET default_transaction_read_only = on`)
 	repo := repoOn(t, conn)
+	// What waits, and is ready.
+	waiting := numbered(t, 2)
+	_, err := b.repo.Ingest(b.ctx, "ready-1", waiting[1])
+	require.NoError(t, err)
+	execSQL(t, b.ctx, b.pool, rawInsert, "ready-1", 1)
 	unchanged := untouched(t, b)
 	for name, err := range map[string]error{
 		"Append":    second(repo.Append(b.ctx, "order-1", eventstream.Any, anEvent(t, 1))),
@@ -374,16 +381,21 @@ func TestReadOnlyDatabase(t *testing.T) {
 			eventstream.AppendRequest{StreamID: "order-1", Expected: eventstream.Any, Events: someEvents(t, 1)},
 			eventstream.AppendRequest{StreamID: "order-2", Expected: eventstream.Any, Events: someEvents(t, 1)})),
 		"Ingest":  second(repo.Ingest(b.ctx, "order-1", numbered(t, 4)[3])),
-		"Advance": second(repo.AdvanceWatermark(b.ctx, "order-1")),
+		"Advance": second(repo.AdvanceWatermark(b.ctx, "ready-1")),
 	} {
 		require.ErrorIs(t, err, eventstream.ErrReadOnly, name)
 		requireSQLState(t, err, "25006")
 		require.False(t, eventstream.SafeToRetry(err))
 	}
+	watermark, err := repo.AdvanceWatermark(b.ctx, "order-1")
+	require.NoError(t, err, "nothing waits, nothing is written")
+	require.EqualValues(t, 3, watermark)
 	unchanged()
 	stream, err := repo.Load(b.ctx, "order-1")
 	require.NoError(t, err)
 	require.Equal(t, len(events), stream.EventCount())
+	_, err = b.repo.AdvanceWatermark(b.ctx, "ready-1")
+	require.NoError(t, err)
 	findings, err := repo.Audit(b.ctx)
 	require.NoError(t, err)
 	require.Empty(t, findings)

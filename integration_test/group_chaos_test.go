@@ -163,7 +163,7 @@ func (c *chaos) holdHeads(ctx context.Context, stop <-chan struct{}) error {
 		first := random.IntN(chaosHot)
 		ids := []string{string(hotStream(first)), string(hotStream(random.IntN(first + 1)))}
 		_, err := conn.Exec(ctx, `WITH h AS MATERIALIZED (
-				SELECT stream_id FROM eventstream.streams WHERE stream_id = ANY ($1) ORDER BY stream_id FOR NO KEY UPDATE
+				SELECT eventstream.lock_streams($1)
 			) SELECT pg_sleep($2) FROM (SELECT count(*) FROM h) AS n`, ids, random.Float64()/10)
 		if err != nil && !hasCode(err, "40P01") {
 			return err

@@ -198,7 +198,7 @@ func hold(t *testing.T, b *bundle, ids ...eventstream.StreamID) *holder {
 }
 
 func (h *holder) lock(ctx context.Context, id eventstream.StreamID) error {
-	_, err := h.tx.Exec(ctx, `SELECT FROM eventstream.streams WHERE stream_id = $1 FOR UPDATE`, string(id))
+	_, err := h.tx.Exec(ctx, `SELECT eventstream.lock_stream($1)`, string(id))
 	return err
 }
 

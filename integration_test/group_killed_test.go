@@ -19,7 +19,7 @@ func (s *scene) killAppends(done func() bool) {
 	s.t.Helper()
 	waitFor(s.t, func() bool {
 		execSQL(s.t, s.b.ctx, s.b.pool, `SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%append_many%'`)
+			WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%append_batch%'`)
 		return done()
 	}, func() string { return "the calls go on\n" + sessionsOf(s.b) })
 }

@@ -158,7 +158,7 @@ func TestImportRefusesWhatCannotBeStored(t *testing.T) {
 	for field, spoil := range map[string]func(*eventstream.Event){
 		"event_id":    func(e *eventstream.Event) { e.ID = uuid.Nil },
 		"stream_id":   func(e *eventstream.Event) { e.StreamID = "" },
-		"event_type":  func(e *eventstream.Event) { e.Type = "9" },
+		"event_type":  func(e *eventstream.Event) { e.Type = " padded" },
 		"payload":     func(e *eventstream.Event) { e.Payload = nil },
 		"metadata":    func(e *eventstream.Event) { e.Metadata = []byte(`[]`) },
 		"occurred_at": func(e *eventstream.Event) { e.OccurredAt = time.Time{} },

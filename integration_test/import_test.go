@@ -187,7 +187,7 @@ func TestImportRefusesWhereItCannotCommit(t *testing.T) {
 	require.Zero(t, result)
 }
 
-// A role needs no right that lets it change history, nor one on the sequence.
+// A role needs no right that lets it change history, nor one to say what the database says: position and recorded_at.
 func TestImportNeedsTheRightsThatTheDocsName(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -196,7 +196,8 @@ func TestImportNeedsTheRightsThatTheDocsName(t *testing.T) {
 	conn := connect(t, b.dsn, role)
 	for _, grant := range []string{
 		`USAGE ON SCHEMA eventstream`, `SELECT ON ALL TABLES IN SCHEMA eventstream`,
-		`INSERT ON eventstream.events`, `UPDATE (updated_at) ON eventstream.streams`,
+		`INSERT (stream_id, version, event_id, occurred_at, partition_id, tenant_id, type, payload, data, metadata) ON eventstream.events`,
+		`USAGE ON SEQUENCE eventstream.events_position_seq`,
 	} {
 		_, err := repoOn(t, conn).Import(b.ctx, h.all())
 		requireSQLState(t, err, "42501")
@@ -206,8 +207,14 @@ func TestImportNeedsTheRightsThatTheDocsName(t *testing.T) {
 	_, err := repoOn(t, conn).Import(b.ctx, h.all())
 	require.NoError(t, err)
 	requireHistory(t, b, h)
-	_, err = conn.Exec(b.ctx, `UPDATE eventstream.streams SET updated_at = now()`)
-	requireSQLState(t, err, "ES004")
+	for _, sql := range []string{
+		`UPDATE eventstream.events SET payload = '{}'`, `DELETE FROM eventstream.events`,
+		`INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload, recorded_at) VALUES ('a', 1, 0, 't', '1', now())`,
+		`INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload, position) VALUES ('a', 1, 0, 't', '1', 99)`,
+	} {
+		_, err = conn.Exec(b.ctx, sql)
+		requireSQLState(t, err, "42501")
+	}
 }
 
 // The copy is of a format of its own, and the look-ups prepare nothing that a query mode cannot send.

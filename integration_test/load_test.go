@@ -151,33 +151,12 @@ func (l *load) requireLatency(t *testing.T) {
 	require.Less(t, half[2], 3*half[0]+50*time.Millisecond, "latency in the last third and in the first")
 }
 
-// requireNoBloat demands that heads are updated in place: HOT, and with few dead rows after a VACUUM.
+// requireNoBloat demands that what was written is all there is: a load of appends leaves no dead row, before any VACUUM.
 func requireNoBloat(t *testing.T, b *bundle) {
 	t.Helper()
-	conn := session(t, b)
-	execSQL(t, b.ctx, conn, `VACUUM eventstream.streams`)
-	var updated, hot, live, dead, size int64
 	// Sessions of the pool report what they did when they are idle for a while, or end.
 	b.pool.Reset()
-	waitFor(t, func() bool {
-		execSQL(t, b.ctx, conn, `SELECT pg_stat_clear_snapshot()`)
-		require.NoError(t, conn.QueryRow(b.ctx, `SELECT n_tup_upd, n_tup_hot_upd FROM pg_catalog.pg_stat_all_tables
-			WHERE relid = 'eventstream.streams'::regclass`).Scan(&updated, &hot))
-		return updated > 0
-	}, func() string { return "no statistics of eventstream.streams" })
-	require.NoError(t, conn.QueryRow(b.ctx, `SELECT count(*), pg_relation_size('eventstream.streams') FROM eventstream.streams`).
-		Scan(&live, &size))
-	if _, err := conn.Exec(b.ctx, `CREATE EXTENSION pgstattuple SCHEMA public`); err == nil {
-		require.NoError(t, conn.QueryRow(b.ctx, `SELECT dead_tuple_count FROM public.pgstattuple('eventstream.streams')`).Scan(&dead))
-	} else {
-		t.Logf("pgstattuple: %v", err)
-	}
-	t.Logf("eventstream.streams: %d rows and %d dead in %d bytes, %d updates, %d of them HOT", live, dead, size, updated, hot)
-	require.Less(t, size, 1000*live+1<<20, "bytes for each stream")
-	if os.Getenv("GAPLESS_TEST_LOAD") != "" { // else base backups of other tests hold back what may be removed
-		require.LessOrEqual(t, dead, live/10+50, "dead rows after VACUUM")
-		require.GreaterOrEqual(t, 10*hot, 9*updated, "updates that are HOT")
-	}
+	requireNoDeadEvents(t, b, eventsIn(t, b))
 }
 
 // requireNothingHeld demands that no session of the database is in a transaction or has an advisory lock.

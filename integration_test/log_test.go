@@ -54,7 +54,7 @@ func TestLogRefusesBadOptions(t *testing.T) {
 		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: []int{-1}}}, []string{"LogFilter.Partitions", `"-1"`}},
 		{eventstream.LogOptions{Filter: eventstream.LogFilter{Category: "order-1"}}, []string{"LogFilter.Category", "before its first -"}},
 		{eventstream.LogOptions{Filter: eventstream.LogFilter{Category: "a\x00"}}, []string{"LogFilter.Category"}},
-		{eventstream.LogOptions{Filter: eventstream.LogFilter{Types: []eventstream.EventType{"a.b", "Ä"}}}, []string{"type", `"Ä"`}},
+		{eventstream.LogOptions{Filter: eventstream.LogFilter{Types: []eventstream.EventType{"a.b", " Ä"}}}, []string{"type", `" Ä"`}},
 		{eventstream.LogOptions{Filter: eventstream.LogFilter{Tenant: eventstream.TenantID(strings.Repeat("x", 300))}}, []string{"tenant"}},
 	} {
 		err := logError(t, b.repo, b.ctx, c.options)

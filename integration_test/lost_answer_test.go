@@ -42,7 +42,7 @@ func TestLostAnswerThenRetry(t *testing.T) {
 						require.NoError(t, err)
 					}
 
-					unchanged := untouched(t, b)
+					unchanged := unwritten(t, b)
 					again, err := repo.Append(b.ctx, "order-1", expected, events...)
 					require.NoError(t, err)
 					position := number(t, b.ctx, b.pool, `SELECT position FROM eventstream.events WHERE event_id = $1`, events[2].ID)

@@ -200,16 +200,16 @@ func TestMigrations(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		b.exec(t, `CREATE SCHEMA eventstream`)
-		b.exec(t, `CREATE TABLE eventstream.streams ()`) // In the way of migration 3.
+		b.exec(t, `CREATE TABLE eventstream.events ()`) // In the way of migration 3.
 
 		err := migrations.Up(b.ctx, b.pool, nil)
-		require.ErrorContains(t, err, "00003_streams.sql up failed, the database is at version 2")
+		require.ErrorContains(t, err, "00003_events.sql up failed, the database is at version 2")
 		var pgErr *pgconn.PgError
 		require.ErrorAs(t, err, &pgErr)
 		require.Equal(t, "42P07", pgErr.Code)
 		require.Equal(t, int64(2), b.version(t))
 
-		b.exec(t, `DROP TABLE eventstream.streams`)
+		b.exec(t, `DROP TABLE eventstream.events`)
 		require.NoError(t, migrations.Up(b.ctx, b.pool, nil))
 	})
 
@@ -361,7 +361,7 @@ func TestMigrationsWaitEndsWithTheContext(t *testing.T) {
 	require.NoError(t, migrations.Up(ctx, b.pool, nil))
 }
 
-// Steps: a session creates eventstream.streams and does not commit; Up stops there, in migration 3; its context ends (or its
+// Steps: a session creates eventstream.events and does not commit; Up stops there, in migration 3; its context ends (or its
 // connection dies); the session rolls back; Up goes on from version 2.
 func TestMigrationsInterruptedInTheMiddle(t *testing.T) {
 	t.Parallel()
@@ -386,7 +386,7 @@ func TestMigrationsInterruptedInTheMiddle(t *testing.T) {
 			t.Cleanup(func() { _ = blocker.Close(ctx) })
 			tx, err := blocker.Begin(ctx)
 			require.NoError(t, err)
-			_, err = tx.Exec(ctx, `CREATE TABLE eventstream.streams ()`)
+			_, err = tx.Exec(ctx, `CREATE TABLE eventstream.events ()`)
 			require.NoError(t, err)
 
 			running, cancel := context.WithCancel(ctx)

@@ -49,13 +49,13 @@ func (n *numbering) append(t testing.TB, b *bundle, random *rand.Rand, count int
 		require.NoError(t, err)
 		defer tx.Rollback(b.ctx)
 		rows, err := tx.Query(b.ctx, `
-			INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload, recorded_at)
-			SELECT u.s, 1, u.p, 't', '1', timestamptz '2024-01-01 00:00Z' + u.r * interval '1 second'
-			FROM unnest($1::text[], $2::integer[], $3::integer[]) AS u (s, p, r)
-			RETURNING position, 0::bigint, 0::bigint, partition_id::integer, recorded_at`, streams, homes, seconds)
+			INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload)
+			SELECT u.s, 1, u.p, 't', '1' FROM unnest($1::text[], $2::integer[]) AS u (s, p)
+			RETURNING position, 0::bigint, 0::bigint, partition_id, recorded_at`, streams, homes)
 		require.NoError(t, err)
 		events, err := pgx.CollectRows(rows, pgx.RowToStructByPos[numberedEvent])
 		require.NoError(t, err)
+		setClock(t, b, tx, events, seconds)
 		if random.IntN(3) == 0 {
 			require.NoError(t, tx.Rollback(b.ctx))
 			continue
@@ -65,6 +65,21 @@ func (n *numbering) append(t testing.TB, b *bundle, random *rand.Rand, count int
 		left -= size
 	}
 	n.count()
+}
+
+// setClock gives events that a transaction has just inserted other times than the database's clock, which the gate takes alone.
+func setClock(t testing.TB, b *bundle, tx pgx.Tx, events []numberedEvent, seconds []int32) {
+	t.Helper()
+	positions := make([]int64, len(events))
+	times := make([]time.Time, len(events))
+	for i := range events {
+		events[i].RecordedAt = time.Date(2024, 1, 1, 0, 0, int(seconds[i]), 0, time.UTC)
+		positions[i], times[i] = events[i].Position, events[i].RecordedAt
+	}
+	execSQL(t, b.ctx, tx, `SET LOCAL session_replication_role = replica`)
+	execSQL(t, b.ctx, tx, `UPDATE eventstream.events AS e SET recorded_at = u.at
+		FROM unnest($1::bigint[], $2::timestamptz[]) AS u (position, at) WHERE e.position = u.position`, positions, times)
+	execSQL(t, b.ctx, tx, `SET LOCAL session_replication_role = origin`)
 }
 
 func (n *numbering) count() {

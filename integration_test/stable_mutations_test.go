@@ -202,7 +202,7 @@ var lossyRules = map[string]lossyRule{
 func withoutLock(t *testing.T, b *bundle) {
 	t.Helper()
 	rewrite(t, b, "eventstream.events_in_flight()",
-		"IF NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) THEN", "IF false THEN")
+		"WHILE NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) LOOP", "WHILE false LOOP")
 }
 
 func TestStableEveryPartOfTheRuleIsNeeded(t *testing.T) {

@@ -2,11 +2,13 @@ package integration_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
 )
@@ -38,32 +40,57 @@ func TestStorageCompressesLargePayloads(t *testing.T) {
 	require.Less(t, bytes, int64(10_000))
 }
 
-// Updates of a head stay within its page, without a new entry in any index (HOT): fillfactor leaves room for them. Few heads are moved, so that
-// it does not matter whether dead versions can be pruned yet: base backups of other tests hold that back, in every database.
-func TestStorageHeadsAreUpdatedInPlace(t *testing.T) {
+// An append writes its events and nothing else: no row is updated or deleted, whether one event or many are appended, by many sessions to one
+// stream at once, or refused. What the server counts as dead is then 0, for ever.
+func TestStorageNoAppendLeavesADeadRow(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	conn := session(t, b)
-	repo, err := eventstream.NewRepository(conn, nil)
+	b := setup(t, withMaxConns(12))
+	// A vacuum would set the counter back.
+	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false)`)
+	const rounds, callers = 30, 8
+	alone, err := eventstream.NewRepository(b.pool, &eventstream.Config{Group: eventstream.GroupConfig{Off: true}})
 	require.NoError(t, err)
-	const streams, moved = 200, 8
-	appendTo := func(n int) {
-		for i := range n {
-			_, err := repo.Append(b.ctx, eventstream.StreamID(fmt.Sprint("head-", i)), eventstream.Any, anEvent(t, i))
-			require.NoError(t, err)
-		}
+	group, ctx := errgroup.WithContext(b.ctx)
+	for caller := range callers {
+		group.Go(func() error {
+			for n := range rounds {
+				own := eventstream.StreamID(fmt.Sprintf("own-%d-%d", caller, n%3))
+				for _, id := range []eventstream.StreamID{"hot", own} {
+					if _, err := alone.Append(ctx, id, eventstream.Any, anEvent(t, n)); err != nil {
+						return err
+					}
+					if _, err := b.repo.Append(ctx, id, eventstream.Any, someEvents(t, 3)...); err != nil {
+						return err
+					}
+				}
+				for _, expected := range []eventstream.Expected{eventstream.Exact(0), eventstream.Empty} {
+					for _, count := range []int{1, 3} {
+						if _, err := alone.Append(ctx, own, expected, someEvents(t, count)...); !errors.Is(err, eventstream.ErrVersionConflict) {
+							return fmt.Errorf("not refused: %w", err)
+						}
+					}
+				}
+				if _, err := appendBatch(ctx, b.pool, n%2 == 0, request{"hot", -1, someEvents(t, 2), "", nil},
+					request{string(own), -1, someEvents(t, 2), "", nil}, request{"nobody", -1, someEvents(t, 1), "", nil}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	// counted waits until so many updates are counted, and returns how many of them stayed in place.
-	counted := func(updates int64) (hot int64) {
-		_, err := conn.Exec(b.ctx, `SELECT pg_stat_force_next_flush()`)
-		require.NoError(t, err)
-		const of = ` FROM pg_stat_user_tables WHERE relid = 'eventstream.streams'::regclass`
-		waitFor(t, func() bool { return number(t, b.ctx, conn, `SELECT n_tup_upd`+of) == updates },
-			func() string { return fmt.Sprint(updates, " updates are not counted") })
-		return number(t, b.ctx, conn, `SELECT n_tup_hot_upd`+of)
-	}
-	appendTo(streams)
-	before := counted(streams)
-	appendTo(moved)
-	require.Equal(t, int64(moved), counted(streams+moved)-before, "HOT updates")
+	require.NoError(t, group.Wait())
+	b.pool.Reset() // so that each session reports what it did
+	requireNoDeadEvents(t, b, callers*rounds*(2*4+2+2+1))
+	requireAuditClean(t, b)
+}
+
+// requireNoDeadEvents waits until the server has counted all events, and demands that it counted nothing else.
+func requireNoDeadEvents(t *testing.T, b *bundle, events int64) {
+	t.Helper()
+	conn := session(t, b)
+	const of = ` FROM pg_catalog.pg_stat_all_tables WHERE relid = 'eventstream.events'::regclass`
+	waitFor(t, func() bool { return number(t, b.ctx, conn, `SELECT n_tup_ins`+of) >= events },
+		func() string { return fmt.Sprint(events, " events are not counted yet") })
+	require.Equal(t, events, number(t, b.ctx, conn, `SELECT n_tup_ins`+of), "rows inserted")
+	require.Zero(t, number(t, b.ctx, conn, `SELECT n_dead_tup + n_tup_upd + n_tup_del`+of), "rows dead, updated or deleted")
 }

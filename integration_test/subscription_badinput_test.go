@@ -155,7 +155,7 @@ func TestSubscriptionBadDescriptions(t *testing.T) {
 		"LogFilter.Partitions":          {{Filter: eventstream.LogFilter{Partitions: []int{-1}}}, {Filter: eventstream.LogFilter{Partitions: []int{32768}}}},
 		"LogFilter.Category":            {{Filter: eventstream.LogFilter{Category: " "}}},
 		"tenant_id":                     {{Filter: eventstream.LogFilter{Tenant: "a b"}}},
-		"event_type":                    {{Filter: eventstream.LogFilter{Types: []eventstream.EventType{"1"}}}},
+		"event_type":                    {{Filter: eventstream.LogFilter{Types: []eventstream.EventType{" "}}}},
 	} {
 		for _, c := range bad {
 			refused(field, b.repo, "reader", nothing, &c)

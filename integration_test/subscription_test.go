@@ -65,7 +65,8 @@ func (j *journal) effect(_ context.Context, events []eventstream.LogEvent) error
 }
 
 func (j *journal) async(_ context.Context, events []eventstream.LogEvent, ack func(error)) {
-	go func() { j.add(events); ack(nil) }()
+	j.add(events) // in the order of the calls; acknowledgements may come in any
+	go ack(nil)
 }
 
 // keepRunning runs a subscription until the test or the returned function ends it. It returns once the subscription is there.

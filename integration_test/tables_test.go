@@ -18,10 +18,6 @@ import (
 // DESIGN's section The tables, and the log's, column by column: the type under the domain, and whether it may be NULL.
 var tableColumns = map[string]map[string]string{
 	"store": {"store_id": "uuid", "partition_count": "integer", "created_at": "timestamp with time zone"},
-	"streams": {
-		"stream_id": "text", "partition_id": "integer", "tenant_id": "text", "current_version": "bigint", "watermark": "bigint",
-		"last_position": "bigint", "created_at": "timestamp with time zone", "updated_at": "timestamp with time zone",
-	},
 	"events": {
 		"position": "bigint", "stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb",
 		"data": "bytea, may be NULL", "metadata": "jsonb", "tenant_id": "text", "partition_id": "integer",
@@ -31,6 +27,11 @@ var tableColumns = map[string]map[string]string{
 		"stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb", "data": "bytea, may be NULL",
 		"metadata": "jsonb", "tenant_id": "text", "partition_id": "integer", "occurred_at": "timestamp with time zone",
 		"received_at": "timestamp with time zone",
+	},
+	"discarded_events": {
+		"stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb", "data": "bytea, may be NULL",
+		"metadata": "jsonb", "tenant_id": "text", "partition_id": "integer", "occurred_at": "timestamp with time zone",
+		"received_at": "timestamp with time zone", "discarded_at": "timestamp with time zone", "discarded_by": "text", "reason": "text",
 	},
 	"log_marks": {
 		"position": "bigint", "sequence": "bigint", "recorded_at": "timestamp with time zone",
@@ -46,6 +47,9 @@ var tableColumns = map[string]map[string]string{
 	},
 	"partition_marks": {
 		"position": "bigint", "sequence": "bigint", "partition_id": "integer", "removed": "boolean",
+	},
+	"schema_record": {
+		"recorded_at": "timestamp with time zone", "kind": "text", "name": "text", "digest": "bytea, may be NULL", "recorded_by": "text",
 	},
 	"subscription_members": {
 		"member_id": "bigint", "application": "text", "subscriptions": "text[]", "joined_at": "timestamp with time zone",
@@ -89,6 +93,25 @@ func TestTablesHaveTheDocumentedColumns(t *testing.T) {
 	require.Equal(t, tableColumns, got)
 }
 
+// streams is computed: a view, of the columns that it always had.
+func TestStreamsIsAViewOfTheDocumentedColumns(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r, err := b.pool.Query(b.ctx, `
+		SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+		FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+		WHERE c.oid = 'eventstream.streams'::regclass AND c.relkind = 'v'
+		ORDER BY a.attnum`)
+	require.NoError(t, err)
+	got, err := pgx.CollectRows(r, pgx.RowTo[string])
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"stream_id text", "partition_id integer", "tenant_id text", "current_version bigint", "watermark bigint", "last_position bigint",
+		"created_at timestamp with time zone", "updated_at timestamp with time zone",
+	}, got)
+}
+
 func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -101,6 +124,7 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	got, err := pgx.CollectRows(r, pgx.RowTo[string])
 	require.NoError(t, err)
 	require.Equal(t, []string{
+		"eventstream.discarded_events discarded_events_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
 		"eventstream.events events_event_id_key UNIQUE (event_id)",
 		"eventstream.events events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.events events_position_key UNIQUE (\"position\")",
@@ -111,10 +135,9 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.partition_marks partition_marks_pkey PRIMARY KEY (partition_id, \"position\")",
 		"eventstream.pending_events pending_events_event_id_key UNIQUE (event_id)",
 		"eventstream.pending_events pending_events_pkey PRIMARY KEY (stream_id, version)",
+		"eventstream.schema_record schema_record_pkey PRIMARY KEY (kind, name, recorded_at)",
 		"eventstream.store store_partition_count_range CHECK (((partition_count >= 1) AND (partition_count <= 32768)))",
 		"eventstream.store store_pkey PRIMARY KEY (store_id)",
-		"eventstream.streams streams_pkey PRIMARY KEY (stream_id)",
-		"eventstream.streams streams_watermark_range CHECK (((watermark)::bigint <= (current_version)::bigint))",
 		"eventstream.subscription_members subscription_members_pkey PRIMARY KEY (member_id)",
 		"eventstream.subscription_shards subscription_shards_pkey PRIMARY KEY (subscription, shard)",
 		"eventstream.subscription_shards subscription_shards_position_range CHECK ((\"position\" >= 0))",
@@ -130,23 +153,6 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_indexes
 		WHERE schemaname = 'eventstream' AND tablename = 'events'
 			AND indexdef LIKE '%USING btree (partition_id, "position")'`), "the log of a partition has an index")
-}
-
-// CHECK 0 <= watermark <= current_version holds for a superuser too who turned the triggers off.
-func TestTablesKeepTheWatermarkInItsRange(t *testing.T) {
-	t.Parallel()
-	b := attackStore(t)
-	conn := session(t, b)
-	simple(t, conn, `SET session_replication_role = replica`)
-	for set, constraint := range map[string]string{
-		"watermark = 4":        "streams_watermark_range",
-		"current_version = 2":  "streams_watermark_range",
-		"watermark = -1":       "head_version_valid",
-		"current_version = -1": "head_version_valid",
-	} {
-		refusal := requireSQLState(t, simpleErr(b.ctx, conn, `UPDATE eventstream.streams SET `+set+` WHERE stream_id = 'order-1'`), "23514")
-		require.Equal(t, constraint, refusal.ConstraintName, set)
-	}
 }
 
 func TestEveryConstraintHasAName(t *testing.T) {
@@ -177,13 +183,13 @@ func TestEveryObjectHasAComment(t *testing.T) {
 	r, err := b.pool.Query(b.ctx, `
 		WITH ours AS (
 			SELECT c.oid FROM pg_catalog.pg_class AS c
-			WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relname <> 'goose_db_version'
+			WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relname NOT LIKE 'goose_db_version%'
 		), objects (kind, name, comment) AS (
 			SELECT 'schema', n.nspname::text, obj_description(n.oid, 'pg_namespace')
 			FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'eventstream'
 			UNION ALL
-			SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'r' THEN 'table' ELSE c.relkind::text END, c.relname, obj_description(c.oid, 'pg_class')
-			FROM pg_catalog.pg_class AS c JOIN ours USING (oid) WHERE c.relkind NOT IN ('i', 'S', 'c')
+			SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'r' THEN 'table' WHEN 'S' THEN 'sequence' ELSE c.relkind::text END, c.relname, obj_description(c.oid, 'pg_class')
+			FROM pg_catalog.pg_class AS c JOIN ours USING (oid) WHERE c.relkind NOT IN ('i', 'c')
 			UNION ALL
 			-- An index that a constraint made is explained by the constraint.
 			SELECT 'index', c.relname, obj_description(c.oid, 'pg_class')
@@ -200,7 +206,8 @@ func TestEveryObjectHasAComment(t *testing.T) {
 			FROM pg_catalog.pg_proc AS p WHERE p.pronamespace = 'eventstream'::regnamespace
 			UNION ALL
 			SELECT 'type', y.typname, obj_description(y.oid, 'pg_type')
-			FROM pg_catalog.pg_type AS y WHERE y.typnamespace = 'eventstream'::regnamespace AND y.typtype IN ('d', 'e')
+			FROM pg_catalog.pg_type AS y LEFT JOIN pg_catalog.pg_class AS k ON k.oid = y.typrelid
+			WHERE y.typnamespace = 'eventstream'::regnamespace AND (y.typtype IN ('d', 'e') OR k.relkind = 'c')
 			UNION ALL
 			SELECT 'trigger', g.tgname, obj_description(g.oid, 'pg_trigger')
 			FROM pg_catalog.pg_trigger AS g JOIN ours ON ours.oid = g.tgrelid WHERE NOT g.tgisinternal
@@ -218,34 +225,7 @@ func TestEveryObjectHasAComment(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, err)
-	require.Equal(t, 8, kinds)
-}
-
-// inlinable are the functions without SET search_path: a SET clause forbids inlining. They call nothing that a search_path could
-// replace: operators and functions of pg_catalog, which is searched first, or schema-qualified names.
-var inlinable = []string{
-	"eventstream.category(text)",
-	"eventstream.in_flight_key(bigint)",
-	"eventstream.judge(bigint,text,text,bigint,bigint)",
-	"eventstream.member_key(bigint)",
-	"eventstream.partition_count()",
-}
-
-func TestEveryFunctionSetsItsSearchPath(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	r, err := b.pool.Query(b.ctx, `SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc AS p
-		WHERE p.pronamespace = 'eventstream'::regnamespace AND NOT coalesce(p.proconfig @> ARRAY['search_path=""'], false)
-		ORDER BY 1`)
-	require.NoError(t, err)
-	got, err := pgx.CollectRows(r, pgx.RowTo[string])
-	require.NoError(t, err)
-	require.Equal(t, inlinable, got)
-
-	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_proc AS p
-		JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
-		WHERE p.oid = ANY ($1::text[]::regprocedure[]) AND (l.lanname <> 'sql' OR p.prosecdef)`, inlinable),
-		"only a plain function in SQL is inlined")
+	require.Equal(t, 9, kinds)
 }
 
 // Whoever may read or write the tables has what the triggers need; nobody else can run what writes.
@@ -260,33 +240,32 @@ func TestFunctionsThatWriteAreNotForEverybody(t *testing.T) {
 		`SELECT eventstream.append('a', 't')`,
 		`SELECT * FROM eventstream.ingest('a', ARRAY[1], ARRAY[gen_random_uuid()], ARRAY['t'], NULL)`,
 		`SELECT eventstream.advance_watermark('a')`,
-		`SELECT eventstream.create_head('a', NULL, NULL)`,
-		`SELECT eventstream.drop_empty_heads(ARRAY['a'])`,
-		`SELECT eventstream.move_head('a', 'default', 1, 1, 1, 1, 1)`,
-		`SELECT * FROM eventstream.append_many(ARRAY['a', 'b'], ARRAY[-1, -1], ARRAY[1, 1], NULL, ARRAY['t', 't'], NULL, NULL, NULL, NULL,
-			NULL, NULL, true)`,
+		`SELECT eventstream.discard_pending('a', 'why not')`,
+		`SELECT eventstream.record_schema()`,
+		`SELECT * FROM eventstream.append_event('a', -1, NULL, 't', NULL, NULL, NULL, NULL, NULL, NULL)`,
 		`INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload) VALUES ('a', 1, 0, 't', '{}')`,
 		`SELECT * FROM eventstream.events`,
 	} {
 		requireSQLState(t, simpleErr(b.ctx, conn, sql), denied)
 	}
-	requireHeads(t, b.pool, "")
+	requireWatermarks(t, b.pool, "")
 }
 
-func TestPositionIsAnIdentityThatIsDrawnOneByOne(t *testing.T) {
+func TestPositionsAreDrawnOneByOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	var identity, sequence string
+	var preset, sequence string
 	var increment, cache, minimum, maximum int64
 	var cycle bool
 	require.NoError(t, b.pool.QueryRow(b.ctx, `
-		SELECT a.attidentity::text, pg_get_serial_sequence('eventstream.events', 'position'),
+		SELECT pg_get_expr(d.adbin, d.adrelid), pg_get_serial_sequence('eventstream.events', 'position'),
 			s.seqincrement, s.seqcache, s.seqmin, s.seqmax, s.seqcycle
 		FROM pg_catalog.pg_attribute AS a
+		JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		JOIN pg_catalog.pg_sequence AS s ON s.seqrelid = pg_get_serial_sequence('eventstream.events', 'position')::regclass
 		WHERE a.attrelid = 'eventstream.events'::regclass AND a.attname = 'position'`).Scan(
-		&identity, &sequence, &increment, &cache, &minimum, &maximum, &cycle))
-	require.Contains(t, []string{"a", "d"}, identity)
+		&preset, &sequence, &increment, &cache, &minimum, &maximum, &cycle))
+	require.Equal(t, "nextval('eventstream.events_position_seq'::regclass)", preset)
 	require.Equal(t, "eventstream.events_position_seq", sequence)
 	require.EqualValues(t, 1, increment)
 	require.EqualValues(t, 1, cache, "a cache hands out numbers that others have passed")
@@ -379,7 +358,14 @@ func TestRecordedAtIsTheDatabasesClock(t *testing.T) {
 	require.True(t, !recorded.Before(between) && !recorded.After(after))
 	require.True(t, occurred.Equal(time.Date(1999, 12, 31, 23, 59, 59, 123456000, time.UTC)))
 
-	// The functions take no recorded_at; what a raw INSERT says of it is the writer's word, as everything in a raw INSERT.
+	// Whoever may name the column cannot say anything else: not a moment ago, not the future, not infinity.
+	for _, at := range []string{"now() - interval '1 second'", "clock_timestamp() + interval '1 second'", "'1999-12-31'", "'infinity'", "'-infinity'"} {
+		err := simpleErr(b.ctx, conn, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload, recorded_at)
+			VALUES ('order-9', 3, 9, 't', '{}', `+at+`)`)
+		require.Contains(t, requireSQLState(t, err, "ES008").Message, "recorded_at", at)
+	}
+	simple(t, conn, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload, recorded_at)
+		VALUES ('order-9', 3, 9, 't', '{}', clock_timestamp())`)
 	require.Zero(t, number(t, b.ctx, conn, `SELECT count(*) FROM pg_catalog.pg_proc AS p
 		WHERE p.pronamespace = 'eventstream'::regnamespace AND p.proname IN ('append', 'append_batch', 'ingest')
 			AND 'p_recorded_at' = ANY (p.proargnames)`))
@@ -418,7 +404,7 @@ var refusalsByCode = map[string]struct {
 	keys []string
 }{
 	"ES001": {`SELECT eventstream.append('order-1', 't', p_expected => 7)`, []string{"stream_id", "expected", "current_version"}},
-	"ES002": {values(5), []string{"stream_id", "next_version", "first_version"}},
+	"ES002": {values(5), []string{"stream_id", "version", "next_version", "current_version"}},
 	"ES003": {insertSQL(rows(order1(4).of("acme"))), []string{"stream_id", "stream_tenant", "event_tenant"}},
 	"ES004": {`DELETE FROM eventstream.events`, []string{"table", "operation"}},
 	"ES005": {

@@ -1,23 +1,27 @@
 -- +goose Up
--- The store itself: how Gapless refuses, and the one row that says what this store is.
--- The schema eventstream is there already: goose keeps its version table in it, and a role may be given the schema without the right to
--- create one.
+-- The store itself: how Gapless refuses, and the one row that says what this store is. The schema eventstream exists
+-- already: goose keeps its version table in it, and a role may be given the schema without the right to create one.
 -- Locks: none that matter, everything here is new.
+--
+-- Every function of the schema says "SET search_path = pg_catalog, pg_temp". An empty path still looks for types in
+-- pg_temp first, which is where any role can put a type of its own name, and with it code that would run with the
+-- rights of the function's owner. Functions that must be inlined cannot carry a setting; their bodies are parsed once,
+-- when they are created (RETURN).
 
 COMMENT ON SCHEMA eventstream IS
     'Gapless: event streams without a hole. Rules live in constraints and triggers here; SELECT * FROM eventstream.audit() checks them.';
 
--- Errors are part of the interface: a SQLSTATE in class ES to match on, the numbers as one JSON object in DETAIL, and what to
--- do in HINT. One function raises them all, so that they cannot come in two shapes. It returns boolean to be usable in a CHECK.
+-- Errors are part of the interface: a SQLSTATE in class ES to match on, the numbers as one JSON object in DETAIL, and
+-- what to do in HINT. One function raises them all, so that they cannot come in two shapes.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse(
     p_code text,
     p_message text,
     p_detail jsonb,
     p_hint text
-) RETURNS boolean
+) RETURNS void
 LANGUAGE plpgsql
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = p_code, MESSAGE = p_message, DETAIL = p_detail::text, HINT = p_hint;
@@ -34,12 +38,12 @@ CREATE FUNCTION eventstream.refuse_value(
     p_field text,
     p_value text,
     p_rule text
-) RETURNS boolean
+) RETURNS void
 LANGUAGE plpgsql
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    RETURN eventstream.refuse(
+    PERFORM eventstream.refuse(
         'ES008',
         format('invalid %s %s: must be %s', p_field, coalesce(quote_literal(left(p_value, 64)), 'NULL'), p_rule),
         jsonb_build_object('field', p_field, 'value', left(p_value, 64), 'bytes', octet_length(p_value), 'rule', p_rule),
@@ -51,8 +55,31 @@ $$;
 COMMENT ON FUNCTION eventstream.refuse_value(text, text, text) IS
     'Raises ES008 (invalid value), naming the field, the value and the rule. Never returns.';
 
--- The partition count as a constant that every writer can check against without reading a row that all writers share. Chosen
--- at install: SET eventstream.partition_count = 64 in the session that migrates, or Options.PartitionCount in Go.
+-- What guards a table calls this: the trigger's arguments are the SQLSTATE, the reason and the hint.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_change() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        TG_ARGV[0],
+        format('%s on eventstream.%s refused: %s', TG_OP, TG_TABLE_NAME, TG_ARGV[1]),
+        jsonb_build_object('table', 'eventstream.' || TG_TABLE_NAME, 'operation', TG_OP),
+        TG_ARGV[2]);
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_change() IS
+    'Trigger: refuses the operation. Arguments: SQLSTATE, reason, hint.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_change() FROM PUBLIC;
+
+-- The partition count as a constant that every writer can check against without reading a row that all writers share.
+-- Chosen at install: SET eventstream.partition_count = 64 in the session that migrates, or Options.PartitionCount in
+-- Go.
 CREATE FUNCTION eventstream.partition_count() RETURNS integer
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
@@ -103,34 +130,18 @@ COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
 
 INSERT INTO eventstream.store DEFAULT VALUES;
 
--- A changed count would send every stream to another partition, so the row is frozen once it is there.
--- +goose StatementBegin
-CREATE FUNCTION eventstream.store_frozen() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = ''
-AS $$
-BEGIN
-    PERFORM eventstream.refuse(
-        'ES009',
-        format('%s on eventstream.store refused: the store''s identity and partition count are chosen at install', TG_OP),
-        jsonb_build_object('table', 'eventstream.store', 'operation', TG_OP),
-        'For another partition count, install a new store and copy the events into it.');
-    RETURN NULL;
-END;
-$$;
--- +goose StatementEnd
-
-COMMENT ON FUNCTION eventstream.store_frozen() IS 'Trigger: refuses every change of the store row (ES009).';
-
+-- A changed count would send every stream to another partition, so the row is frozen from now on.
 CREATE TRIGGER store_frozen
     BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.store
-    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.store_frozen();
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change(
+        'ES009', 'the store''s identity and partition count are chosen at install',
+        'For another partition count, install a new store and copy the events into it.');
 
 COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never changes.';
 
 -- +goose Down
 DROP TABLE eventstream.store;
-DROP FUNCTION eventstream.store_frozen();
 DROP FUNCTION eventstream.partition_count();
+DROP FUNCTION eventstream.refuse_change();
 DROP FUNCTION eventstream.refuse_value(text, text, text);
 DROP FUNCTION eventstream.refuse(text, text, jsonb, text);

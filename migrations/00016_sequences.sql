@@ -1,91 +1,18 @@
 -- +goose Up
--- Gapless sequence numbers. Positions have holes; a consumer that wants to see for itself that it missed nothing counts 1, 2, 3 ...,
--- in the whole log and in each partition. The numbers are counted over the stable prefix of the log and never change. They are not
--- stored with the events, which nobody updates: sparse marks make them addressable in both directions.
--- Locks: none, everything here is new. A store that holds events already gets its marks from advance_stable_position(), which does up to
--- 200,000 positions a call.
-
-CREATE TABLE eventstream.log_marks (
-    position bigint NOT NULL,
-    sequence bigint NOT NULL,
-    recorded_at timestamptz NOT NULL,
-    CONSTRAINT log_marks_pkey PRIMARY KEY (position)
-);
-
-CREATE INDEX log_marks_sequence_idx ON eventstream.log_marks (sequence, position);
-CREATE INDEX log_marks_recorded_at_idx ON eventstream.log_marks (recorded_at, position);
-
-COMMENT ON TABLE eventstream.log_marks IS
-    'Sequence numbers of the whole log: a mark at the end of each hole, and at every 1024th event. From a mark to the next one, or to the '
-    'next hole, positions and sequence numbers rise in step.';
-COMMENT ON COLUMN eventstream.log_marks.position IS 'A position: the last one of a hole, or that of an event.';
-COMMENT ON COLUMN eventstream.log_marks.sequence IS 'How many events there are at or below it.';
-COMMENT ON COLUMN eventstream.log_marks.recorded_at IS 'Highest recorded_at of those events.';
-COMMENT ON INDEX eventstream.log_marks_sequence_idx IS 'From a sequence number to a position.';
-COMMENT ON INDEX eventstream.log_marks_recorded_at_idx IS 'From a time to a position.';
-
-CREATE TABLE eventstream.partition_marks (
-    position bigint NOT NULL,
-    sequence bigint NOT NULL,
-    partition_id integer NOT NULL,
-    removed boolean NOT NULL DEFAULT false,
-    CONSTRAINT partition_marks_pkey PRIMARY KEY (partition_id, position)
-);
-
-CREATE INDEX partition_marks_sequence_idx ON eventstream.partition_marks (partition_id, sequence);
-CREATE INDEX partition_marks_removed_idx ON eventstream.partition_marks (position) WHERE removed;
-
-COMMENT ON TABLE eventstream.partition_marks IS
-    'Sequence numbers of each partition: a mark at every 128th event, and one in the place of each event that was removed.';
-COMMENT ON COLUMN eventstream.partition_marks.position IS 'Position of an event of the partition.';
-COMMENT ON COLUMN eventstream.partition_marks.sequence IS 'Sequence number of that event in its partition.';
-COMMENT ON COLUMN eventstream.partition_marks.partition_id IS 'The partition.';
-COMMENT ON COLUMN eventstream.partition_marks.removed IS 'Whether the event is gone (retention): its number stays taken.';
-COMMENT ON INDEX eventstream.partition_marks_sequence_idx IS 'From a sequence number to a position.';
-COMMENT ON INDEX eventstream.partition_marks_removed_idx IS 'What was removed from a range of the log.';
-
--- +goose StatementBegin
-CREATE FUNCTION eventstream.marks_frozen() RETURNS trigger
-LANGUAGE plpgsql
-SET search_path = ''
-AS $$
-BEGIN
-    PERFORM eventstream.refuse(
-        'ES004',
-        format('%s on eventstream.%s refused: sequence numbers never change', TG_OP, TG_TABLE_NAME),
-        jsonb_build_object('table', 'eventstream.' || TG_TABLE_NAME, 'operation', TG_OP),
-        'Leave marks alone: eventstream.advance_stable_position() and eventstream.keep_sequences() write them.');
-    RETURN NULL;
-END;
-$$;
--- +goose StatementEnd
-
-COMMENT ON FUNCTION eventstream.marks_frozen() IS 'Trigger: refuses to change or remove marks (ES004).';
-
-CREATE TRIGGER log_marks_frozen
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.log_marks
-    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
-
--- A mark that is there already may turn into that of a removed event, and nothing else.
-CREATE TRIGGER partition_marks_frozen
-    BEFORE DELETE OR TRUNCATE ON eventstream.partition_marks
-    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
-
-CREATE TRIGGER partition_marks_update
-    BEFORE UPDATE ON eventstream.partition_marks
-    FOR EACH ROW
-    WHEN (NOT NEW.removed OR (NEW.partition_id, NEW.position, NEW.sequence) <> (OLD.partition_id, OLD.position, OLD.sequence))
-    EXECUTE FUNCTION eventstream.marks_frozen();
-
-COMMENT ON TRIGGER log_marks_frozen ON eventstream.log_marks IS 'Sequence numbers never change.';
-COMMENT ON TRIGGER partition_marks_frozen ON eventstream.partition_marks IS 'Sequence numbers never change.';
-COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS 'Sequence numbers never change.';
+-- Gapless sequence numbers. Positions have holes; a consumer that wants to see for itself that it missed nothing counts
+-- 1, 2, 3 ..., in the whole log and in each partition. The numbers are counted over the stable prefix of the log and
+-- never change. They are not stored with the events, which nobody updates: sparse marks make them addressable in both
+-- directions.
+-- Locks: none at install. At run time keep_sequences() locks the row of log_state.
+--
+-- Settings like enable_seqscan = off: plans are kept, and one made while the tables were empty would read them whole
+-- for ever.
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.sequence_at(p_position bigint) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -105,19 +32,22 @@ BEGIN
     SELECT m.sequence INTO v_next
     FROM eventstream.log_marks AS m WHERE m.position > p_position ORDER BY m.position LIMIT 1;
     -- In a hole, numbers stay where they were until its end.
-    RETURN least(coalesce(v_sequence, 0) + greatest(p_position, 0) - coalesce(v_position, 0), coalesce(v_next, v_state.last_sequence));
+    RETURN least(
+        coalesce(v_sequence, 0) + greatest(p_position, 0) - coalesce(v_position, 0),
+        coalesce(v_next, v_state.last_sequence));
 END;
 $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.sequence_at(bigint) IS
-    'How many events the log has at or below a stable position: of an event''s position, its sequence number in the whole log.';
+    'How many events the log has at or below a stable position: of an event''s position, its sequence number in the '
+    'whole log.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -128,7 +58,8 @@ BEGIN
     FROM eventstream.partition_marks AS m
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
-    -- Pairs, which no other index than the partition's log can serve: the planner also likes to go through the log of all partitions.
+    -- Compared as pairs, which only the index on (partition_id, position) serves: with two plain conditions the planner
+    -- may walk the log of all partitions.
     RETURN coalesce(v_sequence, 0) + (
         SELECT count(*) FROM eventstream.events AS e
         WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
@@ -138,10 +69,11 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.partition_sequence_at(integer, bigint) IS
-    'How many events a partition has at or below a stable position: of an event''s position, its sequence number in the partition.';
+    'How many events a partition has at or below a stable position: of an event''s position, its sequence number in '
+    'the partition.';
 
--- A reader numbers a page of events at a time: by these marks in the whole log, and by these counts in partitions. It says what it knows from
--- its last page, so that what has no marks yet is counted once, however many pages it takes.
+-- A reader numbers a page of events at a time: by these marks in the whole log, and by these counts in partitions. It
+-- passes what it knows from its last page, so that what has no marks yet is counted once, however many pages it takes.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.log_marks_between(
     p_from bigint,
@@ -155,7 +87,7 @@ CREATE FUNCTION eventstream.log_marks_between(
 )
 LANGUAGE plpgsql
 STABLE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -177,8 +109,8 @@ BEGIN
     IF p_to <= v_state.stable_position THEN
         RETURN;
     END IF;
-    -- What is stable by now and not marked yet is counted from what is kept, or from what the reader knows: below it, if it reads upwards,
-    -- or above it.
+    -- What has become stable and has no marks yet is counted from what log_state keeps, or from what the reader knows:
+    -- an event below the page if it reads upwards, above it if it reads downwards.
     IF p_known_position BETWEEN v_state.stable_position AND p_from THEN
         v_above := p_known_position;
         v_last := p_known_position;
@@ -213,9 +145,9 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint) IS
-    'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s sequence number is that of '
-    'the last mark below it plus its distance. p_known_position: an event outside of that range whose number the caller knows. removed: '
-    'whether events of that range are gone.';
+    'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s '
+    'sequence number is that of the last mark below it plus its distance. p_known_position: an event outside that '
+    'range whose number the caller knows. removed: whether events of that range are gone.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_sequences(
@@ -229,7 +161,7 @@ CREATE FUNCTION eventstream.partition_sequences(
 )
 LANGUAGE plpgsql
 STABLE
-SET search_path = ''
+SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
@@ -246,7 +178,8 @@ BEGIN
             WITH ORDINALITY AS u (partition_id, position, known_position, known_sequence, item)
         WINDOW w AS (PARTITION BY u.partition_id ORDER BY u.position)
     ), counted AS (
-        -- From the last mark, or from the item before, whichever is nearer. What was removed has a mark, so none is left out.
+        -- From the last mark, or from the item before, whichever is nearer. What was removed has a mark, so none is
+        -- left out.
         SELECT
             a.*,
             m.sequence AS mark_sequence,
@@ -265,7 +198,9 @@ BEGIN
         ) AS m ON true
         WINDOW w AS (PARTITION BY a.partition_id ORDER BY a.position)
     )
-    SELECT c.item, (coalesce(max(c.mark_sequence) OVER r, c.known_sequence) + sum(c.events) OVER (r ORDER BY c.position))::bigint
+    SELECT
+        c.item,
+        (coalesce(max(c.mark_sequence) OVER r, c.known_sequence) + sum(c.events) OVER (r ORDER BY c.position))::bigint
     FROM counted AS c
     WINDOW r AS (PARTITION BY c.partition_id, c.marks)
     ORDER BY c.item;
@@ -274,14 +209,165 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]) IS
-    'partition_sequence_at() of many at once, in their order. p_known_positions: for each of them, an event of its partition below it whose '
-    'number the caller knows; NULL or 0 for none.';
+    'partition_sequence_at() of many at once, in their order. p_known_positions: for each of them, an event of its '
+    'partition below it whose number the caller knows; NULL or 0 for none.';
+
+-- From a number or a time to a position. p_stable is a stable position that an earlier statement read, and defaults to
+-- the one that log_state keeps; above that, events are counted.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.position_of_sequence(p_sequence bigint, p_stable bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_state eventstream.log_state;
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF p_sequence < 1 THEN
+        RETURN NULL;
+    END IF;
+    IF p_sequence > v_state.last_sequence THEN
+        RETURN (
+            SELECT e.position FROM eventstream.events AS e
+            WHERE e.position > v_state.stable_position AND e.position <= p_stable
+            ORDER BY e.position
+            OFFSET p_sequence - v_state.last_sequence - 1 LIMIT 1);
+    END IF;
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.log_marks AS m WHERE m.sequence < p_sequence ORDER BY m.sequence DESC, m.position DESC LIMIT 1;
+    RETURN coalesce(v_position, 0) + p_sequence - coalesce(v_sequence, 0);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.position_of_sequence(bigint, bigint) IS
+    'Position of the event with a sequence number of the whole log; NULL if there is none up to p_stable, by default '
+    'the kept position.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.position_of_partition_sequence(
+    p_partition_id integer,
+    p_sequence bigint,
+    p_stable bigint DEFAULT NULL
+) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
+    v_position bigint;
+    v_sequence bigint;
+BEGIN
+    IF p_sequence < 1 THEN
+        RETURN NULL;
+    END IF;
+    SELECT m.position, m.sequence INTO v_position, v_sequence
+    FROM eventstream.partition_marks AS m
+    WHERE m.partition_id = p_partition_id AND m.sequence <= p_sequence
+    ORDER BY m.sequence DESC LIMIT 1;
+    IF v_sequence = p_sequence THEN
+        RETURN v_position;
+    END IF;
+    -- Skips at most 127 events, apart from those that have no mark yet.
+    RETURN (
+        SELECT e.position FROM eventstream.events AS e
+        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
+            AND (e.partition_id, e.position) <= (p_partition_id, v_stable)
+        ORDER BY e.partition_id, e.position
+        OFFSET p_sequence - coalesce(v_sequence, 0) - 1 LIMIT 1);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint) IS
+    'Position of the event with a sequence number of a partition; NULL if there is none up to p_stable, by default '
+    'the kept position.';
+
+-- Times do not rise with positions, since writers overlap; the highest time so far does.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.position_at_time(p_time timestamptz, p_stable bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
+    v_position bigint;
+BEGIN
+    SELECT m.position INTO v_position
+    FROM eventstream.log_marks AS m
+    WHERE m.recorded_at < p_time
+    ORDER BY m.recorded_at DESC, m.position DESC LIMIT 1;
+    SELECT e.position INTO v_position
+    FROM eventstream.events AS e
+    WHERE e.position > coalesce(v_position, 0) AND e.position <= v_stable AND e.recorded_at >= p_time
+    ORDER BY e.position LIMIT 1;
+    RETURN coalesce(v_position, v_stable + 1);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.position_at_time(timestamptz, bigint) IS
+    'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, '
+    'if there is none.';
+
+-- Whatever removes events (retention) calls this first, in the same transaction: a mark takes the place of each, and
+-- nobody is renumbered. The numbers of the whole log come from positions and need no help.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.keep_sequences(p_positions bigint[]) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_stable bigint;
+    v_kept bigint;
+BEGIN
+    -- Locked, so that a concurrent advance_stable_position() has written its marks for these events, or has not begun.
+    SELECT l.stable_position INTO v_stable FROM eventstream.log_state AS l WHERE l.lane = 0 FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM unnest(p_positions) AS u (position) WHERE (u.position <= v_stable) IS NOT TRUE) THEN
+        PERFORM eventstream.refuse(
+            'ES013',
+            format('an event above the stable position %s has no sequence number to keep', v_stable),
+            jsonb_build_object('stable_position', v_stable,
+                'position', (SELECT max(u.position) FROM unnest(p_positions) AS u (position))),
+            'Call eventstream.advance_stable_position() first, and remove nothing above it.');
+    END IF;
+    INSERT INTO eventstream.partition_marks (position, sequence, partition_id, removed)
+    SELECT e.position, s.sequence, e.partition_id, true
+    FROM eventstream.events AS e
+    JOIN LATERAL (SELECT eventstream.partition_sequence_at(e.partition_id, e.position) AS sequence) AS s ON true
+    WHERE e.position = ANY (p_positions)
+    -- An event that has a mark already keeps it, now as that of a removed event.
+    ON CONFLICT ON CONSTRAINT partition_marks_pkey DO UPDATE SET removed = true;
+    GET DIAGNOSTICS v_kept = ROW_COUNT;
+    RETURN v_kept;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.keep_sequences(bigint[]) IS
+    'Keeps the sequence numbers of events that are about to be removed, so that no other event is renumbered. Returns '
+    'their number.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.keep_sequences(bigint[]) FROM PUBLIC;
 
 -- +goose Down
+DROP FUNCTION eventstream.keep_sequences(bigint[]);
+DROP FUNCTION eventstream.position_at_time(timestamptz, bigint);
+DROP FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint);
+DROP FUNCTION eventstream.position_of_sequence(bigint, bigint);
 DROP FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]);
 DROP FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint);
 DROP FUNCTION eventstream.partition_sequence_at(integer, bigint);
 DROP FUNCTION eventstream.sequence_at(bigint);
-DROP TABLE eventstream.partition_marks;
-DROP TABLE eventstream.log_marks;
-DROP FUNCTION eventstream.marks_frozen();

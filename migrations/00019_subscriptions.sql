@@ -1,134 +1,343 @@
 -- +goose Up
--- Subscriptions: who reads the log, how far each has come, what it could not handle. Everything a subscriber must know survives here, and
--- nothing of it in a session: a subscriber works behind a pooler in transaction mode.
--- Locks: none, everything here is new.
+-- Creating and changing subscriptions.
+-- Locks: none at install. At run time the rows of one subscription.
 
-CREATE TABLE eventstream.subscriptions (
-    name text COLLATE "C" NOT NULL,
-    shard_count integer NOT NULL,
-    delivery text NOT NULL,
-    filter jsonb NOT NULL DEFAULT '{}',
-    start jsonb NOT NULL,
-    partition_positions jsonb NOT NULL DEFAULT '{}',
-    paused boolean NOT NULL DEFAULT false,
-    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    CONSTRAINT subscriptions_pkey PRIMARY KEY (name),
-    -- 1 to 128 bytes: a letter, then letters, digits and _ - . : /
-    CONSTRAINT subscriptions_name_valid CHECK (octet_length(name) <= 128 AND name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'),
-    -- A shard without a partition would never see an event.
-    CONSTRAINT subscriptions_shard_count_range CHECK (shard_count >= 1 AND shard_count <= eventstream.partition_count()),
-    CONSTRAINT subscriptions_delivery_known CHECK (delivery IN ('transaction', 'acknowledged'))
-);
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_unknown_subscription(p_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES010',
+        format('there is no subscription %L', p_name),
+        jsonb_build_object('subscription', p_name),
+        'Check its name in eventstream.subscriptions; running a subscription creates it.');
+END;
+$$;
+-- +goose StatementEnd
 
-COMMENT ON TABLE eventstream.subscriptions IS 'Who reads the log: one row a subscription, written by subscribe().';
-COMMENT ON COLUMN eventstream.subscriptions.name IS 'Name of the subscription.';
-COMMENT ON COLUMN eventstream.subscriptions.shard_count IS
-    'Number of shards; partition p belongs to shard p % shard_count. Changed by reshard_subscription() alone.';
-COMMENT ON COLUMN eventstream.subscriptions.delivery IS
-    'transaction: the checkpoint moves in the handler''s transaction (exactly once); acknowledged: after it (at least once).';
-COMMENT ON COLUMN eventstream.subscriptions.filter IS 'What it reads: partitions, category, types, tenant; {} is everything.';
-COMMENT ON COLUMN eventstream.subscriptions.start IS 'Where it was told to start when it was created.';
-COMMENT ON COLUMN eventstream.subscriptions.partition_positions IS
-    'Partitions that are further than the checkpoint of their shard: partition to position, up to which nothing is delivered.';
-COMMENT ON COLUMN eventstream.subscriptions.paused IS 'Whether nobody may own its shards, as during a rebuild in place.';
-COMMENT ON COLUMN eventstream.subscriptions.created_at IS 'When it was created.';
+COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
 
-CREATE TABLE eventstream.subscription_members (
-    member_id bigint NOT NULL,
-    application text NOT NULL,
-    subscriptions text[] NOT NULL,
-    joined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    lease_until timestamptz NOT NULL,
-    CONSTRAINT subscription_members_pkey PRIMARY KEY (member_id)
-) WITH (fillfactor = 50);
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_unknown_subscription(text) FROM PUBLIC;
 
-COMMENT ON TABLE eventstream.subscription_members IS
-    'Processes that run subscriptions. One is alive while its lease lasts and the transaction that holds its lock is open.';
-COMMENT ON COLUMN eventstream.subscription_members.member_id IS 'Drawn at random by the process: 1 to 2^48-1.';
-COMMENT ON COLUMN eventstream.subscription_members.application IS 'What the process calls itself, for those who watch.';
-COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscriptions that it runs.';
-COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it was first heard of.';
-COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it is heard of before.';
+-- Locked, so that owners of its shards, and processes that want to claim one, wait until this transaction ends. Owners
+-- from before it can no longer move their checkpoints.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.fence_subscription(p_name text) RETURNS eventstream.subscriptions
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions;
+BEGIN
+    SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name FOR UPDATE;
+    IF NOT FOUND THEN
+        PERFORM eventstream.refuse_unknown_subscription(p_name);
+    END IF;
+    UPDATE eventstream.subscription_shards AS h SET epoch = h.epoch + 1, member_id = NULL WHERE h.subscription = p_name;
+    RETURN v_is;
+END;
+$$;
+-- +goose StatementEnd
 
-CREATE TABLE eventstream.subscription_shards (
-    position bigint NOT NULL,
-    epoch bigint NOT NULL DEFAULT 0,
-    events bigint NOT NULL DEFAULT 0,
-    member_id bigint,
-    updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    shard integer NOT NULL,
-    subscription text COLLATE "C" NOT NULL,
-    CONSTRAINT subscription_shards_pkey PRIMARY KEY (subscription, shard),
-    CONSTRAINT subscription_shards_subscription_fkey FOREIGN KEY (subscription)
-        REFERENCES eventstream.subscriptions (name) ON DELETE CASCADE,
-    CONSTRAINT subscription_shards_position_range CHECK (position >= 0)
-) WITH (fillfactor = 50);
+COMMENT ON FUNCTION eventstream.fence_subscription(text) IS
+    'Takes the shards of a subscription from their owners; ES010 if it is unknown.';
 
-COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
-COMMENT ON COLUMN eventstream.subscription_shards.position IS 'The checkpoint: everything of the shard up to it is handled.';
-COMMENT ON COLUMN eventstream.subscription_shards.epoch IS
-    'Rises with each change of owner: an owner of an earlier epoch can no longer move the checkpoint.';
-COMMENT ON COLUMN eventstream.subscription_shards.events IS 'Events handled so far.';
-COMMENT ON COLUMN eventstream.subscription_shards.member_id IS 'The process that owns it; NULL while nobody does.';
-COMMENT ON COLUMN eventstream.subscription_shards.updated_at IS 'When the checkpoint moved last.';
-COMMENT ON COLUMN eventstream.subscription_shards.shard IS 'Number of the shard, from 0.';
-COMMENT ON COLUMN eventstream.subscription_shards.subscription IS 'The subscription.';
+REVOKE EXECUTE ON FUNCTION eventstream.fence_subscription(text) FROM PUBLIC;
 
-CREATE TABLE eventstream.parked_events (
-    position bigint NOT NULL,
-    version bigint NOT NULL,
-    parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    tries integer NOT NULL,
-    subscription text COLLATE "C" NOT NULL,
-    stream_id text COLLATE "C" NOT NULL,
-    error text NOT NULL,
-    CONSTRAINT parked_events_pkey PRIMARY KEY (subscription, position),
-    CONSTRAINT parked_events_subscription_fkey FOREIGN KEY (subscription)
-        REFERENCES eventstream.subscriptions (name) ON DELETE CASCADE
-);
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.partition_checkpoints(p_name text) RETURNS jsonb
+LANGUAGE sql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_object_agg(p.id, greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)))
+    FROM eventstream.subscriptions AS s
+    CROSS JOIN generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.shard = p.id % s.shard_count
+    WHERE s.name = p_name
+$$;
+-- +goose StatementEnd
 
-CREATE INDEX parked_events_stream_idx ON eventstream.parked_events (subscription, stream_id, position);
+COMMENT ON FUNCTION eventstream.partition_checkpoints(text) IS
+    'Position of each partition of a subscription: the checkpoint of its shard, or one ahead of it.';
 
-COMMENT ON TABLE eventstream.parked_events IS
-    'Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay '
-    'or a skip.';
-COMMENT ON COLUMN eventstream.parked_events.position IS 'Position of the event.';
-COMMENT ON COLUMN eventstream.parked_events.version IS 'Its version in its stream.';
-COMMENT ON COLUMN eventstream.parked_events.parked_at IS 'When it was put aside.';
-COMMENT ON COLUMN eventstream.parked_events.tries IS 'How often the handler failed on it; 0 if it waits behind another of its stream.';
-COMMENT ON COLUMN eventstream.parked_events.subscription IS 'The subscription.';
-COMMENT ON COLUMN eventstream.parked_events.stream_id IS 'Its stream.';
-COMMENT ON COLUMN eventstream.parked_events.error IS 'What the handler said last.';
-COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'What is parked of a stream, in order.';
+REVOKE EXECUTE ON FUNCTION eventstream.partition_checkpoints(text) FROM PUBLIC;
 
-CREATE TABLE eventstream.subscription_skips (
-    position bigint NOT NULL,
-    skipped_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    subscription text COLLATE "C" NOT NULL,
-    skipped_by text NOT NULL DEFAULT session_user,
-    reason text NOT NULL,
-    CONSTRAINT subscription_skips_pkey PRIMARY KEY (subscription, position),
-    -- Whoever skips an event says why.
-    CONSTRAINT subscription_skips_reason_given CHECK (reason ~ '[^[:space:]]')
-);
+-- A shard begins where the hindmost of its partitions does; subscriptions.partition_positions keeps those that are
+-- ahead.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.lay_out_shards(
+    p_name text,
+    p_shard_count integer,
+    p_checkpoint bigint,
+    p_positions jsonb,
+    p_epoch bigint
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_apart jsonb;
+BEGIN
+    INSERT INTO eventstream.subscription_shards (subscription, shard, position, epoch)
+    SELECT
+        p_name,
+        p.id % p_shard_count,
+        min(greatest(p_checkpoint, coalesce((p_positions ->> p.id::text)::bigint, 0))),
+        p_epoch
+    FROM generate_series(0, eventstream.partition_count() - 1) AS p (id)
+    GROUP BY p.id % p_shard_count
+    ORDER BY p.id % p_shard_count;
+    SELECT jsonb_object_agg(p.key, p.value) INTO v_apart
+    FROM jsonb_each_text(p_positions) AS p
+    JOIN eventstream.subscription_shards AS s ON s.subscription = p_name AND s.shard = p.key::integer % p_shard_count
+    WHERE p.value::bigint > s.position;
+    UPDATE eventstream.subscriptions AS s
+    SET partition_positions = coalesce(
+        (SELECT jsonb_object_agg(a.key, a.value::bigint) FROM jsonb_each_text(v_apart) AS a), '{}')
+    WHERE s.name = p_name;
+END;
+$$;
+-- +goose StatementEnd
 
-COMMENT ON TABLE eventstream.subscription_skips IS
-    'Events that a person decided a subscription shall not handle: who, when and why. Rows stay when the subscription goes.';
-COMMENT ON COLUMN eventstream.subscription_skips.position IS 'Position of the event.';
-COMMENT ON COLUMN eventstream.subscription_skips.skipped_at IS 'When it was skipped.';
-COMMENT ON COLUMN eventstream.subscription_skips.subscription IS 'The subscription.';
-COMMENT ON COLUMN eventstream.subscription_skips.skipped_by IS 'The database user who skipped it.';
-COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why, in the words of whoever skipped it.';
+COMMENT ON FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint) IS
+    'Makes the shards of a subscription, given the position of each partition; those not given are at p_checkpoint.';
 
-CREATE TRIGGER subscription_skips_frozen
-    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.subscription_skips
-    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
+REVOKE EXECUTE ON FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint) FROM PUBLIC;
 
-COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'What was skipped is never forgotten.';
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.remove_shards(p_name text) RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_epoch bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM eventstream.subscription_shards AS h WHERE h.subscription = p_name RETURNING h.epoch
+    )
+    SELECT max(g.epoch) INTO v_epoch FROM gone AS g;
+    RETURN v_epoch;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.remove_shards(text) IS
+    'Removes the shards of a fenced subscription. Returns their highest epoch.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.remove_shards(text) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.subscribe(
+    p_name text,
+    p_shard_count integer,
+    p_delivery text,
+    p_filter jsonb,
+    p_start jsonb
+) RETURNS boolean
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_stable bigint;
+    v_difference text;
+BEGIN
+    -- An existing subscription could be found without a write, but its checkpoints could not move.
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+            MESSAGE = format('subscription %L cannot run in a read-only transaction', p_name),
+            HINT = 'Run it on the primary.';
+    END IF;
+    SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
+    IF NOT FOUND THEN
+        IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+            PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+                format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+        END IF;
+        -- Two processes may create it at once: the second one waits here, and then compares.
+        INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start)
+        VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start)
+        ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
+        IF FOUND THEN
+            v_stable := eventstream.stable_position();
+            -- The first epoch is the transaction's number, so that an epoch from before a subscription was deleted
+            -- never comes again.
+            PERFORM eventstream.lay_out_shards(p_name, p_shard_count,
+                eventstream.start_checkpoint(p_start, v_stable), eventstream.start_partitions(p_start, v_stable),
+                pg_current_xact_id()::text::bigint);
+            RETURN true;
+        END IF;
+        -- Another process was first, and has committed.
+        SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
+    END IF;
+    v_difference := CASE
+        WHEN v_is.shard_count <> p_shard_count THEN format('shard count %s, now %s', v_is.shard_count, p_shard_count)
+        WHEN v_is.delivery <> p_delivery THEN format('delivery %s, now %s', v_is.delivery, p_delivery)
+        WHEN v_is.filter <> p_filter THEN format('filter %s, now %s', v_is.filter, p_filter)
+    END;
+    IF v_difference IS NOT NULL THEN
+        PERFORM eventstream.refuse(
+            'ES011',
+            format('subscription %L was created with %s', p_name, v_difference),
+            jsonb_build_object('subscription', p_name, 'difference', v_difference,
+                'is', jsonb_build_object(
+                    'shard_count', v_is.shard_count, 'delivery', v_is.delivery, 'filter', v_is.filter),
+                'wanted', jsonb_build_object(
+                    'shard_count', p_shard_count, 'delivery', p_delivery, 'filter', p_filter)),
+            'Use the configuration that it was created with, change its shards with '
+            'eventstream.reshard_subscription(), or give it another name.');
+    END IF;
+    RETURN false;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) IS
+    'Creates a subscription (true), or finds one as described (false); ES011 if the one of that name differs. p_start '
+    'counts only at creation.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.reshard_subscription(p_name text, p_shard_count integer) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions;
+    v_positions jsonb;
+BEGIN
+    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+    v_is := eventstream.fence_subscription(p_name);
+    v_positions := eventstream.partition_checkpoints(p_name);
+    UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, eventstream.remove_shards(p_name));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.reshard_subscription(text, integer) IS
+    'Gives a subscription another number of shards. Each partition continues where it was; owners lose their shards, '
+    'and claim new ones once they are configured with the new number.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.reshard_subscription(text, integer) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.reset_subscription(p_name text, p_start jsonb) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_stable bigint := eventstream.stable_position();
+BEGIN
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
+    UPDATE eventstream.subscriptions AS s SET start = p_start WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, eventstream.start_checkpoint(p_start, v_stable),
+        eventstream.start_partitions(p_start, v_stable), eventstream.remove_shards(p_name));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.reset_subscription(text, jsonb) IS
+    'Starts a subscription anew from p_start; what it had parked is forgotten.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.reset_subscription(text, jsonb) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.pause_subscription(p_name text, p_paused boolean) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    UPDATE eventstream.subscriptions AS s SET paused = p_paused WHERE s.name = v_is.name;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.pause_subscription(text, boolean) IS
+    'Takes the shards from their owners; while p_paused is set, nobody can claim them.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.pause_subscription(text, boolean) FROM PUBLIC;
+
+-- The last step of a rebuild: from now on the work of the new subscription goes by the old name.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.replace_subscription(p_name text, p_by text) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+    v_by eventstream.subscriptions := eventstream.fence_subscription(p_by);
+    v_positions jsonb := eventstream.partition_checkpoints(p_by);
+    v_epoch bigint := greatest(eventstream.remove_shards(p_name), eventstream.remove_shards(p_by));
+BEGIN
+    IF v_is.filter <> v_by.filter OR v_is.delivery <> v_by.delivery THEN
+        PERFORM eventstream.refuse(
+            'ES011',
+            format('subscription %L was created with filter %s and delivery %s, %L with %s and %s',
+                p_name, v_is.filter, v_is.delivery, p_by, v_by.filter, v_by.delivery),
+            jsonb_build_object('subscription', p_name,
+                'difference', format('filter %s and delivery %s, now %s and %s',
+                    v_is.filter, v_is.delivery, v_by.filter, v_by.delivery)),
+            'Only a subscription that differs in its shards alone can take the place of another.');
+    END IF;
+    DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
+    UPDATE eventstream.parked_events AS k SET subscription = p_name WHERE k.subscription = p_by;
+    DELETE FROM eventstream.subscriptions AS s WHERE s.name = p_by;
+    UPDATE eventstream.subscriptions AS s SET paused = false WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, 0, v_positions, v_epoch);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.replace_subscription(text, text) IS
+    'Lets p_name continue where p_by is, with the number of shards that p_name has, and removes p_by.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.replace_subscription(text, text) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.delete_subscription(p_name text) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
+BEGIN
+    DELETE FROM eventstream.subscriptions AS s WHERE s.name = v_is.name;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.delete_subscription(text) IS
+    'Removes a subscription, its checkpoints and what it had parked; what was skipped stays on record. ES010 if it is '
+    'unknown.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.delete_subscription(text) FROM PUBLIC;
 
 -- +goose Down
-DROP TABLE eventstream.subscription_skips;
-DROP TABLE eventstream.parked_events;
-DROP TABLE eventstream.subscription_shards;
-DROP TABLE eventstream.subscription_members;
-DROP TABLE eventstream.subscriptions;
+DROP FUNCTION eventstream.delete_subscription(text);
+DROP FUNCTION eventstream.replace_subscription(text, text);
+DROP FUNCTION eventstream.pause_subscription(text, boolean);
+DROP FUNCTION eventstream.reset_subscription(text, jsonb);
+DROP FUNCTION eventstream.reshard_subscription(text, integer);
+DROP FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb);
+DROP FUNCTION eventstream.remove_shards(text);
+DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);
+DROP FUNCTION eventstream.partition_checkpoints(text);
+DROP FUNCTION eventstream.fence_subscription(text);
+DROP FUNCTION eventstream.refuse_unknown_subscription(text);

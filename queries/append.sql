@@ -1,32 +1,6 @@
--- name: EventAppendBatch :many
--- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode.
-SELECT
-    b.request::integer AS request,
-    coalesce(b.outcome, '')::text AS outcome,
-    coalesce(b.first_version, 0)::bigint AS first_version,
-    coalesce(b.last_version, 0)::bigint AS last_version,
-    coalesce(b.last_position, 0)::bigint AS last_position,
-    b.current_version::bigint AS current_version,
-    b.watermark::bigint AS watermark,
-    coalesce(b.tenant_id, '')::text AS tenant_id
-FROM eventstream.append_batch(
-    @stream_ids::text[],
-    @expected::bigint[],
-    @event_counts::integer[],
-    (@event_ids::text[])::uuid[],
-    @types::text[],
-    @payloads::jsonb[],
-    @data::bytea[],
-    @metadata::jsonb[],
-    @occurred_at::timestamptz[],
-    @tenant_ids::text[],
-    @partition_ids::integer[],
-    @atomic::boolean
-) AS b;
-
--- name: EventAppendMany :many
--- The same with a lock timeout that holds for the transaction unless it is empty. It is set before the function runs, as the function
--- needs it.
+-- name: AppendBatch :many
+-- The one write: a row for each request, in the order of the requests. Ids go as text, which pgx sends in every query mode. A lock timeout
+-- that is not empty holds for the transaction; it is set before the function runs, as the function needs it.
 SELECT
     b.request::integer AS request,
     coalesce(b.outcome, '')::text AS outcome,
@@ -40,7 +14,7 @@ FROM (
     SELECT CASE @lock_timeout::text WHEN '' THEN '' ELSE set_config('lock_timeout', @lock_timeout::text, true) END AS lock_timeout
     OFFSET 0
 ) AS c
-CROSS JOIN LATERAL eventstream.append_many(
+CROSS JOIN LATERAL eventstream.append_batch(
     @stream_ids::text[],
     @expected::bigint[],
     @event_counts::integer[],
@@ -52,11 +26,12 @@ CROSS JOIN LATERAL eventstream.append_many(
     @occurred_at::timestamptz[],
     @tenant_ids::text[],
     @partition_ids::integer[],
-    c.lock_timeout IS NULL OR @atomic::boolean
+    c.lock_timeout IS NULL OR @atomic::boolean,
+    @units::integer[]
 ) AS b;
 
--- name: EventAppend :one
--- One event: the short path.
+-- name: AppendEvent :one
+-- One event: the short way.
 SELECT
     1::integer AS request,
     coalesce(a.outcome, '')::text AS outcome,
@@ -79,7 +54,7 @@ FROM eventstream.append_event(
     sqlc.narg(partition_id)::integer
 ) AS a;
 
--- name: EventIngest :one
+-- name: Ingest :one
 -- Events of one stream with their versions given.
 SELECT
     i.appended::bigint AS appended,
@@ -97,9 +72,14 @@ FROM eventstream.ingest(
     @metadata::jsonb[],
     @occurred_at::timestamptz[],
     sqlc.narg(tenant_id)::text,
-    sqlc.narg(partition_id)::integer
+    sqlc.narg(partition_id)::integer,
+    @max_ahead::bigint
 ) AS i;
 
--- name: StreamAdvanceWatermark :one
+-- name: AdvanceWatermark :one
 -- Moves what no longer waits; the new watermark, 0 for an unknown stream.
 SELECT eventstream.advance_watermark(@stream_id::text)::bigint AS watermark;
+
+-- name: StreamDiscardPending :one
+-- Gives up what waits, from a version on; how many events that were.
+SELECT eventstream.discard_pending(@stream_id::text, @reason::text, @from_version::bigint)::bigint AS discarded;

@@ -20,14 +20,18 @@ ORDER BY e.version DESC
 LIMIT @page_size::integer;
 
 -- name: EventListWithHead :many
--- A whole stream in one round trip: its events, the first beside what its head says that they do not (current version, watermark,
--- microseconds of created_at and updated_at since 1970, partitions of the store). No row for a stream without events.
+-- A whole stream in one round trip: its events, the first beside what they do not say: how many there are, the highest version that waits
+-- and when it arrived (microseconds since 1970), 0 for none, and the partitions of the store. No row for a stream without events.
 SELECT e.*,
-    CASE WHEN e.version = 1 THEN ARRAY[
-        s.current_version, s.watermark, extract(epoch FROM s.created_at) * 1000000, extract(epoch FROM s.updated_at) * 1000000,
-        eventstream.partition_count()
-    ]::bigint[] END AS head
-FROM eventstream.streams AS s
-JOIN eventstream.events AS e ON e.stream_id = s.stream_id
-WHERE s.stream_id = @stream_id::text
+    CASE WHEN e.version = 1 THEN (
+        SELECT ARRAY[
+            (SELECT l.version FROM eventstream.events AS l WHERE l.stream_id = @stream_id::text ORDER BY l.version DESC LIMIT 1),
+            coalesce(max(w.version), 0), coalesce(extract(epoch FROM max(w.received_at)) * 1000000, 0),
+            eventstream.partition_count()
+        ]::bigint[]
+        FROM eventstream.pending_events AS w
+        WHERE w.stream_id = @stream_id::text
+    ) END AS head
+FROM eventstream.events AS e
+WHERE e.stream_id = @stream_id::text
 ORDER BY e.version;

@@ -1,74 +1,87 @@
 -- name: StreamGet :one
-SELECT sqlc.embed(s), eventstream.partition_count()::integer AS partition_count
-FROM eventstream.streams AS s
-WHERE s.stream_id = @stream_id::text;
+SELECT
+    s.stream_id::text AS stream_id,
+    s.partition_id::integer AS partition_id,
+    s.tenant_id::text AS tenant_id,
+    s.current_version::bigint AS current_version,
+    s.watermark::bigint AS watermark,
+    s.last_position::bigint AS last_position,
+    s.created_at::timestamptz AS created_at,
+    s.updated_at::timestamptz AS updated_at,
+    eventstream.partition_count()::integer AS partition_count
+FROM eventstream.get_stream(@stream_id::text) AS s;
 
 -- name: StreamList :many
--- A page of streams in byte order of their ids, in a range of ids.
-SELECT s.*
-FROM eventstream.streams AS s
-WHERE s.stream_id > @after::text
-    AND s.stream_id >= @from_id::text
-    AND s.stream_id < @to_id::text
-ORDER BY s.stream_id
-LIMIT @page_size::integer;
-
--- name: StreamListByTenant :many
--- The second condition holds for all; it names the part of the rows that the index is on.
-SELECT s.*
-FROM eventstream.streams AS s
-WHERE s.tenant_id = @tenant_id::text AND s.tenant_id > ''
-    AND s.stream_id > @after::text
-    AND s.stream_id >= @from_id::text
-    AND s.stream_id < @to_id::text
-ORDER BY s.stream_id
-LIMIT @page_size::integer;
-
--- name: StreamListByPartition :many
--- A page of one partition's streams; of one tenant, unless that is empty.
-SELECT s.*
-FROM eventstream.streams AS s
-WHERE s.partition_id = @partition_id::integer AND s.partition_id >= 0
-    AND (@tenant_id::text = '' OR s.tenant_id = @tenant_id::text)
-    AND s.stream_id > @after::text
-    AND s.stream_id >= @from_id::text
-    AND s.stream_id < @to_id::text
-ORDER BY s.stream_id
-LIMIT @page_size::integer;
+-- A page of streams in byte order of their ids, in a range of ids; of one tenant, and of one partition, if they are given.
+SELECT
+    s.stream_id::text AS stream_id,
+    s.partition_id::integer AS partition_id,
+    s.tenant_id::text AS tenant_id,
+    s.current_version::bigint AS current_version,
+    s.watermark::bigint AS watermark,
+    s.last_position::bigint AS last_position,
+    s.created_at::timestamptz AS created_at,
+    s.updated_at::timestamptz AS updated_at,
+    eventstream.partition_count()::integer AS partition_count
+FROM eventstream.list_streams(
+    @page_size::integer,
+    @after::text,
+    @from_id::text,
+    @to_id::text,
+    sqlc.narg(tenant_id)::text,
+    sqlc.narg(partition_id)::integer
+) AS s;
 
 -- name: StreamCount :one
--- How many streams; of one tenant unless that is empty, of one partition unless that is negative.
-SELECT count(*)
-FROM eventstream.streams AS s
-WHERE (@tenant_id::text = '' OR s.tenant_id = @tenant_id::text)
-    AND (@partition_id::integer < 0 OR s.partition_id = @partition_id::integer)
-    AND s.stream_id >= @from_id::text
-    AND s.stream_id < @to_id::text;
+-- How many streams; of one tenant, and of one partition, if they are given.
+SELECT eventstream.count_streams(
+    @from_id::text,
+    @to_id::text,
+    sqlc.narg(tenant_id)::text,
+    sqlc.narg(partition_id)::integer
+)::bigint AS streams;
 
 -- name: StreamVerify :one
--- What the head of a stream says, and what its events say.
+-- The first version that is missing between the events of a stream or before them, 0 if none is; and the highest one known.
 SELECT
-    s.watermark::bigint AS watermark,
-    s.current_version::bigint AS current_version,
-    count(e.version)::bigint AS events,
-    coalesce(min(e.version), 0)::bigint AS first_version,
-    coalesce(max(e.version), 0)::bigint AS last_version,
     coalesce((
         SELECT min(g.first_missing) FROM eventstream.audit_gaps AS g WHERE g.stream_id = @stream_id::text
-    ), 0)::bigint AS first_missing
-FROM eventstream.streams AS s
-LEFT JOIN eventstream.events AS e ON e.stream_id = s.stream_id
-WHERE s.stream_id = @stream_id::text
-GROUP BY s.stream_id, s.watermark, s.current_version;
+    ), 0)::bigint AS first_missing,
+    k.current_version::bigint AS current_version
+FROM (
+    SELECT greatest(
+        (SELECT max(e.version) FROM eventstream.events AS e WHERE e.stream_id = @stream_id::text),
+        (SELECT max(p.version) FROM eventstream.pending_events AS p WHERE p.stream_id = @stream_id::text)
+    ) AS current_version
+) AS k
+WHERE k.current_version IS NOT NULL;
 
 -- name: PartitionStats :many
--- What each partition that has streams holds, from the heads.
+-- What each partition that has streams holds. Events are counted from the last mark of each.
 SELECT
-    s.partition_id::integer AS partition_id,
-    count(*)::bigint AS streams,
-    sum(s.watermark)::bigint AS events,
-    sum(s.current_version - s.watermark)::bigint AS behind,
-    max(s.last_position)::bigint AS last_position
-FROM eventstream.streams AS s
-GROUP BY s.partition_id
-ORDER BY s.partition_id;
+    p.id::integer AS partition_id,
+    p.streams::bigint AS streams,
+    eventstream.partition_sequence_at(p.id, 9223372036854775807)::bigint AS events,
+    coalesce(w.behind, 0)::bigint AS behind,
+    coalesce((
+        SELECT e.position FROM eventstream.events AS e WHERE e.partition_id = p.id ORDER BY e.position DESC LIMIT 1
+    ), 0)::bigint AS last_position
+FROM (
+    SELECT q.id, sum(q.streams) AS streams
+    FROM (
+        SELECT f.partition_id AS id, count(*) AS streams FROM eventstream.events AS f WHERE f.version = 1 GROUP BY f.partition_id
+        UNION ALL
+        SELECT d.partition_id, count(DISTINCT d.stream_id)
+        FROM eventstream.pending_events AS d
+        WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.stream_id = d.stream_id)
+        GROUP BY d.partition_id
+    ) AS q
+    GROUP BY q.id
+) AS p
+LEFT JOIN (
+    SELECT s.partition_id, sum(s.current_version - s.watermark) AS behind
+    FROM (SELECT DISTINCT x.stream_id FROM eventstream.pending_events AS x) AS u
+    JOIN eventstream.streams AS s ON s.stream_id = u.stream_id
+    GROUP BY s.partition_id
+) AS w ON w.partition_id = p.id
+ORDER BY p.id;

@@ -52,12 +52,13 @@ func (g *Group[K, T]) newFlight(calls []*call[K, T], kind kind, wait time.Durati
 	return f
 }
 
-// takeOff makes a usual flight. A call by itself waits for a lock without end, as it would without a group, unless too many do: when it
-// turns out to be slow, it no longer counts. The caller holds mu.
+// takeOff makes a usual flight. A call by itself, and calls that touch nothing else, wait for a lock without end, as they would without a
+// group, unless too many do: who gives up a place in a queue of many processes begins at its end again. When the flight turns out to be
+// slow, it no longer counts. The caller holds mu.
 func (g *Group[K, T]) takeOff(calls []*call[K, T]) *flight[K, T] {
 	slow := g.pace.slow()
 	wait := slow
-	if len(calls) == 1 && g.mayWaitEndlessly() {
+	if isLine(calls) && g.mayWaitEndlessly() {
 		wait = 0
 	}
 	f := g.newFlight(calls, usual, wait)

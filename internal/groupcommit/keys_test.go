@@ -101,3 +101,20 @@ func TestALeavingCallInFlightKeepsItsKeys(t *testing.T) {
 		requireApplied(t, c[1], c[2], next)
 	})
 }
+
+// A batch that touches one key alone keeps its place in the database's queue for that key; one of several must not keep the others waiting.
+func TestALineKeepsItsPlaceInTheQueue(t *testing.T) {
+	t.Parallel()
+	inGroup(t, Config{InFlight: 1, Blocked: 3}, func(t *testing.T, g *testGroup, s *server) {
+		startAll(t, g, "hot")
+		startAll(t, g, "hot", "hot", "hot")
+		s.release(0)
+		require.Equal(t, []string{"hot", "hot hot hot"}, s.statements())
+		require.Zero(t, s.sent[1].wait, "as long as it takes")
+		startAll(t, g, "hot", "cold")
+		s.release(1)
+		require.Equal(t, []string{"hot", "hot hot hot", "hot cold"}, s.statements())
+		require.Positive(t, s.sent[2].wait)
+		s.release(2)
+	})
+}

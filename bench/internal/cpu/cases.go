@@ -138,7 +138,7 @@ func appendMany(ctx context.Context, b *benchmark, to []*baseline.Stream, n int)
 
 // appendBatch calls the function for batches without what the repository does: the same statement, with no more arguments than it needs.
 func appendBatch(ctx context.Context, b *benchmark, to []*baseline.Stream, n int) error {
-	p := db.EventAppendBatchParams{Atomic: true}
+	p := db.AppendBatchParams{Atomic: true}
 	for _, s := range to {
 		p.StreamIds = append(p.StreamIds, string(s.ID))
 		p.Expected = append(p.Expected, s.Version)
@@ -154,7 +154,7 @@ func appendBatch(ctx context.Context, b *benchmark, to []*baseline.Stream, n int
 			p.OccurredAt = append(p.OccurredAt, time.Now())
 		}
 	}
-	rows, err := db.New().EventAppendBatch(ctx, b.conn, p)
+	rows, err := db.New().AppendBatch(ctx, b.conn, p)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.advance_stable_position(p_min_age interva
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
@@ -17,18 +17,18 @@ DECLARE
 BEGIN
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
     IF v_stable <= v_state.stable_position
-        -- A time still to come is from before the clock was set back, and says nothing.
+        -- A time in the future dates from before the clock was set back, and means nothing.
         OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
         OR current_setting('transaction_read_only')::boolean
     THEN
         RETURN greatest(v_stable, v_state.stable_position);
     END IF;
-    -- Whoever comes second leaves it to the first: what it would write is being written.
+    -- Never waits: whoever holds the row is writing what this call would write.
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0 FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN v_stable;
     END IF;
-    -- In bounded steps, and not too many of them in one transaction.
+    -- In bounded steps, and few of them in one transaction.
     FOR v_step IN 1..2 LOOP
         EXIT WHEN v_state.stable_position >= v_stable;
         v_to := least(v_stable, v_state.stable_position + 100000);
@@ -38,8 +38,10 @@ BEGIN
                 v_state.last_sequence + row_number() OVER w AS sequence,
                 lag(e.position, 1, v_state.last_position) OVER w AS previous,
                 greatest(v_state.last_recorded_at, max(e.recorded_at) OVER w) AS newest,
-                greatest(v_state.last_recorded_at, max(e.recorded_at) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING))
-                    AS newest_before
+                greatest(
+                    v_state.last_recorded_at,
+                    max(e.recorded_at) OVER (w ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+                ) AS newest_before
             FROM eventstream.events AS e
             WHERE e.position > v_state.stable_position AND e.position <= v_to
             WINDOW w AS (ORDER BY e.position)
@@ -50,6 +52,10 @@ BEGIN
             SELECT f.position, f.sequence, f.newest FROM fresh AS f WHERE f.sequence % 1024 = 0
         )
         SELECT count(*), max(f.position), max(f.newest) INTO v_events, v_last, v_newest FROM fresh AS f;
+        -- An event that fills a hole past ingest() leaves what waited behind it ready.
+        IF EXISTS (SELECT FROM eventstream.pending_events) THEN
+            PERFORM eventstream.advance_ready(v_state.stable_position, v_to);
+        END IF;
         v_state.stable_position := v_to;
         v_state.last_position := coalesce(v_last, v_state.last_position);
         v_state.last_sequence := v_state.last_sequence + v_events;
@@ -73,6 +79,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or is being done by another session. Numbers what became stable, at most 200,000 positions a call. Call it in a transaction of its own: until that ends, nobody else moves log_state.';
+COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, at most 200,000 positions per call. Call it in a transaction of its own: until that ends, nobody else moves log_state.';
 
 REVOKE ALL ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.append(p_stream_id text, p_type text, p_payload jsonb DEFAULT '{}'::jsonb, p_expected bigint DEFAULT '-1'::integer, p_event_id uuid DEFAULT NULL::uuid, p_metadata jsonb DEFAULT '{}'::jsonb, p_tenant_id text DEFAULT NULL::text, p_occurred_at timestamp with time zone DEFAULT NULL::timestamp with time zone, p_data bytea DEFAULT NULL::bytea, p_partition_id integer DEFAULT NULL::integer)
  RETURNS bigint
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     r record;
@@ -16,11 +16,7 @@ BEGIN
         WHEN 'appended', 'duplicate' THEN
             RETURN r.last_version;
         WHEN 'tenant_mismatch' THEN
-            PERFORM eventstream.refuse(
-                'ES003',
-                format('stream %L belongs to tenant %L, the event to tenant %L', p_stream_id, r.tenant_id, p_tenant_id),
-                jsonb_build_object('stream_id', p_stream_id, 'stream_tenant', r.tenant_id, 'event_tenant', p_tenant_id),
-                'A stream has one tenant, that of its first event. Append with it, or to another stream.');
+            PERFORM eventstream.refuse_tenant(p_stream_id, r.tenant_id, p_tenant_id);
         WHEN 'gap' THEN
             PERFORM eventstream.refuse(
                 'ES002',
@@ -28,7 +24,7 @@ BEGIN
                     p_stream_id, r.watermark + 1, r.current_version),
                 jsonb_build_object('stream_id', p_stream_id, 'first_missing', r.watermark + 1,
                     'current_version', r.current_version),
-                'Fill the hole with eventstream.ingest first.');
+                'Fill the hole with eventstream.ingest first, or give it up with eventstream.discard_pending.');
         ELSE
             PERFORM eventstream.refuse(
                 'ES001',

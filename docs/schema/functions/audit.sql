@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.audit()
  RETURNS TABLE(check_name text, severity text, stream_id text, version bigint, detail jsonb)
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
  SET work_mem TO '64MB'
 AS $function$
@@ -12,17 +12,17 @@ BEGIN
     RETURN QUERY
     SELECT 'triggers', 'error', NULL::text, NULL::bigint, to_jsonb(t) FROM eventstream.audit_triggers AS t
     UNION ALL
-    SELECT 'gaps', 'error', g.stream_id::text, g.first_missing, to_jsonb(g) FROM eventstream.audit_gaps AS g
+    SELECT 'gaps', 'error', g.stream_id, g.first_missing, to_jsonb(g) FROM eventstream.audit_gaps AS g
     UNION ALL
-    SELECT 'heads', 'error', h.stream_id::text, h.watermark, to_jsonb(h) FROM eventstream.audit_heads AS h
+    SELECT 'order', 'error', o.stream_id, o.version, to_jsonb(o) FROM eventstream.audit_order AS o
     UNION ALL
-    SELECT 'order', 'error', o.stream_id::text, o.version, to_jsonb(o) FROM eventstream.audit_order AS o
+    SELECT 'tenants', 'error', n.stream_id, n.version, to_jsonb(n) FROM eventstream.audit_tenants AS n
     UNION ALL
-    SELECT 'tenants', 'error', n.stream_id::text, n.version, to_jsonb(n) FROM eventstream.audit_tenants AS n
+    SELECT 'partitions', 'error', p.stream_id, p.version, to_jsonb(p) FROM eventstream.audit_partitions AS p
     UNION ALL
-    SELECT 'partitions', 'error', p.stream_id::text, p.version, to_jsonb(p) FROM eventstream.audit_partitions AS p
+    SELECT 'values', 'error', v.stream_id, v.version, to_jsonb(v) FROM eventstream.audit_values AS v
     UNION ALL
-    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id::text, w.first_missing, to_jsonb(w)
+    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id, w.first_missing, to_jsonb(w)
     FROM eventstream.audit_pending AS w
     UNION ALL
     SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q;

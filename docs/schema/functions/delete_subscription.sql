@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.delete_subscription(p_name text)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);

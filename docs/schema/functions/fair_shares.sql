@@ -4,15 +4,16 @@ CREATE OR REPLACE FUNCTION eventstream.fair_shares(p_member_id bigint, p_live bi
  RETURNS TABLE(name text, share integer, live bigint[])
  LANGUAGE plpgsql
  STABLE ROWS 10
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     RETURN QUERY
     SELECT
         s.name::text,
         (s.shard_count / count(*) + CASE
-            WHEN count(*) FILTER (WHERE m.rank < (
-                hashint8extended(p_member_id, hashtextextended(s.name, 0)), p_member_id)) < s.shard_count % count(*) THEN 1
+            WHEN count(*) FILTER (
+                WHERE m.rank < (hashint8extended(p_member_id, hashtextextended(s.name, 0)), p_member_id)
+            ) < s.shard_count % count(*) THEN 1
             ELSE 0
         END)::integer,
         array_agg(m.member_id)
@@ -31,6 +32,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) IS 'How many shards of each subscription a process may own, and which of the live processes run it; nothing of one that is paused.';
+COMMENT ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) IS 'How many shards of each subscription a process may own, and which of the live processes run it; no row for one that is paused.';
 
-GRANT EXECUTE ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) FROM PUBLIC;

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.fence_subscription(p_name text)
  RETURNS eventstream.subscriptions
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_is eventstream.subscriptions;
@@ -19,4 +19,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.fence_subscription(text) IS 'Takes the shards of a subscription from their owners; ES010 if it is unknown.';
 
-GRANT EXECUTE ON FUNCTION eventstream.fence_subscription(text) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.fence_subscription(text) FROM PUBLIC;

@@ -4,8 +4,8 @@ CREATE OR REPLACE FUNCTION eventstream.in_flight_key(p_position bigint)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-AS $function$SELECT 4995336411684012032 | (p_position & 281474976710655)$function$;
+RETURN ('4995336411684012032'::bigint | (p_position & '281474976710655'::bigint));
 
 COMMENT ON FUNCTION eventstream.in_flight_key(bigint) IS 'Key of the advisory lock that a writer holds while its positions, all above p_position, are not committed yet.';
 
-GRANT EXECUTE ON FUNCTION eventstream.in_flight_key(bigint) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.in_flight_key(bigint) FROM PUBLIC;

@@ -4,13 +4,13 @@ CREATE OR REPLACE FUNCTION eventstream.keep_sequences(p_positions bigint[])
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_stable bigint;
     v_kept bigint;
 BEGIN
-    -- Locked: marks that advance_stable_position() is writing for the same events must be there, or still to come.
+    -- Locked, so that a concurrent advance_stable_position() has written its marks for these events, or has not begun.
     SELECT l.stable_position INTO v_stable FROM eventstream.log_state AS l WHERE l.lane = 0 FOR NO KEY UPDATE;
     IF EXISTS (SELECT FROM unnest(p_positions) AS u (position) WHERE (u.position <= v_stable) IS NOT TRUE) THEN
         PERFORM eventstream.refuse(
@@ -25,12 +25,13 @@ BEGIN
     FROM eventstream.events AS e
     JOIN LATERAL (SELECT eventstream.partition_sequence_at(e.partition_id, e.position) AS sequence) AS s ON true
     WHERE e.position = ANY (p_positions)
+    -- An event that has a mark already keeps it, now as that of a removed event.
     ON CONFLICT ON CONSTRAINT partition_marks_pkey DO UPDATE SET removed = true;
     GET DIAGNOSTICS v_kept = ROW_COUNT;
     RETURN v_kept;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.keep_sequences(bigint[]) IS 'Keeps the sequence numbers of events that are about to be removed, so that no other event is renumbered; how many there were.';
+COMMENT ON FUNCTION eventstream.keep_sequences(bigint[]) IS 'Keeps the sequence numbers of events that are about to be removed, so that no other event is renumbered. Returns their number.';
 
 REVOKE ALL ON FUNCTION eventstream.keep_sequences(bigint[]) FROM PUBLIC;

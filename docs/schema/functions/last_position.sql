@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.last_position()
  RETURNS bigint
  LANGUAGE sql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
     SELECT CASE
         WHEN pg_is_in_recovery() THEN (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0)
@@ -12,6 +12,6 @@ AS $function$
     END
 $function$;
 
-COMMENT ON FUNCTION eventstream.last_position() IS 'Highest position that was drawn, whether its event is committed or not; on a standby, the stable one that log_state keeps.';
+COMMENT ON FUNCTION eventstream.last_position() IS 'Highest position that was drawn, whether its event is committed or not; on a standby, the stable position that log_state keeps.';
 
 GRANT EXECUTE ON FUNCTION eventstream.last_position() TO PUBLIC;

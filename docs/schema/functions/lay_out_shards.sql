@@ -3,13 +3,17 @@
 CREATE OR REPLACE FUNCTION eventstream.lay_out_shards(p_name text, p_shard_count integer, p_checkpoint bigint, p_positions jsonb, p_epoch bigint)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_apart jsonb;
 BEGIN
     INSERT INTO eventstream.subscription_shards (subscription, shard, position, epoch)
-    SELECT p_name, p.id % p_shard_count, min(greatest(p_checkpoint, coalesce((p_positions ->> p.id::text)::bigint, 0))), p_epoch
+    SELECT
+        p_name,
+        p.id % p_shard_count,
+        min(greatest(p_checkpoint, coalesce((p_positions ->> p.id::text)::bigint, 0))),
+        p_epoch
     FROM generate_series(0, eventstream.partition_count() - 1) AS p (id)
     GROUP BY p.id % p_shard_count
     ORDER BY p.id % p_shard_count;
@@ -18,11 +22,12 @@ BEGIN
     JOIN eventstream.subscription_shards AS s ON s.subscription = p_name AND s.shard = p.key::integer % p_shard_count
     WHERE p.value::bigint > s.position;
     UPDATE eventstream.subscriptions AS s
-    SET partition_positions = coalesce((SELECT jsonb_object_agg(a.key, a.value::bigint) FROM jsonb_each_text(v_apart) AS a), '{}')
+    SET partition_positions = coalesce(
+        (SELECT jsonb_object_agg(a.key, a.value::bigint) FROM jsonb_each_text(v_apart) AS a), '{}')
     WHERE s.name = p_name;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.lay_out_shards(text,integer,bigint,jsonb,bigint) IS 'Makes the shards of a subscription, from the position that each partition is at.';
+COMMENT ON FUNCTION eventstream.lay_out_shards(text,integer,bigint,jsonb,bigint) IS 'Makes the shards of a subscription, given the position of each partition; those not given are at p_checkpoint.';
 
-GRANT EXECUTE ON FUNCTION eventstream.lay_out_shards(text,integer,bigint,jsonb,bigint) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.lay_out_shards(text,integer,bigint,jsonb,bigint) FROM PUBLIC;

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.live_members()
  RETURNS TABLE(member_id bigint, subscriptions text[])
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     RETURN QUERY
@@ -19,6 +19,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that died or hang.';
+COMMENT ON FUNCTION eventstream.live_members() IS 'Processes that run subscriptions, without those that have died or hang.';
 
 GRANT EXECUTE ON FUNCTION eventstream.live_members() TO PUBLIC;

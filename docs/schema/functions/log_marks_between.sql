@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.log_marks_between(p_from bigint, p_to big
  RETURNS TABLE(mark_position bigint, mark_sequence bigint, removed boolean)
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
@@ -26,8 +26,8 @@ BEGIN
     IF p_to <= v_state.stable_position THEN
         RETURN;
     END IF;
-    -- What is stable by now and not marked yet is counted from what is kept, or from what the reader knows: below it, if it reads upwards,
-    -- or above it.
+    -- What has become stable and has no marks yet is counted from what log_state keeps, or from what the reader knows:
+    -- an event below the page if it reads upwards, above it if it reads downwards.
     IF p_known_position BETWEEN v_state.stable_position AND p_from THEN
         v_above := p_known_position;
         v_last := p_known_position;
@@ -60,6 +60,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.log_marks_between(bigint,bigint,bigint,bigint) IS 'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s sequence number is that of the last mark below it plus its distance. p_known_position: an event outside of that range whose number the caller knows. removed: whether events of that range are gone.';
+COMMENT ON FUNCTION eventstream.log_marks_between(bigint,bigint,bigint,bigint) IS 'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s sequence number is that of the last mark below it plus its distance. p_known_position: an event outside that range whose number the caller knows. removed: whether events of that range are gone.';
 
 GRANT EXECUTE ON FUNCTION eventstream.log_marks_between(bigint,bigint,bigint,bigint) TO PUBLIC;

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.log_state_forward()
  RETURNS trigger
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     IF TG_OP = 'UPDATE' AND NEW.lane = OLD.lane AND NEW.stable_position >= OLD.stable_position
@@ -26,4 +26,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.log_state_forward() IS 'Trigger: refuses to move the stable position back, or to remove it (ES004).';
 
-GRANT EXECUTE ON FUNCTION eventstream.log_state_forward() TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.log_state_forward() FROM PUBLIC;

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.mark_partitions(p_from bigint, p_to bigint)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 BEGIN
@@ -17,7 +17,7 @@ BEGIN
             FROM eventstream.events AS e
             WHERE e.position > p_from AND e.position <= p_to
             UNION ALL
-            -- What was removed meanwhile has its number all the same.
+            -- What has been removed since keeps its number.
             SELECT m.position, m.partition_id
             FROM eventstream.partition_marks AS m
             WHERE m.removed AND m.position > p_from AND m.position <= p_to
@@ -31,6 +31,7 @@ BEGIN
     FROM numbered AS n
     JOIN base AS b ON b.partition_id = n.partition_id
     WHERE (b.sequence + n.number) % 128 = 0
+    -- An event that was removed has its mark already.
     ON CONFLICT ON CONSTRAINT partition_marks_pkey DO NOTHING;
 END;
 $function$;

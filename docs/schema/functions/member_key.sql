@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.member_key(p_member_id bigint)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
-AS $function$SELECT 4993647561823748096 | (p_member_id & 281474976710655)$function$;
+RETURN ('4993647561823748096'::bigint | (p_member_id & '281474976710655'::bigint));
 
 COMMENT ON FUNCTION eventstream.member_key(bigint) IS 'Key of the advisory lock that a process holds, for a transaction, while it runs subscriptions.';
 

@@ -4,14 +4,15 @@ CREATE OR REPLACE FUNCTION eventstream.move_checkpoint(p_subscription text, p_sh
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
     v_is eventstream.subscription_shards;
     v_last bigint;
 BEGIN
-    -- Set where the batch's transaction began: another transaction by now means that the handler ended that one.
+    -- The token was set where the handler's transaction began. Another value means another transaction: the handler
+    -- ended that one.
     IF p_token IS NOT NULL AND p_token IS DISTINCT FROM current_setting('eventstream.batch', true) THEN
         PERFORM eventstream.refuse(
             'ES014',
@@ -23,13 +24,18 @@ BEGIN
     SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
     WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position;
     IF NOT FOUND THEN
-        SELECT h.* INTO v_is FROM eventstream.subscription_shards AS h WHERE h.subscription = p_subscription AND h.shard = p_shard;
+        SELECT h.* INTO v_is
+        FROM eventstream.subscription_shards AS h
+        WHERE h.subscription = p_subscription AND h.shard = p_shard;
         PERFORM eventstream.refuse(
             'ES012',
-            format('shard %s of subscription %L is owned in epoch %s and at position %s; this was epoch %s, moving it to %s',
-                p_shard, p_subscription, coalesce(v_is.epoch::text, 'none'), coalesce(v_is.position::text, 'none'), p_epoch, p_position),
-            jsonb_build_object('subscription', p_subscription, 'shard', p_shard, 'epoch', p_epoch, 'current_epoch', v_is.epoch,
-                'position', v_is.position, 'new_position', p_position),
+            format(
+                'shard %s of subscription %L is owned in epoch %s and at position %s; '
+                'this was epoch %s, moving it to %s',
+                p_shard, p_subscription, coalesce(v_is.epoch::text, 'none'), coalesce(v_is.position::text, 'none'),
+                p_epoch, p_position),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard, 'epoch', p_epoch,
+                'current_epoch', v_is.epoch, 'position', v_is.position, 'new_position', p_position),
             'Another process owns the shard by now: drop the work, it is done there.');
     END IF;
     v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);

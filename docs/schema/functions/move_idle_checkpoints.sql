@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.move_idle_checkpoints(p_subscriptions tex
  RETURNS bigint
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
@@ -13,9 +13,11 @@ BEGIN
     WITH due AS (
         SELECT h.subscription, h.shard, u.position
         FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
-        JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
-        WHERE h.position < u.position AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
-        -- Whoever holds one of them for long (a batch, a reshard) must not hold up the caller, which does this for all of its process.
+        JOIN eventstream.subscription_shards AS h
+            ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+        WHERE h.position < u.position
+            AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
+        -- Whoever holds one of them for long (a handler's transaction, a reshard) must not hold up all the others.
         FOR NO KEY UPDATE OF h SKIP LOCKED
     )
     UPDATE eventstream.subscription_shards AS h
@@ -24,12 +26,13 @@ BEGIN
     WHERE h.subscription = d.subscription AND h.shard = d.shard;
     SELECT count(*) INTO v_reached
     FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
-    JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+    JOIN eventstream.subscription_shards AS h
+        ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
     WHERE h.position >= u.position;
     RETURN v_reached;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) IS 'Moves checkpoints over events that were not for their subscription; those that others own or hold by now stay. How many are there.';
+COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) IS 'Moves checkpoints past events that were not for their subscription; a shard that has another owner, or is locked, stays. Returns how many have got there.';
 
 REVOKE ALL ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) FROM PUBLIC;

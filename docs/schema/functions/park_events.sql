@@ -4,18 +4,19 @@ CREATE OR REPLACE FUNCTION eventstream.park_events(p_subscription text, p_positi
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     INSERT INTO eventstream.parked_events (subscription, position, stream_id, version, tries, error)
     SELECT p_subscription, e.position, e.stream_id, e.version, p_tries, p_error
     FROM eventstream.events AS e
     WHERE e.position = ANY (p_positions)
+    -- Parked already, and tried again.
     ON CONFLICT ON CONSTRAINT parked_events_pkey DO UPDATE
     SET tries = parked_events.tries + EXCLUDED.tries, error = EXCLUDED.error;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.park_events(text,bigint[],integer,text) IS 'Puts events aside for a subscription; of one that is aside already, counts the tries on.';
+COMMENT ON FUNCTION eventstream.park_events(text,bigint[],integer,text) IS 'Puts events aside for a subscription; for one that is parked already, adds the tries.';
 
 REVOKE ALL ON FUNCTION eventstream.park_events(text,bigint[],integer,text) FROM PUBLIC;

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.partition_checkpoints(p_name text)
  RETURNS jsonb
  LANGUAGE sql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
     SELECT jsonb_object_agg(p.id, greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)))
     FROM eventstream.subscriptions AS s
@@ -13,6 +13,6 @@ AS $function$
     WHERE s.name = p_name
 $function$;
 
-COMMENT ON FUNCTION eventstream.partition_checkpoints(text) IS 'Where each partition of a subscription is: at the checkpoint of its shard, or further.';
+COMMENT ON FUNCTION eventstream.partition_checkpoints(text) IS 'Position of each partition of a subscription: the checkpoint of its shard, or one ahead of it.';
 
-GRANT EXECUTE ON FUNCTION eventstream.partition_checkpoints(text) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.partition_checkpoints(text) FROM PUBLIC;

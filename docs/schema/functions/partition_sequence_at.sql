@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.partition_sequence_at(p_partition_id inte
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
@@ -15,7 +15,8 @@ BEGIN
     FROM eventstream.partition_marks AS m
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
-    -- Pairs, which no other index than the partition's log can serve: the planner also likes to go through the log of all partitions.
+    -- Compared as pairs, which only the index on (partition_id, position) serves: with two plain conditions the planner
+    -- may walk the log of all partitions.
     RETURN coalesce(v_sequence, 0) + (
         SELECT count(*) FROM eventstream.events AS e
         WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.partition_sequences(p_partition_ids integ
  RETURNS TABLE(item integer, sequence bigint)
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -21,7 +21,8 @@ BEGIN
             WITH ORDINALITY AS u (partition_id, position, known_position, known_sequence, item)
         WINDOW w AS (PARTITION BY u.partition_id ORDER BY u.position)
     ), counted AS (
-        -- From the last mark, or from the item before, whichever is nearer. What was removed has a mark, so none is left out.
+        -- From the last mark, or from the item before, whichever is nearer. What was removed has a mark, so none is
+        -- left out.
         SELECT
             a.*,
             m.sequence AS mark_sequence,
@@ -40,7 +41,9 @@ BEGIN
         ) AS m ON true
         WINDOW w AS (PARTITION BY a.partition_id ORDER BY a.position)
     )
-    SELECT c.item, (coalesce(max(c.mark_sequence) OVER r, c.known_sequence) + sum(c.events) OVER (r ORDER BY c.position))::bigint
+    SELECT
+        c.item,
+        (coalesce(max(c.mark_sequence) OVER r, c.known_sequence) + sum(c.events) OVER (r ORDER BY c.position))::bigint
     FROM counted AS c
     WINDOW r AS (PARTITION BY c.partition_id, c.marks)
     ORDER BY c.item;

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.pause_subscription(p_name text, p_paused 
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
@@ -13,6 +13,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.pause_subscription(text,boolean) IS 'Takes the shards from their owners and lets nobody claim them, or lets them be claimed again.';
+COMMENT ON FUNCTION eventstream.pause_subscription(text,boolean) IS 'Takes the shards from their owners; while p_paused is set, nobody can claim them.';
 
 REVOKE ALL ON FUNCTION eventstream.pause_subscription(text,boolean) FROM PUBLIC;

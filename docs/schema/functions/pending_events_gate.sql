@@ -4,35 +4,48 @@ CREATE OR REPLACE FUNCTION eventstream.pending_events_gate()
  RETURNS trigger
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
     r record;
-    v_head eventstream.streams;
-    v_was text := coalesce(current_setting('eventstream.gate', true), '');
-    v_gate text := set_config('eventstream.gate', 'move', true);
 BEGIN
+    IF TG_RELID <> 'eventstream.pending_events'::regclass THEN
+        PERFORM eventstream.refuse_borrowed(TG_RELID::regclass::text, 'eventstream.pending_events');
+    END IF;
     FOR r IN
-        SELECT n.stream_id, n.tenant_id, n.partition_id, min(n.version) AS first_version, max(n.version) AS last_version
+        SELECT n.*, s.tenant_id AS stream_tenant, s.partition_id AS stream_partition, s.position IS NOT NULL AS has_events,
+            (SELECT e.event_id FROM eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version) AS taken_by
         FROM new_events AS n
-        GROUP BY n.stream_id, n.tenant_id, n.partition_id
-        ORDER BY n.stream_id
+        CROSS JOIN LATERAL (
+            -- The stream's first event, or else the first that waits.
+            SELECT e.tenant_id, e.partition_id, e.position FROM eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = 1
+            UNION ALL
+            (SELECT w.tenant_id, w.partition_id, NULL FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id
+                ORDER BY w.received_at, w.version LIMIT 1)
+            LIMIT 1
+        ) AS s
+        ORDER BY n.stream_id, n.version
     LOOP
-        INSERT INTO eventstream.streams (current_version, partition_id, stream_id, tenant_id)
-        VALUES (r.last_version, r.partition_id, r.stream_id, r.tenant_id)
-        ON CONFLICT ON CONSTRAINT streams_pkey DO UPDATE
-        SET current_version = greatest(streams.current_version, EXCLUDED.current_version), updated_at = clock_timestamp()
-        RETURNING * INTO v_head;
-        IF v_head.tenant_id <> r.tenant_id OR v_head.partition_id <> r.partition_id OR v_head.watermark >= r.first_version THEN
-            PERFORM eventstream.refuse_events(r.stream_id, r.tenant_id, r.partition_id, r.first_version, r.last_version, 0);
+        PERFORM eventstream.refuse_values(r.stream_id, r.tenant_id, r.partition_id, r.type, r.metadata, r.occurred_at);
+        IF r.version < 1 THEN
+            PERFORM eventstream.refuse_value('version', r.version::text, '1 or more');
+        ELSIF r.tenant_id <> r.stream_tenant THEN
+            PERFORM eventstream.refuse_tenant(r.stream_id, r.stream_tenant, r.tenant_id);
+        ELSIF r.partition_id <> r.stream_partition THEN
+            PERFORM eventstream.refuse_partition(r.stream_id, r.stream_partition, r.partition_id);
+        ELSIF r.taken_by IS NOT NULL THEN
+            PERFORM eventstream.refuse(
+                'ES002',
+                format('version %s of stream %L cannot wait: it exists as event %s', r.version, r.stream_id, r.taken_by),
+                jsonb_build_object('stream_id', r.stream_id, 'version', r.version, 'event_id', r.taken_by),
+                'Use eventstream.ingest, which knows what exists.');
         END IF;
     END LOOP;
-    v_gate := set_config('eventstream.gate', v_was, true);
     RETURN NULL;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.pending_events_gate() IS 'Trigger, after INSERT on pending_events: raises current_version of the streams, or refuses what does not belong there.';
+COMMENT ON FUNCTION eventstream.pending_events_gate() IS 'Trigger, after INSERT on pending_events: refuses values that could never enter events, and what cannot wait.';
 
-GRANT EXECUTE ON FUNCTION eventstream.pending_events_gate() TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.pending_events_gate() FROM PUBLIC;

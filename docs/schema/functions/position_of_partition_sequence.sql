@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.position_of_partition_sequence(p_partitio
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -23,7 +23,7 @@ BEGIN
     IF v_sequence = p_sequence THEN
         RETURN v_position;
     END IF;
-    -- A skip of at most 127 events, but for those that have no mark yet.
+    -- Skips at most 127 events, apart from those that have no mark yet.
     RETURN (
         SELECT e.position FROM eventstream.events AS e
         WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.position_of_sequence(p_sequence bigint, p
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.read_log(p_after bigint, p_until bigint, 
  RETURNS SETOF eventstream.events
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 BEGIN
@@ -34,6 +34,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.read_log(bigint,bigint,integer,boolean,integer[],text,text[],text) IS 'Events above p_after, up to p_until, in order of position, or against it; of some partitions, a category, some types, a tenant. p_until is a stable position that was read by an earlier statement, or log_state.stable_position.';
+COMMENT ON FUNCTION eventstream.read_log(bigint,bigint,integer,boolean,integer[],text,text[],text) IS 'Events above p_after, up to p_until, in order of position or in reverse; of some partitions, a category, some types, a tenant. p_until is a stable position that was read by an earlier statement, or log_state.stable_position.';
 
 GRANT EXECUTE ON FUNCTION eventstream.read_log(bigint,bigint,integer,boolean,integer[],text,text[],text) TO PUBLIC;

@@ -1,9 +1,9 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 CREATE OR REPLACE FUNCTION eventstream.refuse(p_code text, p_message text, p_detail jsonb, p_hint text)
- RETURNS boolean
+ RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = p_code, MESSAGE = p_message, DETAIL = p_detail::text, HINT = p_hint;

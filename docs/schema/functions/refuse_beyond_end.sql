@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     PERFORM eventstream.refuse(

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.refuse_ingest(p_stream_id text, p_versions bigint[], p_event_ids uuid[], p_types text[], p_payloads jsonb[], p_data bytea[])
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
@@ -66,7 +66,7 @@ BEGIN
     LIMIT 1;
     PERFORM eventstream.refuse(
         'ES005',
-        format('event %s for version %s of stream %L is there already, as version %s of stream %L',
+        format('event %s for version %s of stream %L exists already, as version %s of stream %L',
             r.event_id, r.version, p_stream_id, r.found_version, r.found_stream_id),
         jsonb_build_object('event_id', r.event_id, 'stream_id', p_stream_id, 'version', r.version,
             'found_stream_id', r.found_stream_id, 'found_version', r.found_version),
@@ -76,4 +76,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.refuse_ingest(text,bigint[],uuid[],text[],jsonb[],bytea[]) IS 'Raises ES001 or ES005: says which event of an ingest contradicts what is there. Never returns.';
 
-GRANT EXECUTE ON FUNCTION eventstream.refuse_ingest(text,bigint[],uuid[],text[],jsonb[],bytea[]) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.refuse_ingest(text,bigint[],uuid[],text[],jsonb[],bytea[]) FROM PUBLIC;

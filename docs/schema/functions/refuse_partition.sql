@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.refuse_partition(p_stream_id text, p_stream_partition integer, p_event_partition integer)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     PERFORM eventstream.refuse(
@@ -17,4 +17,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.refuse_partition(text,integer,integer) IS 'Raises ES007 (partition mismatch). Never returns.';
 
-GRANT EXECUTE ON FUNCTION eventstream.refuse_partition(text,integer,integer) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.refuse_partition(text,integer,integer) FROM PUBLIC;

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.refuse_unknown_subscription(p_name text)
  RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     PERFORM eventstream.refuse(
@@ -16,4 +16,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
 
-GRANT EXECUTE ON FUNCTION eventstream.refuse_unknown_subscription(text) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.refuse_unknown_subscription(text) FROM PUBLIC;

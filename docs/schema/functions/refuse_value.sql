@@ -1,12 +1,12 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 CREATE OR REPLACE FUNCTION eventstream.refuse_value(p_field text, p_value text, p_rule text)
- RETURNS boolean
+ RETURNS void
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
-    RETURN eventstream.refuse(
+    PERFORM eventstream.refuse(
         'ES008',
         format('invalid %s %s: must be %s', p_field, coalesce(quote_literal(left(p_value, 64)), 'NULL'), p_rule),
         jsonb_build_object('field', p_field, 'value', left(p_value, 64), 'bytes', octet_length(p_value), 'rule', p_rule),

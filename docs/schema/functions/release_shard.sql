@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.release_shard(p_subscription text, p_shar
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 BEGIN
@@ -15,6 +15,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.release_shard(text,integer,bigint) IS 'Gives a shard back, if it is still owned in p_epoch; whether it was.';
+COMMENT ON FUNCTION eventstream.release_shard(text,integer,bigint) IS 'Gives a shard back if it is still owned in p_epoch. Returns whether it was.';
 
 REVOKE ALL ON FUNCTION eventstream.release_shard(text,integer,bigint) FROM PUBLIC;

@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.remove_shards(p_name text)
  RETURNS bigint
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_epoch bigint;
@@ -16,6 +16,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.remove_shards(text) IS 'Removes the shards of a subscription that is fenced; their highest epoch.';
+COMMENT ON FUNCTION eventstream.remove_shards(text) IS 'Removes the shards of a fenced subscription. Returns their highest epoch.';
 
-GRANT EXECUTE ON FUNCTION eventstream.remove_shards(text) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.remove_shards(text) FROM PUBLIC;

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.replace_subscription(p_name text, p_by te
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
@@ -18,7 +18,8 @@ BEGIN
             format('subscription %L was created with filter %s and delivery %s, %L with %s and %s',
                 p_name, v_is.filter, v_is.delivery, p_by, v_by.filter, v_by.delivery),
             jsonb_build_object('subscription', p_name,
-                'difference', format('filter %s and delivery %s, now %s and %s', v_is.filter, v_is.delivery, v_by.filter, v_by.delivery)),
+                'difference', format('filter %s and delivery %s, now %s and %s',
+                    v_is.filter, v_is.delivery, v_by.filter, v_by.delivery)),
             'Only a subscription that differs in its shards alone can take the place of another.');
     END IF;
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
@@ -29,6 +30,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.replace_subscription(text,text) IS 'Lets p_name go on where p_by is, with the shards that p_name has, and removes p_by.';
+COMMENT ON FUNCTION eventstream.replace_subscription(text,text) IS 'Lets p_name continue where p_by is, with the number of shards that p_name has, and removes p_by.';
 
 REVOKE ALL ON FUNCTION eventstream.replace_subscription(text,text) FROM PUBLIC;

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.reset_subscription(p_name text, p_start j
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
@@ -17,6 +17,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.reset_subscription(text,jsonb) IS 'Lets a subscription start anew from p_start; what it had parked is forgotten.';
+COMMENT ON FUNCTION eventstream.reset_subscription(text,jsonb) IS 'Starts a subscription anew from p_start; what it had parked is forgotten.';
 
 REVOKE ALL ON FUNCTION eventstream.reset_subscription(text,jsonb) FROM PUBLIC;

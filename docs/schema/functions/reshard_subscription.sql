@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.reshard_subscription(p_name text, p_shard
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_is eventstream.subscriptions;
@@ -21,6 +21,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.reshard_subscription(text,integer) IS 'Gives a subscription another number of shards. Each partition goes on where it was; owners lose their shards and claim the new ones once they are configured with the new number.';
+COMMENT ON FUNCTION eventstream.reshard_subscription(text,integer) IS 'Gives a subscription another number of shards. Each partition continues where it was; owners lose their shards, and claim new ones once they are configured with the new number.';
 
 REVOKE ALL ON FUNCTION eventstream.reshard_subscription(text,integer) FROM PUBLIC;

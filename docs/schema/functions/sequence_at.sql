@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.sequence_at(p_position bigint)
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
@@ -24,7 +24,9 @@ BEGIN
     SELECT m.sequence INTO v_next
     FROM eventstream.log_marks AS m WHERE m.position > p_position ORDER BY m.position LIMIT 1;
     -- In a hole, numbers stay where they were until its end.
-    RETURN least(coalesce(v_sequence, 0) + greatest(p_position, 0) - coalesce(v_position, 0), coalesce(v_next, v_state.last_sequence));
+    RETURN least(
+        coalesce(v_sequence, 0) + greatest(p_position, 0) - coalesce(v_position, 0),
+        coalesce(v_next, v_state.last_sequence));
 END;
 $function$;
 

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.skip_event(p_subscription text, p_positio
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
     IF NOT EXISTS (SELECT FROM eventstream.subscriptions AS s WHERE s.name = p_subscription) THEN
@@ -18,9 +18,10 @@ BEGIN
     END IF;
     INSERT INTO eventstream.subscription_skips (subscription, position, reason)
     VALUES (p_subscription, p_position, p_reason)
+    -- Skipped already: who did it first, and why, stays.
     ON CONFLICT ON CONSTRAINT subscription_skips_pkey DO NOTHING;
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_subscription AND k.position = p_position;
-    -- An owner that may be handling it by now loses the shard, and whoever claims it next knows of the skip.
+    -- An owner that may be handling it right now loses the shard; whoever claims it next knows of the skip.
     UPDATE eventstream.subscription_shards AS h
     SET epoch = h.epoch + 1, member_id = NULL
     FROM eventstream.events AS e

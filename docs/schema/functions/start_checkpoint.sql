@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.start_checkpoint(p_start jsonb, p_stable 
  RETURNS bigint
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     v_number bigint;
@@ -17,7 +17,7 @@ BEGIN
             RETURN p_stable;
         WHEN p_start ? 'position' THEN
             v_number := (p_start ->> 'position')::bigint;
-            -- What is committed may be ahead of what is stable.
+            -- The caller may have seen an event that is committed and not stable yet.
             v_position := greatest(p_stable, eventstream.last_position());
             IF v_number > v_position + 1 THEN
                 PERFORM eventstream.refuse_beyond_end('position', v_number, v_position);
@@ -25,21 +25,24 @@ BEGIN
             RETURN greatest(v_number - 1, 0);
         WHEN p_start ? 'sequence' THEN
             v_number := greatest((p_start ->> 'sequence')::bigint, 1);
-            -- The one after the last may be asked for, and is still to come.
-            v_position := CASE WHEN v_number = 1 THEN 0 ELSE eventstream.position_of_sequence(v_number - 1, p_stable) END;
+            -- The number after the last one may be asked for: it is still to come.
+            v_position := CASE WHEN v_number = 1
+                THEN 0 ELSE eventstream.position_of_sequence(v_number - 1, p_stable) END;
             IF v_position IS NULL THEN
                 PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
             END IF;
             RETURN v_position;
         WHEN p_start ? 'time' THEN
-            -- A caller's clock may be ahead of ours; what is later than that is a mistake, and would deliver from now on.
+            -- A caller's clock may be ahead of ours; a time later than that is a mistake, and would mean from now on.
             IF (p_start ->> 'time')::timestamptz > clock_timestamp() + interval '5 minutes' THEN
-                PERFORM eventstream.refuse_value('start time', p_start ->> 'time', 'not in the future: for what is to come, use the start latest');
+                PERFORM eventstream.refuse_value('start time', p_start ->> 'time',
+                    'not in the future: for what is to come, use the start latest');
             END IF;
             RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz, p_stable) - 1;
         ELSE
             PERFORM eventstream.refuse_value('start', p_start::text,
-                'one of {"from": "beginning"}, {"from": "latest"}, and an object with position, sequence, time or partition_sequences');
+                'one of {"from": "beginning"}, {"from": "latest"}, '
+                'and an object with position, sequence, time or partition_sequences');
     END CASE;
 END;
 $function$;

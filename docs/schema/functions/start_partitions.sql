@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION eventstream.start_partitions(p_start jsonb, p_stable 
  RETURNS jsonb
  LANGUAGE plpgsql
  STABLE
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
     r record;
@@ -19,7 +19,7 @@ BEGIN
             PERFORM eventstream.refuse_value('partition', r.partition_id::text,
                 format('from 0 to %s', eventstream.partition_count() - 1));
         END IF;
-        -- Up to the event before the first wanted one, nothing is delivered.
+        -- Nothing is delivered up to the event before the first one wanted.
         v_position := CASE WHEN r.sequence > 1
             THEN eventstream.position_of_partition_sequence(r.partition_id, r.sequence - 1, p_stable) ELSE 0 END;
         IF v_position IS NULL THEN

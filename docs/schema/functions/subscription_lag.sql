@@ -3,7 +3,7 @@
 CREATE OR REPLACE FUNCTION eventstream.subscription_lag()
  RETURNS TABLE(subscription text, shard integer, shard_count integer, "position" bigint, stable_position bigint, lag_events bigint, lag_seconds double precision, events bigint, parked bigint, state text, member_id bigint, application text, lease_until timestamp with time zone, epoch bigint, updated_at timestamp with time zone)
  LANGUAGE plpgsql
- SET search_path TO ''
+ SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
 AS $function$
 BEGIN
@@ -15,10 +15,14 @@ BEGIN
         h.position,
         g.stable_position,
         CASE
-            WHEN s.shard_count = 1 THEN greatest(eventstream.sequence_at(g.stable_position) - eventstream.sequence_at(h.position), 0)
+            WHEN s.shard_count = 1
+                THEN greatest(eventstream.sequence_at(g.stable_position) - eventstream.sequence_at(h.position), 0)
             ELSE b.events
         END AS lag_events,
-        CASE WHEN b.since IS NULL THEN 0 ELSE greatest(extract(epoch FROM clock_timestamp() - b.since), 0) END::double precision AS lag_seconds,
+        CASE
+            WHEN b.since IS NULL THEN 0
+            ELSE greatest(extract(epoch FROM clock_timestamp() - b.since), 0)
+        END::double precision AS lag_seconds,
         h.events,
         k.parked,
         CASE
@@ -63,6 +67,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.subscription_lag() IS 'What audit_subscriptions shows.';
+COMMENT ON FUNCTION eventstream.subscription_lag() IS 'The rows of audit_subscriptions.';
 
 GRANT EXECUTE ON FUNCTION eventstream.subscription_lag() TO PUBLIC;

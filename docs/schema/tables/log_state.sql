@@ -14,11 +14,11 @@ CREATE TABLE eventstream.log_state (
 
 ALTER TABLE eventstream.log_state SET (fillfactor=10);
 
-COMMENT ON TABLE eventstream.log_state IS 'How far the log is stable, one row a lane: moved forward by advance_stable_position(), by whoever polls.';
+COMMENT ON TABLE eventstream.log_state IS 'How far the log is stable, one row per lane. advance_stable_position() moves it forward.';
 COMMENT ON COLUMN eventstream.log_state.lane IS 'The lane; 0, the only one on a single node.';
 COMMENT ON COLUMN eventstream.log_state.stable_position IS 'No event at or below it can still appear. A statement that reads it may read events up to it.';
-COMMENT ON COLUMN eventstream.log_state.last_position IS 'Position of the last event at or below stable_position; 0 while there is none.';
-COMMENT ON COLUMN eventstream.log_state.last_sequence IS 'Sequence number of that event in the whole log: how many there are.';
+COMMENT ON COLUMN eventstream.log_state.last_position IS 'Position of the last event at or below stable_position; 0 while the log is empty.';
+COMMENT ON COLUMN eventstream.log_state.last_sequence IS 'Sequence number of that event in the whole log, which is the number of events up to it.';
 COMMENT ON COLUMN eventstream.log_state.marked_position IS 'Partitions have their marks up to here (partition_marks).';
 COMMENT ON COLUMN eventstream.log_state.marked_sequence IS 'Sequence number, in the whole log, up to which partitions have their marks.';
 COMMENT ON COLUMN eventstream.log_state.last_recorded_at IS 'Highest recorded_at of the events at or below stable_position.';

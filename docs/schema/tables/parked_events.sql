@@ -12,7 +12,7 @@ CREATE TABLE eventstream.parked_events (
     CONSTRAINT parked_events_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
 );
 
-COMMENT ON TABLE eventstream.parked_events IS 'Events that a subscription put aside, because its handler failed on them or on an earlier event of their stream. They wait for a replay or a skip.';
+COMMENT ON TABLE eventstream.parked_events IS 'Events that a subscription has put aside, because its handler failed on them or on an earlier event of their stream. They wait to be replayed or skipped.';
 COMMENT ON COLUMN eventstream.parked_events."position" IS 'Position of the event.';
 COMMENT ON COLUMN eventstream.parked_events.version IS 'Its version in its stream.';
 COMMENT ON COLUMN eventstream.parked_events.parked_at IS 'When it was put aside.';
@@ -22,4 +22,4 @@ COMMENT ON COLUMN eventstream.parked_events.stream_id IS 'Its stream.';
 COMMENT ON COLUMN eventstream.parked_events.error IS 'What the handler said last.';
 
 CREATE INDEX parked_events_stream_idx ON eventstream.parked_events USING btree (subscription, stream_id, "position");
-COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'What is parked of a stream, in order.';
+COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'The parked events of a stream, in order.';

@@ -19,7 +19,7 @@ COMMENT ON INDEX eventstream.partition_marks_removed_idx IS 'What was removed fr
 CREATE INDEX partition_marks_sequence_idx ON eventstream.partition_marks USING btree (partition_id, sequence);
 COMMENT ON INDEX eventstream.partition_marks_sequence_idx IS 'From a sequence number to a position.';
 
-CREATE TRIGGER partition_marks_frozen BEFORE DELETE OR TRUNCATE ON eventstream.partition_marks FOR EACH STATEMENT EXECUTE FUNCTION eventstream.marks_frozen();
+CREATE TRIGGER partition_marks_frozen BEFORE DELETE OR TRUNCATE ON eventstream.partition_marks FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'sequence numbers never change', 'Leave marks alone: eventstream.advance_stable_position() and eventstream.keep_sequences() write them.');
 COMMENT ON TRIGGER partition_marks_frozen ON eventstream.partition_marks IS 'Sequence numbers never change.';
-CREATE TRIGGER partition_marks_update BEFORE UPDATE ON eventstream.partition_marks FOR EACH ROW WHEN (((NOT new.removed) OR ((new.partition_id <> old.partition_id) OR (new."position" <> old."position") OR (new.sequence <> old.sequence)))) EXECUTE FUNCTION eventstream.marks_frozen();
-COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS 'Sequence numbers never change.';
+CREATE TRIGGER partition_marks_update BEFORE UPDATE ON eventstream.partition_marks FOR EACH ROW WHEN (((NOT new.removed) OR ((new.partition_id <> old.partition_id) OR (new."position" <> old."position") OR (new.sequence <> old.sequence)))) EXECUTE FUNCTION eventstream.refuse_change('ES004', 'sequence numbers never change', 'Leave marks alone: eventstream.advance_stable_position() and eventstream.keep_sequences() write them.');
+COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS 'A mark changes only when its event is removed.';

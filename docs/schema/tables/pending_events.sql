@@ -1,17 +1,17 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 CREATE TABLE eventstream.pending_events (
-    version eventstream.version NOT NULL,
+    version bigint NOT NULL,
     event_id uuid NOT NULL,
-    occurred_at eventstream.occurred_at NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
     received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    partition_id eventstream.partition_id NOT NULL,
-    stream_id eventstream.stream_id NOT NULL,
-    tenant_id eventstream.tenant_id DEFAULT 'default'::text NOT NULL,
-    type eventstream.event_type NOT NULL,
+    partition_id integer NOT NULL,
+    stream_id text COLLATE "C" NOT NULL,
+    tenant_id text COLLATE "C" NOT NULL,
+    type text COLLATE "C" NOT NULL,
     payload jsonb NOT NULL,
     data bytea,
-    metadata eventstream.metadata DEFAULT '{}'::jsonb NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT pending_events_event_id_key UNIQUE (event_id),
     CONSTRAINT pending_events_pkey PRIMARY KEY (stream_id, version)
 );
@@ -33,9 +33,11 @@ COMMENT ON COLUMN eventstream.pending_events.payload IS 'What happened, as JSON.
 COMMENT ON COLUMN eventstream.pending_events.data IS 'What happened, as bytes.';
 COMMENT ON COLUMN eventstream.pending_events.metadata IS 'What describes the event; a JSON object.';
 
-CREATE TRIGGER pending_events_append_only BEFORE UPDATE OR TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
+CREATE TRIGGER pending_events_append_only BEFORE UPDATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Use eventstream.ingest, advance_watermark and discard_pending.');
 COMMENT ON TRIGGER pending_events_append_only ON eventstream.pending_events IS 'What waits is never changed.';
-CREATE TRIGGER pending_events_delete BEFORE DELETE ON eventstream.pending_events FOR EACH STATEMENT WHEN ((current_setting('eventstream.gate'::text, true) IS DISTINCT FROM 'advance'::text)) EXECUTE FUNCTION eventstream.append_only();
-COMMENT ON TRIGGER pending_events_delete ON eventstream.pending_events IS 'What waits leaves by advance_watermark alone.';
 CREATE TRIGGER pending_events_gate AFTER INSERT ON eventstream.pending_events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_gate();
-COMMENT ON TRIGGER pending_events_gate ON eventstream.pending_events IS 'Counts what waits in current_version of the heads.';
+COMMENT ON TRIGGER pending_events_gate ON eventstream.pending_events IS 'Keeps out what could never enter events.';
+CREATE TRIGGER pending_events_leave AFTER DELETE ON eventstream.pending_events REFERENCING OLD TABLE AS old_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_leave();
+COMMENT ON TRIGGER pending_events_leave ON eventstream.pending_events IS 'What waits leaves into events, or on record.';
+CREATE TRIGGER pending_events_no_truncate BEFORE TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Use eventstream.ingest, advance_watermark and discard_pending.');
+COMMENT ON TRIGGER pending_events_no_truncate ON eventstream.pending_events IS 'What waits is never dropped.';

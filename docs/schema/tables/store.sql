@@ -16,5 +16,5 @@ COMMENT ON COLUMN eventstream.store.created_at IS 'When the store was installed.
 CREATE UNIQUE INDEX store_one_row ON eventstream.store USING btree ((true));
 COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
 
-CREATE TRIGGER store_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.store FOR EACH STATEMENT EXECUTE FUNCTION eventstream.store_frozen();
+CREATE TRIGGER store_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.store FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES009', 'the store''s identity and partition count are chosen at install', 'For another partition count, install a new store and copy the events into it.');
 COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never changes.';

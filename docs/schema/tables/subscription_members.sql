@@ -15,5 +15,5 @@ COMMENT ON TABLE eventstream.subscription_members IS 'Processes that run subscri
 COMMENT ON COLUMN eventstream.subscription_members.member_id IS 'Drawn at random by the process: 1 to 2^48-1.';
 COMMENT ON COLUMN eventstream.subscription_members.application IS 'What the process calls itself, for those who watch.';
 COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscriptions that it runs.';
-COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it was first heard of.';
-COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it is heard of before.';
+COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it first reported.';
+COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it reports before.';

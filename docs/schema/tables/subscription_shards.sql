@@ -16,7 +16,7 @@ CREATE TABLE eventstream.subscription_shards (
 ALTER TABLE eventstream.subscription_shards SET (fillfactor=50);
 
 COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
-COMMENT ON COLUMN eventstream.subscription_shards."position" IS 'The checkpoint: everything of the shard up to it is handled.';
+COMMENT ON COLUMN eventstream.subscription_shards."position" IS 'The checkpoint: all events of the shard up to it are handled.';
 COMMENT ON COLUMN eventstream.subscription_shards.epoch IS 'Rises with each change of owner: an owner of an earlier epoch can no longer move the checkpoint.';
 COMMENT ON COLUMN eventstream.subscription_shards.events IS 'Events handled so far.';
 COMMENT ON COLUMN eventstream.subscription_shards.member_id IS 'The process that owns it; NULL while nobody does.';

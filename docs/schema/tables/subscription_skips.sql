@@ -10,12 +10,12 @@ CREATE TABLE eventstream.subscription_skips (
     CONSTRAINT subscription_skips_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 
-COMMENT ON TABLE eventstream.subscription_skips IS 'Events that a person decided a subscription shall not handle: who, when and why. Rows stay when the subscription goes.';
+COMMENT ON TABLE eventstream.subscription_skips IS 'Events that a subscription shall not handle, by the decision of a person: whose, when and why. Rows outlive the subscription.';
 COMMENT ON COLUMN eventstream.subscription_skips."position" IS 'Position of the event.';
 COMMENT ON COLUMN eventstream.subscription_skips.skipped_at IS 'When it was skipped.';
 COMMENT ON COLUMN eventstream.subscription_skips.subscription IS 'The subscription.';
 COMMENT ON COLUMN eventstream.subscription_skips.skipped_by IS 'The database user who skipped it.';
-COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why, in the words of whoever skipped it.';
+COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why, in the words of the person who skipped it.';
 
-CREATE TRIGGER subscription_skips_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.subscription_skips FOR EACH STATEMENT EXECUTE FUNCTION eventstream.append_only();
-COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'What was skipped is never forgotten.';
+CREATE TRIGGER subscription_skips_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.subscription_skips FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'what was skipped stays on record', 'Skip an event with eventstream.skip_event.');
+COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'Skips stay on record.';

@@ -42,4 +42,4 @@ CREATE VIEW eventstream.audit_log AS
       LEFT JOIN pg_stat_activity a ON ((a.pid = h.pid)))
    ORDER BY h.held_position, h.pid;
 
-COMMENT ON VIEW eventstream.audit_log IS 'How far the log is stable, and behind whom: a row for each transaction that holds positions, the one that holds the lowest first; one row without a holder if there is none. pid is NULL for a prepared transaction.';
+COMMENT ON VIEW eventstream.audit_log IS 'How far the log is stable, and behind whom: a row for each transaction that holds positions, the one that holds the lowest first, or a single row without a holder. pid is NULL for a prepared transaction.';

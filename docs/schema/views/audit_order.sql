@@ -1,7 +1,7 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 -- Columns:
---     stream_id eventstream.stream_id
+--     stream_id text COLLATE "C"
 --     version bigint
 --     "position" bigint
 --     previous_version bigint
@@ -19,9 +19,9 @@ CREATE VIEW eventstream.audit_order AS
              ELSE 'position was never drawn'::text
          END AS problem
     FROM ( SELECT e.stream_id,
-             (e.version)::bigint AS version,
+             e.version,
              e."position",
-             lag((e.version)::bigint) OVER w AS previous_version,
+             lag(e.version) OVER w AS previous_version,
              lag(e."position") OVER w AS previous_position
             FROM eventstream.events e
            WINDOW w AS (PARTITION BY e.stream_id ORDER BY e.version)) o
@@ -32,4 +32,4 @@ CREATE VIEW eventstream.audit_order AS
                  END AS "case"
             FROM eventstream.events_position_seq q)));
 
-COMMENT ON VIEW eventstream.audit_order IS 'Events whose position does not rise with the version, or is one that the sequence never gave. Empty when nothing is wrong.';
+COMMENT ON VIEW eventstream.audit_order IS 'Events whose position does not rise with the version, or that the sequence never gave: it is behind them. Empty when nothing is wrong.';

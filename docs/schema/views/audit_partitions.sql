@@ -9,31 +9,34 @@
 
 CREATE VIEW eventstream.audit_partitions AS
  SELECT e.stream_id,
-     (e.version)::bigint AS version,
-     (e.partition_id)::integer AS partition_id,
-     (s.partition_id)::integer AS stream_partition,
+     e.version,
+     e.partition_id,
+     e.stream_partition,
      'event in another partition than its stream'::text AS problem
-    FROM (eventstream.events e
-      JOIN eventstream.streams s ON (((s.stream_id)::text = (e.stream_id)::text)))
-   WHERE ((e.partition_id)::integer <> (s.partition_id)::integer)
+    FROM ( SELECT n.stream_id,
+             n.version,
+             n.partition_id,
+             first_value(n.partition_id) OVER (PARTITION BY n.stream_id ORDER BY n.version) AS stream_partition
+            FROM eventstream.events n) e
+   WHERE (e.partition_id <> e.stream_partition)
  UNION ALL
   SELECT p.stream_id,
-     (p.version)::bigint AS version,
-     (p.partition_id)::integer AS partition_id,
-     (s.partition_id)::integer AS stream_partition,
+     p.version,
+     p.partition_id,
+     s.partition_id AS stream_partition,
      'pending event in another partition than its stream'::text AS problem
     FROM (eventstream.pending_events p
-      JOIN eventstream.streams s ON (((s.stream_id)::text = (p.stream_id)::text)))
-   WHERE ((p.partition_id)::integer <> (s.partition_id)::integer)
+      JOIN eventstream.streams s ON ((s.stream_id = p.stream_id)))
+   WHERE (p.partition_id <> s.partition_id)
  UNION ALL
-  SELECT s.stream_id,
-     NULL::bigint AS version,
-     (s.partition_id)::integer AS partition_id,
-     (s.partition_id)::integer AS stream_partition,
+  SELECT e.stream_id,
+     e.version,
+     e.partition_id,
+     e.partition_id AS stream_partition,
      'no such partition in this store'::text AS problem
-    FROM eventstream.streams s
-   WHERE (((s.partition_id)::integer < 0) OR ((s.partition_id)::integer > ( SELECT (t.partition_count - 1)
-            FROM eventstream.store t)))
+    FROM eventstream.events e
+   WHERE ((e.version = 1) AND ((e.partition_id < 0) OR (e.partition_id > ( SELECT (t.partition_count - 1)
+            FROM eventstream.store t))))
  UNION ALL
   SELECT NULL::text AS stream_id,
      NULL::bigint AS version,

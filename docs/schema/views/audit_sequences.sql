@@ -71,7 +71,7 @@ CREATE VIEW eventstream.audit_sequences AS
            WINDOW w AS (PARTITION BY k.partition_id ORDER BY k."position")) m
       CROSS JOIN LATERAL ( SELECT count(*) AS events
             FROM eventstream.events e
-           WHERE (((e.partition_id)::integer = m.partition_id) AND (e."position" > m."position") AND (e."position" <= m.next_position))) c)
+           WHERE ((e.partition_id = m.partition_id) AND (e."position" > m."position") AND (e."position" <= m.next_position))) c)
       CROSS JOIN LATERAL ( SELECT count(*) AS events
             FROM eventstream.partition_marks g
            WHERE (g.removed AND (g.partition_id = m.partition_id) AND (g."position" > m."position") AND (g."position" <= m.next_position) AND (NOT (EXISTS ( SELECT

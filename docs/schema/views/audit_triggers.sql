@@ -1,37 +1,25 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 -- Columns:
---     table_name text
 --     kind text
 --     name text
 --     problem text
 
 CREATE VIEW eventstream.audit_triggers AS
- SELECT r.table_name,
-     r.kind,
-     r.name,
+ SELECT COALESCE(r.kind, o.kind) AS kind,
+     COALESCE(r.name, o.name) AS name,
          CASE
-             WHEN (COALESCE(t.oid, c.oid, a.attrelid, q.seqrelid) IS NULL) THEN 'missing'::text
-             WHEN (t.tgenabled <> ALL (ARRAY['O'::"char", 'A'::"char"])) THEN 'disabled'::text
-             WHEN (NOT c.convalidated) THEN 'not validated'::text
-             WHEN (NOT (i.indisvalid AND i.indisready)) THEN 'its index is not valid'::text
-             WHEN (NOT a.attnotnull) THEN 'may be NULL'::text
-             WHEN (a.attrelid IS NOT NULL) THEN format('has type %s instead of %s'::text, format_type(a.atttypid, NULL::integer), r.expected)
-             WHEN (q.seqrelid IS NOT NULL) THEN 'gives numbers in advance, or not upwards by one'::text
-             ELSE format('is %s instead of %s'::text, COALESCE(pg_get_triggerdef(t.oid), pg_get_constraintdef(c.oid)), r.expected)
+             WHEN (o.name IS NULL) THEN 'missing'::text
+             WHEN (o.fault IS NOT NULL) THEN o.fault
+             WHEN (o.kind = ANY (ARRAY['function'::text, 'view'::text])) THEN 'not as it was installed'::text
+             ELSE format('not as it was installed: it is now %s'::text, o.definition)
          END AS problem
-    FROM (((((eventstream.required_objects() r(kind, table_name, name, expected)
-      LEFT JOIN pg_trigger t ON (((r.kind = 'trigger'::text) AND (t.tgrelid = (to_regclass(('eventstream.'::text || r.table_name)))::oid) AND (t.tgname = r.name) AND (NOT t.tgisinternal))))
-      LEFT JOIN pg_constraint c ON (((c.conname = r.name) AND (((r.kind = 'constraint'::text) AND (c.conrelid = (to_regclass(('eventstream.'::text || r.table_name)))::oid)) OR ((r.kind = 'domain'::text) AND (c.contypid = (to_regtype(('eventstream.'::text || r.table_name)))::oid))))))
-      LEFT JOIN pg_index i ON (((c.conindid <> (0)::oid) AND (i.indexrelid = c.conindid))))
-      LEFT JOIN pg_attribute a ON (((r.kind = 'column'::text) AND (a.attrelid = (to_regclass(('eventstream.'::text || r.table_name)))::oid) AND (a.attname = r.name) AND (NOT a.attisdropped))))
-      LEFT JOIN pg_sequence q ON (((r.kind = 'sequence'::text) AND (q.seqrelid = (to_regclass(('eventstream.'::text || r.name)))::oid))))
-   WHERE (NOT COALESCE(
-         CASE r.kind
-             WHEN 'trigger'::text THEN ((t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"])) AND (pg_get_triggerdef(t.oid) = format('CREATE TRIGGER %I %s'::text, r.name, r.expected)))
-             WHEN 'column'::text THEN (a.attnotnull AND (format_type(a.atttypid, NULL::integer) = r.expected))
-             WHEN 'sequence'::text THEN (concat_ws(' '::text, q.seqincrement, q.seqcache, (q.seqcycle)::text) = r.expected)
-             ELSE (c.convalidated AND (pg_get_constraintdef(c.oid) ~~ r.expected) AND COALESCE((i.indisvalid AND i.indisready), true))
-         END, false));
+    FROM (( SELECT DISTINCT ON (q.kind, q.name) q.kind,
+             q.name,
+             q.digest
+            FROM eventstream.schema_record q
+           ORDER BY q.kind, q.name, q.recorded_at DESC) r
+      LEFT JOIN eventstream.schema_objects o ON (((o.kind = r.kind) AND (o.name = r.name))))
+   WHERE ((r.digest IS NOT NULL) AND ((o.name IS NULL) OR (o.fault IS NOT NULL) OR (sha256(convert_to(o.definition, 'UTF8'::name)) <> r.digest)));
 
-COMMENT ON VIEW eventstream.audit_triggers IS 'Triggers, constraints, column types and the sequence that hold the rules, where one is missing, disabled or not validated.';
+COMMENT ON VIEW eventstream.audit_triggers IS 'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were installed. Empty when nothing is wrong.';

@@ -1,0 +1,74 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.judge_run(p_stream_id text, p_expected bigint[], p_event_counts integer[], p_tenant_ids text[], p_partition_ids integer[], p_event_ids uuid[])
+ RETURNS eventstream.verdicts
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+DECLARE
+    v eventstream.verdicts;
+    v_outcomes text[];
+    v_first bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_expected)]);
+    v_last bigint[] := v_first;
+    v_watermarks bigint[] := v_first;
+    v_ends integer[] := v_first::integer[];
+    v_now bigint;
+    v_tenant_id text;
+    v_partition_id integer;
+    v_waits boolean;
+    v_refused boolean := false;
+    v_applied integer := 0;
+BEGIN
+    SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id,
+        EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
+    INTO v_now, v_tenant_id, v_partition_id, v_waits
+    FROM (SELECT) AS one
+    LEFT JOIN LATERAL (
+        SELECT e.version, e.tenant_id, e.partition_id
+        FROM eventstream.events AS e
+        WHERE e.stream_id = p_stream_id
+        ORDER BY e.version DESC
+        LIMIT 1
+    ) AS l ON true;
+    -- What a new stream is, is for its first request to say: that is rare here.
+    IF v_waits OR v_tenant_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    FOR i IN 1 .. cardinality(p_expected) LOOP
+        IF nullif(p_partition_ids[i], -1) <> v_partition_id THEN
+            RETURN NULL;
+        END IF;
+        v_outcomes[i] := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_tenant_id, v_now, v_now);
+        IF v_outcomes[i] IS NULL THEN
+            v_outcomes[i] := 'appended';
+            v_first[i] := v_now + 1;
+            v_now := v_now + p_event_counts[i];
+            v_last[i] := v_now;
+            v_applied := v_applied + p_event_counts[i];
+        ELSE
+            v_refused := true;
+        END IF;
+        v_watermarks[i] := v_now;
+        v_ends[i] := v_applied;
+    END LOOP;
+    IF v_refused THEN
+        IF EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+            RETURN NULL;
+        END IF;
+        v.outcomes := v_outcomes;
+    END IF;
+    v.first_versions := v_first;
+    v.last_versions := v_last;
+    v.current_versions := v_watermarks;
+    v.watermarks := v_watermarks;
+    v.tenant_ids := array_fill(v_tenant_id, ARRAY[cardinality(p_expected)]);
+    v.partition_ids := array_fill(v_partition_id, ARRAY[cardinality(p_expected)]);
+    v.ends := v_ends;
+    v.events := v_applied;
+    RETURN v;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.judge_run(text,bigint[],integer[],text[],integer[],uuid[]) IS 'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
+
+REVOKE ALL ON FUNCTION eventstream.judge_run(text,bigint[],integer[],text[],integer[],uuid[]) FROM PUBLIC;

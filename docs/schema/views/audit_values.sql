@@ -1,0 +1,22 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+-- Columns:
+--     stream_id text COLLATE "C"
+--     version bigint
+--     field text
+
+CREATE VIEW eventstream.audit_values AS
+ SELECT e.stream_id,
+     e.version,
+         CASE
+             WHEN (NOT eventstream.is_name(e.stream_id)) THEN 'stream_id'::text
+             WHEN (NOT eventstream.is_tenant_id(e.tenant_id)) THEN 'tenant_id'::text
+             WHEN (NOT eventstream.is_name(e.type)) THEN 'type'::text
+             WHEN (jsonb_typeof(e.metadata) <> 'object'::text) THEN 'metadata'::text
+             WHEN (NOT eventstream.is_time(e.occurred_at)) THEN 'occurred_at'::text
+             ELSE 'recorded_at'::text
+         END AS field
+    FROM eventstream.events e
+   WHERE (NOT (eventstream.is_name(e.stream_id) AND eventstream.is_tenant_id(e.tenant_id) AND eventstream.is_name(e.type) AND (jsonb_typeof(e.metadata) = 'object'::text) AND eventstream.is_time(e.occurred_at) AND eventstream.is_time(e.recorded_at)));
+
+COMMENT ON VIEW eventstream.audit_values IS 'Events with a value that the gate would refuse. Empty when nothing is wrong.';

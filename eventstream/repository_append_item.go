@@ -1,0 +1,129 @@
+package eventstream
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/groupcommit"
+)
+
+// appendItem is what one call appends: one request or several, all or none.
+type appendItem struct {
+	requests []preparedRequest
+	size     groupcommit.Size
+	// rows are what became of the requests.
+	rows []db.AppendBatchRow
+}
+
+// preparedRequest is a request that was checked, with what the database is told of it.
+type preparedRequest struct {
+	stream   string
+	expected int64
+	// tenant is "" and partition -1 where none is given.
+	tenant    string
+	partition int32
+	events    []Event
+}
+
+// newAppendItem checks requests, for a better message than the database's.
+func newAppendItem(requests []AppendRequest) (*appendItem, error) {
+	item := &appendItem{requests: make([]preparedRequest, len(requests))}
+	for _, request := range requests {
+		item.size.Count += len(request.Events)
+	}
+	if err := checkEventCount(item.size.Count); err != nil {
+		return nil, err
+	}
+	for i, request := range requests {
+		prepared, err := prepare(request)
+		if err != nil {
+			return nil, err
+		}
+		item.requests[i] = prepared
+		for n := range request.Events {
+			e := &request.Events[n]
+			item.size.Bytes += len(e.Payload) + len(e.Data) + len(e.Metadata)
+		}
+	}
+	return item, nil
+}
+
+func prepare(request AppendRequest) (preparedRequest, error) {
+	p := preparedRequest{stream: string(request.StreamID), partition: -1, events: request.Events}
+	var err error
+	if p.expected, err = expectedWire(request.Expected); err != nil {
+		return p, err
+	}
+	if err := request.StreamID.Validate(); err != nil {
+		return p, err
+	}
+	if len(request.Events) == 0 {
+		return p, invalidValue("number of events", "0", "at least 1 for stream "+quote(p.stream))
+	}
+	tenant, err := checkEvents(request.StreamID, request.Events)
+	if err != nil {
+		return p, err
+	}
+	p.tenant = string(tenant)
+	if request.Partition != nil {
+		if err := request.Partition.Validate(); err != nil {
+			return p, err
+		}
+		p.partition = int32(request.Partition.ID)
+	}
+	return p, nil
+}
+
+func checkEventCount(events int) error {
+	if events < 1 || events > MaxEventsPerCall {
+		return invalidValue("number of events", strconv.Itoa(events), "from 1 to 100000 in one call: split the call")
+	}
+	return nil
+}
+
+// checkEvents checks events of one stream, and returns the tenant that they name, or "" if they name none.
+func checkEvents(id StreamID, events []Event) (TenantID, error) {
+	var tenant TenantID
+	for i := range events {
+		e := &events[i]
+		if err := e.Validate(); err != nil {
+			return "", err
+		}
+		if e.StreamID != "" && e.StreamID != id {
+			return "", &StreamMismatchError{StreamID: id, EventStreamID: e.StreamID}
+		}
+		if e.TenantID != "" {
+			if tenant != "" && tenant != e.TenantID {
+				return "", &TenantMismatchError{StreamID: id, StreamTenant: tenant, EventTenant: e.TenantID}
+			}
+			tenant = e.TenantID
+		}
+	}
+	return tenant, nil
+}
+
+// Keys are the streams of the item.
+func (i *appendItem) Keys() []string {
+	keys := make([]string, len(i.requests))
+	for n := range i.requests {
+		keys[n] = i.requests[n].stream
+	}
+	return keys
+}
+
+// Size is how many events the item has and how large they are.
+func (i *appendItem) Size() groupcommit.Size { return i.size }
+
+// Detach copies what the caller could change: after the end of its context, the caller goes on while the item may still be read.
+func (i *appendItem) Detach() {
+	copies := make(copiedBytes, 0, i.size.Bytes)
+	for n := range i.requests {
+		r := &i.requests[n]
+		r.events = slices.Clone(r.events)
+		for k := range r.events {
+			e := &r.events[k]
+			e.Payload, e.Data, e.Metadata = copies.of(e.Payload), copies.of(e.Data), copies.of(e.Metadata)
+		}
+	}
+}

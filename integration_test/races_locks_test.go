@@ -1,0 +1,131 @@
+package integration_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+// Decide under a lock: A locks the stream, reads it, decides and appends; B, who appends meanwhile, waits for A, and is judged by what A did.
+func TestLockStreamThenDecideThenAppend(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		expected eventstream.Expected
+		commit   bool
+		err      error
+		after    int
+	}{
+		"AnyAfterACommit":     {eventstream.Any, true, nil, 4},
+		"ExactAfterACommit":   {eventstream.Exact(2), true, eventstream.ErrVersionConflict, 3},
+		"ExactAfterARollback": {eventstream.Exact(2), false, nil, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			given(t, b, "order-1", 2)
+			a, other := newActor(t, b), newActor(t, b)
+			execSQL(t, b.ctx, a.tx, `SELECT eventstream.lock_stream('order-1')`)
+			waiting := start(func() (eventstream.AppendResult, error) {
+				return other.repo.Append(b.ctx, "order-1", c.expected, anEvent(t, 9))
+			})
+			waitBlocked(t, b, other.pid(), a.pid())
+
+			// Nobody else waits: neither readers, nor who appends to another stream.
+			require.Len(t, readAll(t, b.repo.Read(b.ctx, "order-1", eventstream.ReadOptions{})), 2)
+			given(t, b, "order-2", 1)
+
+			stream, err := a.repo.Load(b.ctx, "order-1")
+			require.NoError(t, err)
+			require.EqualValues(t, 2, stream.CurrentVersion(), "the decision is made on what is there")
+			_, err = a.repo.Append(b.ctx, "order-1", eventstream.Exact(stream.CurrentVersion()), anEvent(t, 3))
+			require.NoError(t, err, "its own lock holds nobody back")
+			a.end(t, b, c.commit)
+			got := <-waiting
+			require.ErrorIs(t, got.err, c.err)
+			other.end(t, b, true)
+			require.Len(t, readAll(t, b.repo.Read(b.ctx, "order-1", eventstream.ReadOptions{})), c.after)
+			requireAuditClean(t, b)
+		})
+	}
+}
+
+// Who decides under the lock is never refused by another who does the same: ten at once, each reads the last number and appends the next.
+func TestLockStreamSerializesDecisions(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(12))
+	given(t, b, "counter-1", 1)
+	done := make(chan error, 10)
+	for range cap(done) {
+		go func() {
+			done <- pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
+				if _, err := tx.Exec(b.ctx, `SELECT eventstream.lock_stream('counter-1')`); err != nil {
+					return err
+				}
+				stream, err := b.repo.LoadTx(b.ctx, tx, "counter-1")
+				if err != nil {
+					return err
+				}
+				_, err = b.repo.AppendTx(b.ctx, tx, "counter-1", eventstream.Exact(stream.CurrentVersion()), anEvent(t, 1))
+				return err
+			})
+		}()
+	}
+	for range cap(done) {
+		require.NoError(t, <-done)
+	}
+	stream, err := b.repo.Load(b.ctx, "counter-1")
+	require.NoError(t, err)
+	require.EqualValues(t, 11, stream.CurrentVersion())
+	requireAuditClean(t, b)
+}
+
+// streamLocks is how many locks of streams the transaction of an actor holds.
+func streamLocks(t *testing.T, b *bundle, a *actor) int64 {
+	t.Helper()
+	return number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_locks AS k
+		WHERE k.locktype = 'advisory' AND k.classid::bigint = 1163097202 AND k.objsubid = 2 AND k.pid = $1`, int64(a.pid()))
+}
+
+// numberedStreams are count streams in byte order of their names.
+func numberedStreams(count int) []string {
+	streams := make([]string, count)
+	for i := range streams {
+		streams[i] = fmt.Sprintf("many-%03d", i)
+	}
+	return streams
+}
+
+// toEach is a request for one event to each of the streams, whatever their versions.
+func toEach(t *testing.T, streams []string) []request {
+	t.Helper()
+	requests := make([]request, len(streams))
+	for i, stream := range streams {
+		requests[i] = request{stream: stream, expected: anyVersion, events: someEvents(t, 1)}
+	}
+	return requests
+}
+
+// Locks live in memory that all sessions share: a batch over more streams than 64, and a transaction of more appends than 32, take none.
+func TestLocksOfStreamsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for _, c := range []struct{ streams, locks int }{{1, 1}, {2, 2}, {64, 64}, {65, 0}, {500, 0}} {
+		a := newActor(t, b)
+		_, err := appendBatch(b.ctx, a.tx, true, toEach(t, numberedStreams(c.streams))...)
+		require.NoError(t, err)
+		require.EqualValues(t, c.locks, streamLocks(t, b, a), "%d streams", c.streams)
+		a.end(t, b, true)
+	}
+	a := newActor(t, b)
+	for i, stream := range numberedStreams(80) {
+		_, err := a.repo.Append(b.ctx, eventstream.StreamID(stream), eventstream.Any, anEvent(t, 1))
+		require.NoError(t, err)
+		require.EqualValues(t, min(i+1, 64), streamLocks(t, b, a))
+	}
+	a.end(t, b, true)
+	requireAuditClean(t, b)
+}

@@ -1,0 +1,322 @@
+-- +goose Up
+-- What an append is judged by: the lock of its stream, the last event, the expectation, and the events that exist
+-- already.
+-- Locks: none at install. At run time, advisory locks of the streams in hand, in order of their keys.
+
+-- Whoever appends first takes the lock of the stream: what it then sees stays as it is, and waiters get in in order of
+-- arrival. It is no row, so nothing dead is left behind. A raw INSERT ignores it, and meets the primary key.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.lock_stream(p_stream_id text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.lock_stream(text) IS
+    'Keeps other appenders of a stream waiting until the transaction ends, for who wants to decide first. Read the stream in a later '
+    'statement, and in READ COMMITTED.';
+
+-- Locks live in shared memory, so their number is bounded: after the first 64 streams, a transaction goes without and lets the primary key
+-- settle. Whoever asks is counted, for the transaction.
+CREATE FUNCTION eventstream.may_lock(p_streams integer) RETURNS boolean
+LANGUAGE sql
+VOLATILE
+RETURN set_config(
+    'eventstream.locks',
+    (coalesce(nullif(current_setting('eventstream.locks', true), '')::bigint, 0) + p_streams)::text,
+    true)::bigint <= 64;
+
+COMMENT ON FUNCTION eventstream.may_lock(integer) IS
+    'Whether this transaction may lock so many streams more: it locks 64 at most.';
+
+-- Of several streams, in order of the key: two batches never wait for each other.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.lock_streams(p_stream_ids text[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_keys integer[];
+    v_ignored text;
+BEGIN
+    SELECT array_agg(DISTINCT eventstream.stream_key(u.stream_id) ORDER BY eventstream.stream_key(u.stream_id)) INTO v_keys FROM unnest(p_stream_ids) AS u (stream_id);
+    IF eventstream.may_lock(cardinality(v_keys)) THEN
+        FOR i IN 1 .. cardinality(v_keys) LOOP
+            v_ignored := pg_advisory_xact_lock(1163097202, v_keys[i]);
+        END LOOP;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.lock_streams(text[]) IS
+    'lock_stream() for the streams of a batch, in order of their keys; none at all once the transaction has asked for more than 64.';
+
+-- What becomes of a request, given where its stream stands: NULL when it can be appended.
+CREATE FUNCTION eventstream.judge(
+    p_expected bigint,
+    p_tenant_id text,
+    p_stream_tenant text,
+    p_current_version bigint,
+    p_watermark bigint
+) RETURNS text
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN p_tenant_id <> p_stream_tenant THEN 'tenant_mismatch'
+    WHEN p_current_version > p_watermark THEN 'gap'
+    WHEN p_expected = -1 OR p_expected = p_current_version THEN NULL
+    WHEN p_expected = -2 THEN CASE WHEN p_current_version = 0 THEN 'stream_missing' END
+    WHEN p_expected = -3 THEN CASE WHEN p_current_version > 0 THEN 'stream_exists' END
+    ELSE 'version_conflict'
+END;
+
+COMMENT ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) IS
+    'Outcome of a request that its stream refuses; NULL when it may be appended. Duplicates are found before.';
+
+-- What is to become of the requests of a batch, an element a request.
+CREATE TYPE eventstream.verdicts AS (
+    -- NULL as a whole when every request is to be applied; NULL for a request that another one of its unit takes down.
+    outcomes text[],
+    first_versions bigint[],
+    last_versions bigint[],
+    -- Of duplicates.
+    last_positions bigint[],
+    current_versions bigint[],
+    watermarks bigint[],
+    tenant_ids text[],
+    partition_ids integer[],
+    -- How many events are inserted up to the request's last one, in order of stream and version; and how many in all.
+    ends integer[],
+    events bigint
+);
+
+COMMENT ON TYPE eventstream.verdicts IS 'What becomes of the requests of a batch: an array a column, an element a request.';
+
+-- One request by itself, without what it takes to tell several apart.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.judge_one(
+    p_stream_id text,
+    p_expected bigint,
+    p_events integer,
+    p_tenant_id text,
+    p_partition_id integer
+) RETURNS eventstream.verdicts
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v eventstream.verdicts;
+    v_version bigint;
+    v_tenant_id text;
+    v_partition_id integer;
+    v_waits boolean;
+BEGIN
+    SELECT l.version, l.tenant_id, l.partition_id,
+        EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
+    INTO v_version, v_tenant_id, v_partition_id, v_waits
+    FROM (SELECT) AS one
+    LEFT JOIN LATERAL (
+        SELECT e.version, e.tenant_id, e.partition_id
+        FROM eventstream.events AS e
+        WHERE e.stream_id = p_stream_id
+        ORDER BY e.version DESC
+        LIMIT 1
+    ) AS l ON true;
+    IF v_version IS NULL THEN
+        v_version := 0;
+        v_tenant_id := coalesce(p_tenant_id, 'default');
+        v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
+    END IF;
+    IF NOT v_waits AND eventstream.judge(p_expected, p_tenant_id, v_tenant_id, v_version, v_version) IS NULL
+        AND (p_partition_id = v_partition_id) IS NOT FALSE
+    THEN
+        v.first_versions := ARRAY[v_version + 1];
+        v.last_versions := ARRAY[v_version + p_events];
+        v.current_versions := v.last_versions;
+        v.watermarks := v.last_versions;
+        v.tenant_ids := ARRAY[v_tenant_id];
+        v.partition_ids := ARRAY[v_partition_id];
+        v.ends := ARRAY[p_events];
+        v.events := p_events;
+        RETURN v;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) IS
+    'judge_together() for a batch of one request.';
+
+-- Several requests to one stream, each on its own, as they come together where a stream is hot: one look, and then each after what those
+-- before it will have done. NULL if judge_closely() has to: something waits, or a request that is refused may be a repetition.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.judge_run(
+    p_stream_id text,
+    p_expected bigint[],
+    p_event_counts integer[],
+    p_tenant_ids text[],
+    p_partition_ids integer[],
+    p_event_ids uuid[]
+) RETURNS eventstream.verdicts
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v eventstream.verdicts;
+    v_outcomes text[];
+    v_first bigint[] := array_fill(NULL::bigint, ARRAY[cardinality(p_expected)]);
+    v_last bigint[] := v_first;
+    v_watermarks bigint[] := v_first;
+    v_ends integer[] := v_first::integer[];
+    v_now bigint;
+    v_tenant_id text;
+    v_partition_id integer;
+    v_waits boolean;
+    v_refused boolean := false;
+    v_applied integer := 0;
+BEGIN
+    SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id,
+        EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
+    INTO v_now, v_tenant_id, v_partition_id, v_waits
+    FROM (SELECT) AS one
+    LEFT JOIN LATERAL (
+        SELECT e.version, e.tenant_id, e.partition_id
+        FROM eventstream.events AS e
+        WHERE e.stream_id = p_stream_id
+        ORDER BY e.version DESC
+        LIMIT 1
+    ) AS l ON true;
+    -- What a new stream is, is for its first request to say: that is rare here.
+    IF v_waits OR v_tenant_id IS NULL THEN
+        RETURN NULL;
+    END IF;
+    FOR i IN 1 .. cardinality(p_expected) LOOP
+        IF nullif(p_partition_ids[i], -1) <> v_partition_id THEN
+            RETURN NULL;
+        END IF;
+        v_outcomes[i] := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_tenant_id, v_now, v_now);
+        IF v_outcomes[i] IS NULL THEN
+            v_outcomes[i] := 'appended';
+            v_first[i] := v_now + 1;
+            v_now := v_now + p_event_counts[i];
+            v_last[i] := v_now;
+            v_applied := v_applied + p_event_counts[i];
+        ELSE
+            v_refused := true;
+        END IF;
+        v_watermarks[i] := v_now;
+        v_ends[i] := v_applied;
+    END LOOP;
+    IF v_refused THEN
+        IF EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+            RETURN NULL;
+        END IF;
+        v.outcomes := v_outcomes;
+    END IF;
+    v.first_versions := v_first;
+    v.last_versions := v_last;
+    v.current_versions := v_watermarks;
+    v.watermarks := v_watermarks;
+    v.tenant_ids := array_fill(v_tenant_id, ARRAY[cardinality(p_expected)]);
+    v.partition_ids := array_fill(v_partition_id, ARRAY[cardinality(p_expected)]);
+    v.ends := v_ends;
+    v.events := v_applied;
+    RETURN v;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) IS
+    'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
+
+-- The common case in one statement: every request can be applied, each after those before it on its stream. Ids that
+-- exist are found by the INSERT. Returns NULL for outcomes then; if one cannot, NULL altogether. Each stream is looked
+-- up by LATERAL with LIMIT, which leaves the planner one way: the key, backwards.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.judge_together(
+    p_stream_ids text[],
+    p_expected bigint[],
+    p_event_counts integer[],
+    p_tenant_ids text[],
+    p_partition_ids integer[]
+) RETURNS eventstream.verdicts
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v eventstream.verdicts;
+    v_fit boolean;
+BEGIN
+    SELECT
+        bool_and(NOT c.waits AND eventstream.judge(
+            c.expected, nullif(c.tenant_id, ''), c.stream_tenant, c.before, c.before) IS NULL
+            AND (nullif(c.partition_id, -1) = c.stream_partition) IS NOT FALSE),
+        array_agg(c.before + 1 ORDER BY c.ordinality),
+        array_agg(c.before + c.events ORDER BY c.ordinality),
+        array_agg(c.stream_tenant ORDER BY c.ordinality),
+        array_agg(c.stream_partition ORDER BY c.ordinality),
+        array_agg(c.so_far::integer ORDER BY c.ordinality),
+        sum(c.events)
+    INTO v_fit, v.first_versions, v.last_versions, v.tenant_ids, v.partition_ids, v.ends, v.events
+    FROM (
+        SELECT q.ordinality, q.expected, q.events, q.tenant_id, q.partition_id, q.waits,
+            coalesce(q.version, 0) + sum(q.events) OVER (PARTITION BY q.stream_id ORDER BY q.ordinality) - q.events AS before,
+            sum(q.events) OVER (ORDER BY q.stream_id, q.ordinality) AS so_far,
+            -- A new stream is of the tenant, and in the place, of the first request.
+            coalesce(q.stream_tenant, first_value(coalesce(nullif(q.tenant_id, ''), 'default'))
+                OVER (PARTITION BY q.stream_id ORDER BY q.ordinality)) AS stream_tenant,
+            coalesce(q.stream_partition, first_value(coalesce(nullif(q.partition_id, -1),
+                    CASE WHEN q.version IS NULL THEN eventstream.partition_of(q.stream_id, eventstream.partition_count()) END))
+                OVER (PARTITION BY q.stream_id ORDER BY q.ordinality)) AS stream_partition
+        FROM (
+            SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality,
+                l.version, l.tenant_id AS stream_tenant, l.partition_id AS stream_partition,
+                -- As a rule, nothing waits in the whole store.
+                CASE WHEN EXISTS (SELECT FROM eventstream.pending_events) THEN (
+                    SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = u.stream_id LIMIT 1
+                ) END IS NOT NULL AS waits
+            FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
+                WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
+            LEFT JOIN LATERAL (
+                SELECT e.version, e.tenant_id, e.partition_id
+                FROM eventstream.events AS e
+                WHERE e.stream_id = u.stream_id
+                ORDER BY e.version DESC
+                LIMIT 1
+            ) AS l ON true
+        ) AS q
+    ) AS c;
+    IF v_fit THEN
+        v.current_versions := v.last_versions;
+        v.watermarks := v.last_versions;
+        RETURN v;
+    END IF;
+    RETURN NULL;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) IS
+    'Verdicts for a batch whose requests can all be applied; NULL if judge_each() has to look closer. For append_batch alone.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.may_lock(integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]);
+DROP FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]);
+DROP FUNCTION eventstream.judge_one(text, bigint, integer, text, integer);
+DROP TYPE eventstream.verdicts;
+DROP FUNCTION eventstream.judge(bigint, text, text, bigint, bigint);
+DROP FUNCTION eventstream.lock_streams(text[]);
+DROP FUNCTION eventstream.may_lock(integer);
+DROP FUNCTION eventstream.lock_stream(text);

@@ -1,0 +1,177 @@
+-- +goose Up
+-- Reading the log by what events are, and where reading begins. Readers of everything, or of whole partitions, need no
+-- function to read: positions are indexed.
+-- Locks: none. For readers that want few of the events, the operator makes the indexes that docs/subscriptions.md
+-- lists, with CREATE INDEX CONCURRENTLY.
+
+CREATE FUNCTION eventstream.category(p_stream_id text) RETURNS text
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+RETURN split_part(p_stream_id, '-', 1) COLLATE "C";
+
+COMMENT ON FUNCTION eventstream.category(text) IS
+    'Category of a stream: the part of its id before the first -, or the whole id if it has none.';
+
+-- One statement for all filters: planned for the values at hand (force_custom_plan), it drops those that are not given
+-- and takes the index that serves the others.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.read_log(
+    p_after bigint,
+    p_until bigint,
+    p_limit integer,
+    p_backwards boolean DEFAULT false,
+    p_partition_ids integer[] DEFAULT NULL,
+    p_category text DEFAULT NULL,
+    p_types text[] DEFAULT NULL,
+    p_tenant_id text DEFAULT NULL
+) RETURNS SETOF eventstream.events
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan
+AS $$
+BEGIN
+    IF p_backwards THEN
+        RETURN QUERY
+        SELECT e.*
+        FROM eventstream.events AS e
+        WHERE e.position > p_after AND e.position <= p_until
+            AND (p_partition_ids IS NULL OR e.partition_id = ANY (p_partition_ids))
+            AND (p_category IS NULL OR eventstream.category(e.stream_id) = p_category)
+            AND (p_types IS NULL OR e.type = ANY (p_types))
+            AND (p_tenant_id IS NULL OR e.tenant_id = p_tenant_id)
+        ORDER BY e.position DESC
+        LIMIT p_limit;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT e.*
+    FROM eventstream.events AS e
+    WHERE e.position > p_after AND e.position <= p_until
+        AND (p_partition_ids IS NULL OR e.partition_id = ANY (p_partition_ids))
+        AND (p_category IS NULL OR eventstream.category(e.stream_id) = p_category)
+        AND (p_types IS NULL OR e.type = ANY (p_types))
+        AND (p_tenant_id IS NULL OR e.tenant_id = p_tenant_id)
+    ORDER BY e.position
+    LIMIT p_limit;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text) IS
+    'Events above p_after, up to p_until, in order of position or in reverse; of some partitions, a category, some '
+    'types, a tenant. p_until is a stable position that was read by an earlier statement, or '
+    'log_state.stable_position.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES013',
+        format('%s %s is beyond the end of the log, which is at %s', p_field, p_value, p_last),
+        jsonb_build_object('field', p_field, 'position', p_value, 'last', p_last),
+        'Give one that the log has reached; a checkpoint from another database does not fit this one.');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint) IS 'Raises ES013. Never returns.';
+
+-- Where reading begins, as a checkpoint: the position before the first event. p_stable is a stable position that an
+-- earlier statement read.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.start_checkpoint(p_start jsonb, p_stable bigint) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_number bigint;
+    v_position bigint;
+BEGIN
+    CASE
+        WHEN p_start ->> 'from' = 'beginning' OR p_start ? 'partition_sequences' THEN
+            RETURN 0;
+        WHEN p_start ->> 'from' = 'latest' THEN
+            RETURN p_stable;
+        WHEN p_start ? 'position' THEN
+            v_number := (p_start ->> 'position')::bigint;
+            -- The caller may have seen an event that is committed and not stable yet.
+            v_position := greatest(p_stable, eventstream.last_position());
+            IF v_number > v_position + 1 THEN
+                PERFORM eventstream.refuse_beyond_end('position', v_number, v_position);
+            END IF;
+            RETURN greatest(v_number - 1, 0);
+        WHEN p_start ? 'sequence' THEN
+            v_number := greatest((p_start ->> 'sequence')::bigint, 1);
+            -- The number after the last one may be asked for: it is still to come.
+            v_position := CASE WHEN v_number = 1
+                THEN 0 ELSE eventstream.position_of_sequence(v_number - 1, p_stable) END;
+            IF v_position IS NULL THEN
+                PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
+            END IF;
+            RETURN v_position;
+        WHEN p_start ? 'time' THEN
+            -- A caller's clock may be ahead of ours; a time later than that is a mistake, and would mean from now on.
+            IF (p_start ->> 'time')::timestamptz > clock_timestamp() + interval '5 minutes' THEN
+                PERFORM eventstream.refuse_value('start time', p_start ->> 'time',
+                    'not in the future: for what is to come, use the start latest');
+            END IF;
+            RETURN eventstream.position_at_time((p_start ->> 'time')::timestamptz, p_stable) - 1;
+        ELSE
+            PERFORM eventstream.refuse_value('start', p_start::text,
+                'one of {"from": "beginning"}, {"from": "latest"}, '
+                'and an object with position, sequence, time or partition_sequences');
+    END CASE;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb, bigint) IS
+    'The checkpoint that a start stands for in the log up to p_stable; ES013 beyond its end.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.start_partitions(p_start jsonb, p_stable bigint) RETURNS jsonb
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    r record;
+    v_position bigint;
+    v_positions jsonb := '{}';
+BEGIN
+    FOR r IN
+        SELECT p.key::integer AS partition_id, p.value::bigint AS sequence
+        FROM jsonb_each_text(coalesce(p_start -> 'partition_sequences', '{}')) AS p
+    LOOP
+        IF r.partition_id NOT BETWEEN 0 AND eventstream.partition_count() - 1 THEN
+            PERFORM eventstream.refuse_value('partition', r.partition_id::text,
+                format('from 0 to %s', eventstream.partition_count() - 1));
+        END IF;
+        -- Nothing is delivered up to the event before the first one wanted.
+        v_position := CASE WHEN r.sequence > 1
+            THEN eventstream.position_of_partition_sequence(r.partition_id, r.sequence - 1, p_stable) ELSE 0 END;
+        IF v_position IS NULL THEN
+            PERFORM eventstream.refuse_beyond_end(format('sequence of partition %s', r.partition_id), r.sequence,
+                eventstream.partition_sequence_at(r.partition_id, p_stable));
+        END IF;
+        v_positions := v_positions || jsonb_build_object(r.partition_id::text, v_position);
+    END LOOP;
+    RETURN v_positions;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
+    'Partition to position, for a start that gives sequence numbers of partitions; ES013 beyond the end of one.';
+
+-- +goose Down
+DROP FUNCTION eventstream.start_partitions(jsonb, bigint);
+DROP FUNCTION eventstream.start_checkpoint(jsonb, bigint);
+DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
+DROP FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text);
+DROP FUNCTION eventstream.category(text);

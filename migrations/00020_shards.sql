@@ -1,0 +1,312 @@
+-- +goose Up
+-- Who owns which shard, and moving its checkpoint. An owner is known by the epoch that it claimed the shard in: whoever
+-- claims it later raises the epoch, and the earlier owner's checkpoint no longer moves, however late it wakes up.
+-- Locks: none at install. At run time rows of subscription_shards; a claim waits for no other claim.
+
+-- A process that runs subscriptions keeps a transaction open which holds the lock of this key: 'EM', then the member
+-- id. The lock ends with the connection, so that the death of the process is seen at once; a process that hangs is
+-- found by its lease.
+CREATE FUNCTION eventstream.member_key(p_member_id bigint) RETURNS bigint
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+RETURN 4993647561823748096 | (p_member_id & 281474976710655);
+
+COMMENT ON FUNCTION eventstream.member_key(bigint) IS
+    'Key of the advisory lock that a process holds, for a transaction, while it runs subscriptions.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.live_members() RETURNS TABLE (
+    member_id bigint,
+    subscriptions text[]
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT m.member_id, m.subscriptions
+    FROM eventstream.subscription_members AS m
+    WHERE m.lease_until > clock_timestamp()
+        AND eventstream.member_key(m.member_id) IN (
+            SELECT (k.classid::bigint << 32) | k.objid::bigint
+            FROM pg_catalog.pg_locks AS k
+            WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND k.classid::bigint >> 16 = 17741
+                AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.live_members() IS
+    'Processes that run subscriptions, without those that have died or hang.';
+
+-- Each process gets the same number of shards, and the first ones one more. Who comes first differs from one
+-- subscription to the next, so that many subscriptions of a single shard spread over all processes. One call answers
+-- for all subscriptions of a process: each process asks every second.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.fair_shares(
+    p_member_id bigint,
+    p_live bigint[],
+    p_subscriptions text[]
+) RETURNS TABLE (
+    name text,
+    share integer,
+    live bigint[]
+)
+LANGUAGE plpgsql
+STABLE
+ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT
+        s.name::text,
+        (s.shard_count / count(*) + CASE
+            WHEN count(*) FILTER (
+                WHERE m.rank < (hashint8extended(p_member_id, hashtextextended(s.name, 0)), p_member_id)
+            ) < s.shard_count % count(*) THEN 1
+            ELSE 0
+        END)::integer,
+        array_agg(m.member_id)
+    FROM (
+        SELECT
+            u.name,
+            n.member_id,
+            (hashint8extended(n.member_id, hashtextextended(u.name, 0)), n.member_id) AS rank
+        FROM eventstream.subscription_members AS n
+        CROSS JOIN unnest(n.subscriptions) AS u (name)
+        WHERE n.member_id = ANY (p_live)
+    ) AS m
+    JOIN eventstream.subscriptions AS s ON s.name = m.name AND NOT s.paused
+    WHERE m.name = ANY (p_subscriptions)
+    GROUP BY s.name, s.shard_count;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) IS
+    'How many shards of each subscription a process may own, and which of the live processes run it; no row for one '
+    'that is paused.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.claim_shards(
+    p_member_id bigint,
+    p_application text,
+    p_subscriptions text[],
+    p_lease interval
+) RETURNS TABLE (
+    claimed_subscription text,
+    claimed_shard integer,
+    claimed_position bigint,
+    claimed_epoch bigint,
+    share integer
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+-- Compiling these queries takes longer than running them.
+SET jit = off
+AS $$
+DECLARE
+    v_live bigint[];
+    r record;
+BEGIN
+    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, lease_until)
+    VALUES (p_member_id, p_application, p_subscriptions, clock_timestamp() + p_lease)
+    -- A member that is known already reports again.
+    ON CONFLICT ON CONSTRAINT subscription_members_pkey DO UPDATE
+    SET subscriptions = EXCLUDED.subscriptions, lease_until = EXCLUDED.lease_until;
+    SELECT array_agg(l.member_id) INTO v_live FROM eventstream.live_members() AS l;
+    -- The connection that held the caller's lock is lost: others own its shards, or soon will.
+    IF p_member_id = ANY (v_live) IS NOT TRUE THEN
+        RETURN;
+    END IF;
+    -- Members that have been gone for long are removed, whoever comes first: nobody waits for another who does it.
+    DELETE FROM eventstream.subscription_members AS m
+    WHERE m.member_id IN (
+        SELECT g.member_id FROM eventstream.subscription_members AS g
+        WHERE g.lease_until < clock_timestamp() - interval '1 minute' AND g.member_id <> ALL (v_live)
+        FOR UPDATE SKIP LOCKED);
+
+    -- Only where there is something to claim. A shard is also free if its owner no longer runs the subscription.
+    FOR r IN
+        SELECT c.name, c.share - t.own AS wanted, c.live
+        FROM eventstream.fair_shares(p_member_id, v_live, p_subscriptions) AS c
+        CROSS JOIN LATERAL (
+            SELECT
+                count(*) FILTER (WHERE h.member_id = p_member_id) AS own,
+                count(*) FILTER (WHERE h.member_id IS NULL OR h.member_id <> ALL (c.live)) AS free
+            FROM eventstream.subscription_shards AS h
+            WHERE h.subscription = c.name
+        ) AS t
+        WHERE c.share > t.own AND t.free > 0
+        ORDER BY c.name
+    LOOP
+        UPDATE eventstream.subscription_shards AS h
+        SET member_id = p_member_id, epoch = h.epoch + 1
+        FROM (
+            SELECT f.shard
+            FROM eventstream.subscription_shards AS f
+            WHERE f.subscription = r.name AND (f.member_id IS NULL OR f.member_id <> ALL (r.live))
+            ORDER BY f.shard
+            LIMIT r.wanted
+            -- What another process is claiming is not free.
+            FOR NO KEY UPDATE SKIP LOCKED
+        ) AS c
+        WHERE h.subscription = r.name AND h.shard = c.shard;
+    END LOOP;
+
+    RETURN QUERY
+    SELECT h.subscription, h.shard, h.position, h.epoch, c.share
+    FROM eventstream.fair_shares(p_member_id, v_live, p_subscriptions) AS c
+    JOIN eventstream.subscription_shards AS h ON h.subscription = c.name AND h.member_id = p_member_id
+    ORDER BY h.subscription, h.shard;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) IS
+    'Says that a process is alive, claims free shards up to its fair share, and returns all that it owns, with its '
+    'share of each subscription; what it owns above its share, it gives to others with release_shard().';
+
+REVOKE EXECUTE ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.release_shard(p_subscription text, p_shard integer, p_epoch bigint) RETURNS boolean
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+BEGIN
+    UPDATE eventstream.subscription_shards AS h
+    SET member_id = NULL
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.member_id IS NOT NULL;
+    RETURN FOUND;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.release_shard(text, integer, bigint) IS
+    'Gives a shard back if it is still owned in p_epoch. Returns whether it was.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.release_shard(text, integer, bigint) FROM PUBLIC;
+
+-- The moment that decides: whatever the handler did stays only if this goes through.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.move_checkpoint(
+    p_subscription text,
+    p_shard integer,
+    p_epoch bigint,
+    p_position bigint,
+    p_events bigint,
+    p_token text DEFAULT NULL
+) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_is eventstream.subscription_shards;
+    v_last bigint;
+BEGIN
+    -- The token was set where the handler's transaction began. Another value means another transaction: the handler
+    -- ended that one.
+    IF p_token IS NOT NULL AND p_token IS DISTINCT FROM current_setting('eventstream.batch', true) THEN
+        PERFORM eventstream.refuse(
+            'ES014',
+            format('the handler of subscription %L ended the transaction that it was given', p_subscription),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard),
+            'Leave COMMIT and ROLLBACK to the subscription: return nil to commit, an error to roll back.');
+    END IF;
+    UPDATE eventstream.subscription_shards AS h
+    SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position;
+    IF NOT FOUND THEN
+        SELECT h.* INTO v_is
+        FROM eventstream.subscription_shards AS h
+        WHERE h.subscription = p_subscription AND h.shard = p_shard;
+        PERFORM eventstream.refuse(
+            'ES012',
+            format(
+                'shard %s of subscription %L is owned in epoch %s and at position %s; '
+                'this was epoch %s, moving it to %s',
+                p_shard, p_subscription, coalesce(v_is.epoch::text, 'none'), coalesce(v_is.position::text, 'none'),
+                p_epoch, p_position),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard, 'epoch', p_epoch,
+                'current_epoch', v_is.epoch, 'position', v_is.position, 'new_position', p_position),
+            'Another process owns the shard by now: drop the work, it is done there.');
+    END IF;
+    v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    IF p_position > v_last THEN
+        PERFORM eventstream.refuse_beyond_end('position', p_position, v_last);
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) IS
+    'Moves a shard''s checkpoint forward for its owner of p_epoch; ES012 for anyone else, ES013 beyond the end of the '
+    'log, ES014 if the transaction is not the one that p_token was set in.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) FROM PUBLIC;
+
+-- Checkpoints of shards that got nothing need not be exact, so those of all idle shards of a process move in one
+-- statement.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.move_idle_checkpoints(
+    p_subscriptions text[],
+    p_shards integer[],
+    p_epochs bigint[],
+    p_positions bigint[]
+) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_reached bigint;
+BEGIN
+    WITH due AS (
+        SELECT h.subscription, h.shard, u.position
+        FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+        JOIN eventstream.subscription_shards AS h
+            ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+        WHERE h.position < u.position
+            AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
+        -- Whoever holds one of them for long (a handler's transaction, a reshard) must not hold up all the others.
+        FOR NO KEY UPDATE OF h SKIP LOCKED
+    )
+    UPDATE eventstream.subscription_shards AS h
+    SET position = d.position, updated_at = clock_timestamp()
+    FROM due AS d
+    WHERE h.subscription = d.subscription AND h.shard = d.shard;
+    SELECT count(*) INTO v_reached
+    FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
+    JOIN eventstream.subscription_shards AS h
+        ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
+    WHERE h.position >= u.position;
+    RETURN v_reached;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) IS
+    'Moves checkpoints past events that were not for their subscription; a shard that has another owner, or is '
+    'locked, stays. Returns how many have got there.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) FROM PUBLIC;
+
+-- +goose Down
+DROP FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]);
+DROP FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text);
+DROP FUNCTION eventstream.release_shard(text, integer, bigint);
+DROP FUNCTION eventstream.claim_shards(bigint, text, text[], interval);
+DROP FUNCTION eventstream.fair_shares(bigint, bigint[], text[]);
+DROP FUNCTION eventstream.live_members();
+DROP FUNCTION eventstream.member_key(bigint);

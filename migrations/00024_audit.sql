@@ -1,0 +1,208 @@
+-- +goose Up
+-- Whether what holds the rules is as it was installed, and audit(), which puts everything together.
+-- Locks: none.
+
+-- What holds the rules: triggers, constraints, columns, functions, views, the sequence and switches of the tables, each
+-- as one text. A function for the sake of its settings: PostgreSQL prints names, times and bytes as the session has it.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.print_objects() RETURNS TABLE (
+    kind text,
+    name text,
+    definition text,
+    fault text
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET datestyle = 'ISO, YMD'
+SET intervalstyle = 'postgres'
+SET bytea_output = 'hex'
+SET extra_float_digits = 1
+SET quote_all_identifiers = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'trigger', c.relname || '.' || t.tgname, pg_get_triggerdef(t.oid), CASE WHEN t.tgenabled NOT IN ('O', 'A') THEN 'disabled' END
+    FROM pg_catalog.pg_trigger AS t
+    JOIN pg_catalog.pg_class AS c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND NOT t.tgisinternal
+    UNION ALL
+    SELECT 'constraint', coalesce(c.relname, d.typname) || '.' || k.conname, pg_get_constraintdef(k.oid),
+        CASE WHEN NOT k.convalidated THEN 'not validated' WHEN NOT (i.indisvalid AND i.indisready) THEN 'its index is not valid' END
+    FROM pg_catalog.pg_constraint AS k
+    LEFT JOIN pg_catalog.pg_class AS c ON c.oid = k.conrelid
+    LEFT JOIN pg_catalog.pg_type AS d ON d.oid = k.contypid
+    LEFT JOIN pg_catalog.pg_index AS i ON k.conindid <> 0 AND i.indexrelid = k.conindid
+    -- NOT NULL is a constraint from PostgreSQL 18 on, and a mark of the column in every version.
+    WHERE k.connamespace = to_regnamespace('eventstream') AND k.contype <> 'n'
+    UNION ALL
+    SELECT 'column', c.relname || '.' || a.attname,
+        concat_ws(' ', format_type(a.atttypid, a.atttypmod), CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+            'DEFAULT ' || pg_get_expr(d.adbin, d.adrelid)),
+        NULL
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+    LEFT JOIN pg_catalog.pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'function', p.oid::regprocedure::text, pg_get_functiondef(p.oid), NULL
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = to_regnamespace('eventstream')
+    UNION ALL
+    SELECT 'view', c.relname::text, pg_get_viewdef(c.oid), NULL
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'v'
+    UNION ALL
+    -- A cached or cyclic sequence would give positions that a reader of the log has passed already.
+    SELECT 'sequence', q.seqrelid::regclass::text, format('INCREMENT %s CACHE %s CYCLE %s', q.seqincrement, q.seqcache, q.seqcycle), NULL
+    FROM pg_catalog.pg_sequence AS q
+    JOIN pg_catalog.pg_class AS c ON c.oid = q.seqrelid
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relname = 'events_position_seq'
+    UNION ALL
+    -- Row security would hide predecessors from the gate, and a rule would send rows elsewhere before it sees them.
+    SELECT 'table', c.relname::text,
+        format('persistence %s, row security %s, forced %s, rules %s', c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
+            (SELECT count(*) FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid)),
+        NULL
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r';
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.print_objects() IS 'The rows of schema_objects.';
+
+CREATE VIEW eventstream.schema_objects AS
+SELECT p.kind::text AS kind, p.name::text AS name, p.definition::text AS definition, p.fault::text AS fault
+FROM eventstream.print_objects() AS p;
+
+COMMENT ON VIEW eventstream.schema_objects IS
+    'What holds the rules, as it is now: kind, name, definition, and what keeps it from working, if anything does.';
+
+CREATE TABLE eventstream.schema_record (
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    kind text NOT NULL,
+    name text NOT NULL,
+    -- SHA-256 of the definition; NULL where the object was dropped.
+    digest bytea,
+    recorded_by text NOT NULL DEFAULT session_user,
+    CONSTRAINT schema_record_pkey PRIMARY KEY (kind, name, recorded_at)
+);
+
+COMMENT ON TABLE eventstream.schema_record IS
+    'What holds the rules, as each migration left it. Rows are added, never changed: whoever replaces a function and records that leaves a trace.';
+COMMENT ON COLUMN eventstream.schema_record.recorded_at IS 'When it was recorded.';
+COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence or table.';
+COMMENT ON COLUMN eventstream.schema_record.name IS 'The object.';
+COMMENT ON COLUMN eventstream.schema_record.digest IS 'SHA-256 of its definition in schema_objects; NULL if it was dropped.';
+COMMENT ON COLUMN eventstream.schema_record.recorded_by IS 'The database user who recorded it.';
+
+CREATE TRIGGER schema_record_frozen
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.schema_record
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change(
+        'ES004', 'what was recorded stays', 'Call eventstream.record_schema() after a migration.');
+
+COMMENT ON TRIGGER schema_record_frozen ON eventstream.schema_record IS 'The record is only added to.';
+
+CREATE VIEW eventstream.audit_triggers AS
+SELECT
+    coalesce(r.kind, o.kind) AS kind,
+    coalesce(r.name, o.name) AS name,
+    CASE
+        WHEN o.name IS NULL THEN 'missing'
+        WHEN o.fault IS NOT NULL THEN o.fault
+        WHEN o.kind IN ('function', 'view') THEN 'not as it was installed'
+        ELSE format('not as it was installed: it is now %s', o.definition)
+    END AS problem
+FROM (
+    SELECT DISTINCT ON (q.kind, q.name) q.kind, q.name, q.digest
+    FROM eventstream.schema_record AS q
+    ORDER BY q.kind, q.name, q.recorded_at DESC
+) AS r
+LEFT JOIN eventstream.schema_objects AS o ON o.kind = r.kind AND o.name = r.name
+WHERE r.digest IS NOT NULL
+    AND (o.name IS NULL OR o.fault IS NOT NULL OR sha256(convert_to(o.definition, 'UTF8')) <> r.digest);
+
+COMMENT ON VIEW eventstream.audit_triggers IS
+    'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were installed. Empty when '
+    'nothing is wrong.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.record_schema() RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_changed bigint;
+BEGIN
+    INSERT INTO eventstream.schema_record (kind, name, digest)
+    SELECT coalesce(o.kind, r.kind), coalesce(o.name, r.name), sha256(convert_to(o.definition, 'UTF8'))
+    FROM eventstream.schema_objects AS o
+    FULL JOIN (
+        SELECT DISTINCT ON (q.kind, q.name) q.kind, q.name, q.digest
+        FROM eventstream.schema_record AS q
+        ORDER BY q.kind, q.name, q.recorded_at DESC
+    ) AS r ON r.kind = o.kind AND r.name = o.name
+    WHERE sha256(convert_to(o.definition, 'UTF8')) IS DISTINCT FROM r.digest;
+    GET DIAGNOSTICS v_changed = ROW_COUNT;
+    RETURN v_changed;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.record_schema() IS
+    'Records what holds the rules as it is now, for audit_triggers; how much had changed. A migration calls it last. After an upgrade of '
+    'PostgreSQL, which may print definitions in another way, call it once the audit has been read.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.audit() RETURNS TABLE (
+    check_name text,
+    severity text,
+    stream_id text,
+    version bigint,
+    detail jsonb
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+-- Compiling these queries and sorting on disk took longer than running them.
+SET jit = off
+SET work_mem = '64MB'
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'triggers', 'error', NULL::text, NULL::bigint, to_jsonb(t) FROM eventstream.audit_triggers AS t
+    UNION ALL
+    SELECT 'gaps', 'error', g.stream_id, g.first_missing, to_jsonb(g) FROM eventstream.audit_gaps AS g
+    UNION ALL
+    SELECT 'order', 'error', o.stream_id, o.version, to_jsonb(o) FROM eventstream.audit_order AS o
+    UNION ALL
+    SELECT 'tenants', 'error', n.stream_id, n.version, to_jsonb(n) FROM eventstream.audit_tenants AS n
+    UNION ALL
+    SELECT 'partitions', 'error', p.stream_id, p.version, to_jsonb(p) FROM eventstream.audit_partitions AS p
+    UNION ALL
+    SELECT 'values', 'error', v.stream_id, v.version, to_jsonb(v) FROM eventstream.audit_values AS v
+    UNION ALL
+    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id, w.first_missing, to_jsonb(w)
+    FROM eventstream.audit_pending AS w
+    UNION ALL
+    SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.audit() IS
+    'Everything that is wrong with the store: no row means clean. severity: error for damage, warning for a hole that events wait behind.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.record_schema() FROM PUBLIC;
+
+SELECT eventstream.record_schema();
+
+-- +goose Down
+DROP FUNCTION eventstream.audit();
+DROP FUNCTION eventstream.record_schema();
+DROP VIEW eventstream.audit_triggers;
+DROP TABLE eventstream.schema_record;
+DROP VIEW eventstream.schema_objects;
+DROP FUNCTION eventstream.print_objects();
