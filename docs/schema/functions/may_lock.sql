@@ -7,4 +7,4 @@ RETURN ((set_config('eventstream.locks'::text, ((COALESCE((NULLIF(current_settin
 
 COMMENT ON FUNCTION eventstream.may_lock(integer) IS 'Whether this transaction may lock so many streams more: it locks 64 at most.';
 
-REVOKE ALL ON FUNCTION eventstream.may_lock(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.may_lock(integer) TO PUBLIC;
