@@ -27,8 +27,8 @@ type IngestResult struct {
 // What follows the watermark enters the stream; what leaves a hole waits, unseen by readers, until the hole is filled. An
 // event that is there already changes nothing.
 //
-// A version more than Config.MaxAhead above the watermark is an *InvalidValueError. Another event for a version that is taken is an *IngestConflictError, an id used for two events an *EventIDConflictError;
-// then nothing of the call is kept.
+// A version more than Config.MaxAhead above the watermark is an *InvalidValueError. Another event for a version that is taken is an
+// *IngestConflictError, an id used for two events an *EventIDConflictError; then nothing of the call is kept.
 func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (IngestResult, error) {
 	return r.ingest(ctx, r.handle, id, events)
 }

@@ -303,7 +303,7 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) IS
-    'Verdicts for a batch whose requests can all be applied; NULL if judge_each() has to look closer. For append_batch alone.';
+    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch alone.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;

@@ -275,8 +275,6 @@ BEGIN
     FROM eventstream.find_repeated(p_stream_ids, p_event_counts, p_event_ids, p_types, p_payloads, p_data) AS f;
     IF v_existing IS NOT NULL THEN
         v := eventstream.judge_each(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_units, v_existing);
-    END IF;
-    IF v_existing IS NOT NULL THEN
         -- A repeated request has the result of the first time.
         SELECT array_agg(CASE u.outcome WHEN 'duplicate' THEN u.found_first ELSE u.first END ORDER BY u.n),
             array_agg(CASE u.outcome WHEN 'duplicate' THEN u.found_last ELSE u.last END ORDER BY u.n),

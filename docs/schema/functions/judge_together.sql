@@ -57,6 +57,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.judge_together(text[],bigint[],integer[],text[],integer[]) IS 'Verdicts for a batch whose requests can all be applied; NULL if judge_each() has to look closer. For append_batch alone.';
+COMMENT ON FUNCTION eventstream.judge_together(text[],bigint[],integer[],text[],integer[]) IS 'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch alone.';
 
 REVOKE ALL ON FUNCTION eventstream.judge_together(text[],bigint[],integer[],text[],integer[]) FROM PUBLIC;
