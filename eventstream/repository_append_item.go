@@ -3,13 +3,17 @@ package eventstream
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/internal/groupcommit"
 )
 
-// appendItem is what one call appends: one request or several, all or none.
+// appendItem is what one call appends: one request or several, all or none. They are in order of their streams, which costs the database
+// less than another order.
 type appendItem struct {
+	// stream is the first one that the caller named.
+	stream   StreamID
 	requests []preparedRequest
 	size     groupcommit.Size
 	// rows are what became of the requests.
@@ -24,6 +28,8 @@ type preparedRequest struct {
 	tenant    string
 	partition int32
 	events    []Event
+	// at is the request's place in the call.
+	at int
 }
 
 // newAppendItem checks requests, for a better message than the database's.
@@ -40,13 +46,38 @@ func newAppendItem(requests []AppendRequest) (*appendItem, error) {
 		if err != nil {
 			return nil, err
 		}
+		prepared.at = i
 		item.requests[i] = prepared
 		for n := range request.Events {
 			e := &request.Events[n]
 			item.size.Bytes += len(e.Payload) + len(e.Data) + len(e.Metadata)
 		}
 	}
+	item.stream = requests[0].StreamID
+	slices.SortStableFunc(item.requests, func(a, b preparedRequest) int { return strings.Compare(a.stream, b.stream) })
 	return item, nil
+}
+
+// asCalled puts rows, one for each of the item's requests, into the order in which the caller gave these.
+func (i *appendItem) asCalled(rows []db.AppendBatchRow) []db.AppendBatchRow {
+	if len(rows) < 2 {
+		return rows
+	}
+	called := make([]db.AppendBatchRow, len(rows))
+	for n, row := range rows {
+		called[i.requests[n].at] = row
+	}
+	return called
+}
+
+// inOrderOfStreams sorts items of one request each; those of several stay together, and where they are.
+func inOrderOfStreams(items []*appendItem) []*appendItem {
+	if slices.ContainsFunc(items, func(i *appendItem) bool { return len(i.requests) > 1 }) {
+		return items
+	}
+	sorted := slices.Clone(items)
+	slices.SortStableFunc(sorted, func(a, b *appendItem) int { return strings.Compare(a.requests[0].stream, b.requests[0].stream) })
+	return sorted
 }
 
 func prepare(request AppendRequest) (preparedRequest, error) {

@@ -38,22 +38,24 @@ func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
 		Company:  besideOthers,
 	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
 		defer r.hub.wake() // also for those whose callers have left
+		items = inOrderOfStreams(items)
 		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.send(ctx, pool, items, wait) })
 	})
 }
 
-// write runs the requests of one call, all or none, and gives a row for each: in a group with those of others, unless h is not the
-// repository's own handle.
+// write runs the requests of one call, all or none, and gives a row for each, in their order: in a group with those of others, unless h is
+// not the repository's own handle.
 func (r *Repository) write(ctx context.Context, h Handle, item *appendItem) ([]db.AppendBatchRow, error) {
 	if r.group == nil || h != r.handle {
-		return r.send(ctx, h, []*appendItem{item}, 0)
+		rows, err := r.send(ctx, h, []*appendItem{item}, 0)
+		return item.asCalled(rows), err
 	}
 	err := r.group.Do(ctx, item)
 	var canceled *groupcommit.CanceledError
 	if errors.As(err, &canceled) {
-		return nil, &AppendCanceledError{StreamID: StreamID(item.requests[0].stream), Sent: canceled.Sent, Err: canceled.Err}
+		return nil, &AppendCanceledError{StreamID: item.stream, Sent: canceled.Sent, Err: canceled.Err}
 	}
-	return item.rows, err
+	return item.asCalled(item.rows), err
 }
 
 // send sends items as one statement, and gives a row for each of their requests. A wait above 0 is how long it waits for each lock.

@@ -51,6 +51,28 @@ func TestGroupGivesEachItemItsRows(t *testing.T) {
 	}
 }
 
+// The database gets streams in order, which costs it less, and the caller its results in the order of the call.
+func TestGroupSendsStreamsInOrder(t *testing.T) {
+	t.Parallel()
+	items := []*appendItem{itemOf(t, nil, "c"), itemOf(t, nil, "a"), itemOf(t, nil, "b"), itemOf(t, nil, "a")}
+	sorted := inOrderOfStreams(items)
+	require.Equal(t, []string{"a", "a", "b", "c"}, layOut(sorted).StreamIds)
+	require.Same(t, items[1], sorted[0], "first come, first served, of one stream")
+	require.Equal(t, []string{"c", "a", "b", "a"}, layOut(items).StreamIds, "what the group has stays as it is")
+
+	many := itemOf(t, nil, "c", "a", "b", "a")
+	require.Equal(t, StreamID("c"), many.stream)
+	u := layOut(inOrderOfStreams([]*appendItem{items[0], many}))
+	require.Equal(t, []string{"c", "a", "a", "b", "c"}, u.StreamIds, "units stay together")
+	rows := make([]db.AppendBatchRow, 4)
+	for i := range rows {
+		rows[i] = db.AppendBatchRow{TenantID: u.StreamIds[i+1], LastVersion: int64(i)}
+	}
+	rows = many.asCalled(rows)
+	require.Equal(t, []string{"c", "a", "b", "a"}, []string{rows[0].TenantID, rows[1].TenantID, rows[2].TenantID, rows[3].TenantID})
+	require.Less(t, rows[1].LastVersion, rows[3].LastVersion)
+}
+
 func TestGroupKnowsWhatAnErrorConcerns(t *testing.T) {
 	t.Parallel()
 	locked := &pgconn.PgError{Severity: "ERROR", Code: lockNotAvailable}

@@ -90,7 +90,8 @@ CREATE TYPE eventstream.verdicts AS (
     watermarks bigint[],
     tenant_ids text[],
     partition_ids integer[],
-    -- How many events are inserted up to the request's last one, in order of stream and version; and how many in all.
+    -- How many events are inserted up to the request's last one, in order of stream and version, NULL where that is the request's own number;
+    -- and how many in all.
     ends integer[],
     events bigint
 );
@@ -235,9 +236,75 @@ $$;
 COMMENT ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) IS
     'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
 
--- The common case in one statement: every request can be applied, each after those before it on its stream. Ids that
--- exist are found by the INSERT. Returns NULL for outcomes then; if one cannot, NULL altogether. Each stream is looked
--- up by LATERAL with LIMIT, which leaves the planner one way: the key, backwards.
+-- The common case in one statement: every request can be applied. Ids that exist are found by the INSERT. Each stream is looked up by
+-- LATERAL with LIMIT, which leaves the planner one way: the key, backwards. Where each stream comes once, nothing has to be sorted and no
+-- request told apart from another to the same stream, which is half of the cost.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.judge_distinct(
+    p_stream_ids text[],
+    p_expected bigint[],
+    p_event_counts integer[],
+    p_tenant_ids text[],
+    p_partition_ids integer[],
+    p_ascending boolean
+) RETURNS eventstream.verdicts
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v eventstream.verdicts;
+    v_fit boolean;
+BEGIN
+    SELECT
+        bool_and(NOT q.waits AND eventstream.judge(q.expected, q.tenant_id, q.stream_tenant, q.version, q.version) IS NULL
+            AND (q.partition_id = q.stream_partition) IS NOT FALSE),
+        array_agg(q.version + 1),
+        array_agg(q.version + q.events),
+        array_agg(q.stream_tenant),
+        array_agg(q.stream_partition),
+        sum(q.events)
+    INTO v_fit, v.first_versions, v.last_versions, v.tenant_ids, v.partition_ids, v.events
+    FROM (
+        SELECT u.expected, u.events, u.tenant_id, u.partition_id, coalesce(l.version, 0) AS version,
+            coalesce(l.tenant_id, u.tenant_id, 'default') AS stream_tenant,
+            coalesce(l.partition_id, u.partition_id, eventstream.partition_of(u.stream_id, eventstream.partition_count())) AS stream_partition,
+            -- As a rule, nothing waits in the whole store.
+            CASE WHEN EXISTS (SELECT FROM eventstream.pending_events) THEN (
+                SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = u.stream_id LIMIT 1
+            ) END IS NOT NULL AS waits
+        FROM (
+            SELECT unnest(p_stream_ids) AS stream_id, unnest(p_expected) AS expected, unnest(p_event_counts) AS events,
+                nullif(unnest(p_tenant_ids), '') AS tenant_id, nullif(unnest(p_partition_ids), -1) AS partition_id
+        ) AS u
+        LEFT JOIN LATERAL (
+            SELECT e.version, e.tenant_id, e.partition_id
+            FROM eventstream.events AS e
+            WHERE e.stream_id = u.stream_id
+            ORDER BY e.version DESC
+            LIMIT 1
+        ) AS l ON true
+    ) AS q;
+    IF v_fit IS NOT TRUE THEN
+        RETURN NULL;
+    END IF;
+    IF v.events > cardinality(p_stream_ids) OR NOT p_ascending THEN
+        SELECT array_agg(c.so_far ORDER BY c.n) INTO v.ends
+        FROM (
+            SELECT u.n, sum(u.events) OVER (ORDER BY u.stream_id COLLATE "C") AS so_far
+            FROM unnest(p_stream_ids, p_event_counts) WITH ORDINALITY AS u (stream_id, events, n)
+        ) AS c;
+    END IF;
+    v.current_versions := v.last_versions;
+    v.watermarks := v.last_versions;
+    RETURN v;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean) IS
+    'judge_together() where each stream comes once; p_ascending says that they come in order.';
+
+-- Streams in any order, several requests to one: each is judged after those before it on its stream.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_together(
     p_stream_ids text[],
@@ -281,8 +348,10 @@ BEGIN
                 CASE WHEN EXISTS (SELECT FROM eventstream.pending_events) THEN (
                     SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = u.stream_id LIMIT 1
                 ) END IS NOT NULL AS waits
-            FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
-                WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
+            FROM (
+                SELECT generate_subscripts(p_stream_ids, 1) AS ordinality, unnest(p_stream_ids) AS stream_id, unnest(p_expected) AS expected,
+                    unnest(p_event_counts) AS events, unnest(p_tenant_ids) AS tenant_id, unnest(p_partition_ids) AS partition_id
+            ) AS u
             LEFT JOIN LATERAL (
                 SELECT e.version, e.tenant_id, e.partition_id
                 FROM eventstream.events AS e
@@ -308,10 +377,12 @@ COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text
 REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]);
+DROP FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean);
 DROP FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]);
 DROP FUNCTION eventstream.judge_one(text, bigint, integer, text, integer);
 DROP TYPE eventstream.verdicts;

@@ -118,8 +118,12 @@ BEGIN
         )
         SELECT u.version, coalesce(u.event_id, eventstream.uuid_v7()), coalesce(u.occurred_at, clock_timestamp()), clock_timestamp(),
             u.partition_id, u.stream_id, u.tenant_id, u.type, coalesce(u.payload, 'null'), u.data, coalesce(u.metadata, '{}')
-        FROM unnest(v_streams, v_versions, v_tenants, v_partitions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
-            AS u (stream_id, version, tenant_id, partition_id, event_id, type, payload, data, metadata, occurred_at)
+        FROM (
+            -- Side by side in the list of a SELECT: in FROM, each array would be copied to a store of its own first.
+            SELECT unnest(v_streams) AS stream_id, unnest(v_versions) AS version, unnest(v_tenants) AS tenant_id,
+                unnest(v_partitions) AS partition_id, unnest(p_event_ids) AS event_id, unnest(p_types) AS type,
+                unnest(p_payloads) AS payload, unnest(p_data) AS data, unnest(p_metadata) AS metadata, unnest(p_occurred_at) AS occurred_at
+        ) AS u
         WHERE u.version IS NOT NULL
         ORDER BY u.stream_id COLLATE "C", u.version
         RETURNING e.position
@@ -202,6 +206,7 @@ DECLARE
     v eventstream.verdicts;
     v_lost eventstream.verdicts;
     v_positions bigint[];
+    v_streams text[];
     v_tries integer := 0;
     v_ignored text;
 BEGIN
@@ -220,7 +225,12 @@ BEGIN
         END IF;
     ELSE
         v_ignored := eventstream.lock_streams(p_stream_ids);
-        v := eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
+        v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
+        IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
+            v := eventstream.judge_distinct(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);
+        ELSE
+            v := eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
+        END IF;
     END IF;
     LOOP
         IF v IS NULL THEN
@@ -263,11 +273,14 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT u.n::integer, CASE WHEN v.outcomes IS NULL THEN 'appended' ELSE u.outcome END, u.first, u.last,
-        CASE WHEN u.outcome = 'duplicate' THEN u.position WHEN u.first IS NOT NULL THEN v_positions[u.ends] END,
+    SELECT u.n, CASE WHEN v.outcomes IS NULL THEN 'appended' ELSE u.outcome END, u.first, u.last,
+        CASE WHEN u.outcome = 'duplicate' THEN u.position WHEN u.first IS NOT NULL THEN v_positions[coalesce(u.ends, u.n)] END,
         u.current_version, u.watermark, u.tenant_id
-    FROM unnest(v.outcomes, v.first_versions, v.last_versions, v.last_positions, v.ends, v.current_versions, v.watermarks, v.tenant_ids)
-        WITH ORDINALITY AS u (outcome, first, last, position, ends, current_version, watermark, tenant_id, n);
+    FROM (
+        SELECT generate_subscripts(p_stream_ids, 1) AS n, unnest(v.outcomes) AS outcome, unnest(v.first_versions) AS first,
+            unnest(v.last_versions) AS last, unnest(v.last_positions) AS position, unnest(v.ends) AS ends,
+            unnest(v.current_versions) AS current_version, unnest(v.watermarks) AS watermark, unnest(v.tenant_ids) AS tenant_id
+    ) AS u;
 END;
 $$;
 -- +goose StatementEnd

@@ -13,6 +13,7 @@ DECLARE
     v eventstream.verdicts;
     v_lost eventstream.verdicts;
     v_positions bigint[];
+    v_streams text[];
     v_tries integer := 0;
     v_ignored text;
 BEGIN
@@ -31,7 +32,12 @@ BEGIN
         END IF;
     ELSE
         v_ignored := eventstream.lock_streams(p_stream_ids);
-        v := eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
+        v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
+        IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
+            v := eventstream.judge_distinct(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);
+        ELSE
+            v := eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
+        END IF;
     END IF;
     LOOP
         IF v IS NULL THEN
@@ -74,11 +80,14 @@ BEGIN
         RETURN;
     END IF;
     RETURN QUERY
-    SELECT u.n::integer, CASE WHEN v.outcomes IS NULL THEN 'appended' ELSE u.outcome END, u.first, u.last,
-        CASE WHEN u.outcome = 'duplicate' THEN u.position WHEN u.first IS NOT NULL THEN v_positions[u.ends] END,
+    SELECT u.n, CASE WHEN v.outcomes IS NULL THEN 'appended' ELSE u.outcome END, u.first, u.last,
+        CASE WHEN u.outcome = 'duplicate' THEN u.position WHEN u.first IS NOT NULL THEN v_positions[coalesce(u.ends, u.n)] END,
         u.current_version, u.watermark, u.tenant_id
-    FROM unnest(v.outcomes, v.first_versions, v.last_versions, v.last_positions, v.ends, v.current_versions, v.watermarks, v.tenant_ids)
-        WITH ORDINALITY AS u (outcome, first, last, position, ends, current_version, watermark, tenant_id, n);
+    FROM (
+        SELECT generate_subscripts(p_stream_ids, 1) AS n, unnest(v.outcomes) AS outcome, unnest(v.first_versions) AS first,
+            unnest(v.last_versions) AS last, unnest(v.last_positions) AS position, unnest(v.ends) AS ends,
+            unnest(v.current_versions) AS current_version, unnest(v.watermarks) AS watermark, unnest(v.tenant_ids) AS tenant_id
+    ) AS u;
 END;
 $function$;
 

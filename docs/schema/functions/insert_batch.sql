@@ -34,8 +34,12 @@ BEGIN
         )
         SELECT u.version, coalesce(u.event_id, eventstream.uuid_v7()), coalesce(u.occurred_at, clock_timestamp()), clock_timestamp(),
             u.partition_id, u.stream_id, u.tenant_id, u.type, coalesce(u.payload, 'null'), u.data, coalesce(u.metadata, '{}')
-        FROM unnest(v_streams, v_versions, v_tenants, v_partitions, p_event_ids, p_types, p_payloads, p_data, p_metadata, p_occurred_at)
-            AS u (stream_id, version, tenant_id, partition_id, event_id, type, payload, data, metadata, occurred_at)
+        FROM (
+            -- Side by side in the list of a SELECT: in FROM, each array would be copied to a store of its own first.
+            SELECT unnest(v_streams) AS stream_id, unnest(v_versions) AS version, unnest(v_tenants) AS tenant_id,
+                unnest(v_partitions) AS partition_id, unnest(p_event_ids) AS event_id, unnest(p_types) AS type,
+                unnest(p_payloads) AS payload, unnest(p_data) AS data, unnest(p_metadata) AS metadata, unnest(p_occurred_at) AS occurred_at
+        ) AS u
         WHERE u.version IS NOT NULL
         ORDER BY u.stream_id COLLATE "C", u.version
         RETURNING e.position

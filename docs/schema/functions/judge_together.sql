@@ -37,8 +37,10 @@ BEGIN
                 CASE WHEN EXISTS (SELECT FROM eventstream.pending_events) THEN (
                     SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = u.stream_id LIMIT 1
                 ) END IS NOT NULL AS waits
-            FROM unnest(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids)
-                WITH ORDINALITY AS u (stream_id, expected, events, tenant_id, partition_id, ordinality)
+            FROM (
+                SELECT generate_subscripts(p_stream_ids, 1) AS ordinality, unnest(p_stream_ids) AS stream_id, unnest(p_expected) AS expected,
+                    unnest(p_event_counts) AS events, unnest(p_tenant_ids) AS tenant_id, unnest(p_partition_ids) AS partition_id
+            ) AS u
             LEFT JOIN LATERAL (
                 SELECT e.version, e.tenant_id, e.partition_id
                 FROM eventstream.events AS e
