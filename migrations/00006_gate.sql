@@ -111,7 +111,7 @@ BEGIN
             AND n.position > v_key AND n.position <= v_last
             AND eventstream.is_now(n.recorded_at)
             AND eventstream.is_time(n.occurred_at)
-            AND jsonb_typeof(n.metadata) = 'object'
+            AND eventstream.is_content(n.event_id, n.payload, n.data, n.metadata)
             AND eventstream.is_name(n.type)
         THEN 9223372036854775807 ELSE least(n.position, 9223372036854775806) END),
         EXISTS (SELECT FROM eventstream.pending_events),
@@ -180,6 +180,9 @@ BEGIN
         ORDER BY n.stream_id, n.version
     LOOP
         PERFORM eventstream.refuse_values(r.stream_id, r.tenant_id, r.partition_id, r.type, r.metadata, r.occurred_at);
+        IF eventstream.is_content(r.event_id, r.payload, r.data, r.metadata) IS NOT TRUE THEN
+            PERFORM eventstream.refuse_content(r.event_id, r.payload, r.data, r.metadata);
+        END IF;
         IF r.version < 1 THEN
             PERFORM eventstream.refuse_value('version', r.version::text, '1 or more');
         ELSIF r.tenant_id <> r.stream_tenant THEN

@@ -28,6 +28,9 @@ BEGIN
         ORDER BY n.stream_id, n.version
     LOOP
         PERFORM eventstream.refuse_values(r.stream_id, r.tenant_id, r.partition_id, r.type, r.metadata, r.occurred_at);
+        IF eventstream.is_content(r.event_id, r.payload, r.data, r.metadata) IS NOT TRUE THEN
+            PERFORM eventstream.refuse_content(r.event_id, r.payload, r.data, r.metadata);
+        END IF;
         IF r.version < 1 THEN
             PERFORM eventstream.refuse_value('version', r.version::text, '1 or more');
         ELSIF r.tenant_id <> r.stream_tenant THEN
