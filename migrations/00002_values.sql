@@ -45,14 +45,16 @@ RETURN p_value > '0001-01-01 00:00:00+00'::timestamptz AND p_value < '10000-01-0
 COMMENT ON FUNCTION eventstream.is_time(timestamptz) IS
     'Whether a time is in the years 1 to 9999, UTC, and not 0001-01-01 00:00:00, which is Go''s zero time.';
 
--- A clock that is set back in the middle of a statement is no reason to refuse what was written before.
+-- A clock may be set, forwards or back, while a statement runs: what was written before is no less honest, so the time
+-- need only be near the beginning or the end of the statement, as the clock then said.
 CREATE FUNCTION eventstream.is_now(p_value timestamptz) RETURNS boolean
 LANGUAGE sql
 VOLATILE
-RETURN p_value >= statement_timestamp() AND p_value <= clock_timestamp()
-    OR clock_timestamp() < statement_timestamp() AND eventstream.is_time(p_value);
+RETURN p_value >= least(statement_timestamp(), clock_timestamp()) - interval '1 minute'
+    AND p_value <= greatest(statement_timestamp(), clock_timestamp()) + interval '1 minute';
 
-COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS 'Whether a time is of the statement in hand, by the database''s clock.';
+COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS
+    'Whether a time is of the statement in hand, by the database''s clock, give or take a minute: the clock may be set meanwhile.';
 
 -- JSON that can be read again. jsonb keeps 1e131071 in 16 bytes and prints it in 131072; what is printed is what readers
 -- and pg_dump get, and no text of a gigabyte exists. With a backslash before each character (COPY) and whatever else

@@ -18,11 +18,11 @@ BEGIN
             (SELECT e.event_id FROM eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version) AS taken_by
         FROM new_events AS n
         CROSS JOIN LATERAL (
-            -- The stream's first event, or else the first that waits.
+            -- The stream's first event, or else one that waits: of another tenant or partition, if there is one.
             SELECT e.tenant_id, e.partition_id, e.position FROM eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = 1
             UNION ALL
             (SELECT w.tenant_id, w.partition_id, NULL FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id
-                ORDER BY w.received_at, w.version LIMIT 1)
+                ORDER BY (w.tenant_id, w.partition_id) = (n.tenant_id, n.partition_id), w.version LIMIT 1)
             LIMIT 1
         ) AS s
         ORDER BY n.stream_id, n.version
