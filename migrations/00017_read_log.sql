@@ -63,6 +63,34 @@ COMMENT ON FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integ
     'types, a tenant. p_until is a stable position that was read by an earlier statement, or '
     'log_state.stable_position.';
 
+-- The gate takes no event that cannot be read. One that is there all the same, past the gate or because a disk has lost a
+-- part of it, must not keep readers from the others: they ask for the one at fault, and go on after it. What the server
+-- may do in a moment, it is not asked to: its own condition is no fault of an event.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.read_fault(p_position bigint) RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_bytes bigint;
+BEGIN
+    SELECT octet_length(e.payload::text)::bigint + octet_length(e.metadata::text) + coalesce(octet_length(e.data || ''::bytea), 0) INTO v_bytes
+    FROM eventstream.events AS e
+    WHERE e.position = p_position;
+    RETURN CASE WHEN v_bytes > 1073700000 THEN format('%s bytes as text, which no message has room for', v_bytes) END;
+EXCEPTION WHEN OTHERS THEN
+    IF SQLSTATE ~ '^(40|53|55|57|58)' THEN
+        RAISE;
+    END IF;
+    RETURN format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.read_fault(bigint) IS
+    'Why the server cannot give the event at a position to anybody: JSON that is longer than any text, or damage; NULL if it can.';
+
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint) RETURNS void
 LANGUAGE plpgsql
@@ -175,6 +203,7 @@ COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
 -- +goose Down
 DROP FUNCTION eventstream.start_partitions(jsonb, bigint);
 DROP FUNCTION eventstream.start_checkpoint(jsonb, bigint);
+DROP FUNCTION eventstream.read_fault(bigint);
 DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
 DROP FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text);
 DROP FUNCTION eventstream.category(text);
