@@ -74,7 +74,7 @@ func boundsOf(text []byte) (size, depth int) {
 			size++
 		case c == '-' || '0' <= c && c <= '9':
 			n = numberLength(text[i:])
-			if bytes.IndexAny(text[i:i+n], "eE") >= 0 {
+			if bytes.ContainsAny(text[i:i+n], "eE") {
 				size += max(0, printedNumber(text[i:i+n])-n)
 			}
 		}

@@ -122,7 +122,7 @@ func requireNoGoroutine(t *testing.T) {
 				require.NotContains(c, stack, "gapless/eventstream.", "left behind")
 			}
 		}
-	}, 2*time.Second, time.Millisecond)
+	}, blockTimeout, time.Millisecond)
 }
 
 // countSessions watches how many sessions of an application there are at a time.
