@@ -23,7 +23,8 @@ SELECT
     e.type::text AS type,
     f.fault::text AS fault
 FROM (
-    SELECT s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id, s.type
+    SELECT s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id,
+        s.type
     FROM eventstream.events AS s
     WHERE s.stream_id = $1::text AND CASE WHEN $2::boolean THEN s.version <= $3::bigint
         ELSE s.version >= $3::bigint END
@@ -143,8 +144,8 @@ type LogFirstUnreadableRow struct {
 	Fault       string
 }
 
-// The first event of a page of the log, in the order of its reader, that the server cannot give to anybody, and why; no more than that is
-// tried, since a try may take seconds.
+// The first event of a page of the log, in the order of its reader, that the server cannot give to anybody, and why.
+// No more than that is tried, since a try may take seconds.
 func (q *Queries) LogFirstUnreadable(ctx context.Context, db DBTX, arg LogFirstUnreadableParams) ([]LogFirstUnreadableRow, error) {
 	rows, err := db.Query(ctx, logFirstUnreadable,
 		arg.After,

@@ -35,8 +35,8 @@ RETURN p_value >= 0 AND p_value < eventstream.partition_count();
 
 COMMENT ON FUNCTION eventstream.is_partition(integer) IS 'Whether the store has this partition: 0 to partition_count() - 1.';
 
--- Times that Go and JSON can carry; not infinity. The very first microsecond is Go's zero time, which is what a forgotten
--- time looks like.
+-- Times that Go and JSON can carry; not infinity. The very first microsecond is Go's zero time, which is what a
+-- forgotten time looks like.
 CREATE FUNCTION eventstream.is_time(p_value timestamptz) RETURNS boolean
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
@@ -54,12 +54,13 @@ RETURN p_value >= least(statement_timestamp(), clock_timestamp()) - interval '1 
     AND p_value <= greatest(statement_timestamp(), clock_timestamp()) + interval '1 minute';
 
 COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS
-    'Whether a time is of the statement in hand, by the database''s clock, give or take a minute: the clock may be set meanwhile.';
+    'Whether a time is of the statement in hand, by the database''s clock, give or take a minute: the clock may be set '
+    'meanwhile.';
 
--- JSON that can be read again. jsonb keeps 1e131071 in 16 bytes and prints it in 131072; what is printed is what readers
--- and pg_dump get, and no text of a gigabyte exists. With a backslash before each character (COPY) and whatever else
--- the row has, 64 MB leave room; any JSON that prints in 64 MB is also within the limits of jsonb itself. Nesting is
--- bounded for those who read it: many decoders take 1000 levels and no more.
+-- JSON that can be read again. jsonb keeps 1e131071 in 16 bytes and prints it in 131072; what is printed is what
+-- readers and pg_dump get, and no text of a gigabyte exists. With a backslash before each character (COPY) and whatever
+-- else the row has, 64 MB leave room; any JSON that prints in 64 MB is also within the limits of jsonb itself. Nesting
+-- is bounded for those who read it: many decoders take 1000 levels and no more.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.json_fault(p_value jsonb) RETURNS text
 LANGUAGE plpgsql
@@ -82,8 +83,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.json_fault(jsonb) IS
-    'What is wrong with JSON that has more than 64000000 bytes as text, or more than 1000 levels of arrays and objects; else NULL. Prints '
-    'it: is_json() asks first whether that is needed.';
+    'What is wrong with JSON that has more than 64000000 bytes as text, or more than 1000 levels of arrays and '
+    'objects; else NULL. Prints it: is_json() asks first whether that is needed.';
 
 -- No 16 bytes print in more than 147459 (a number with all the digits that there can be, before and after the point),
 -- and a level takes 8 bytes: what has fewer than 6900 bytes keeps both bounds. Only the size of a value that is not
@@ -91,7 +92,8 @@ COMMENT ON FUNCTION eventstream.json_fault(jsonb) IS
 CREATE FUNCTION eventstream.is_json(p_value jsonb) RETURNS boolean
 LANGUAGE sql
 STABLE PARALLEL SAFE
-RETURN pg_column_size(p_value) < 6900 AND pg_column_compression(p_value) IS NULL OR eventstream.json_fault(p_value) IS NULL;
+RETURN pg_column_size(p_value) < 6900 AND pg_column_compression(p_value) IS NULL
+    OR eventstream.json_fault(p_value) IS NULL;
 
 COMMENT ON FUNCTION eventstream.is_json(jsonb) IS
     'Whether JSON may be a payload or metadata: at most 64000000 bytes as text, and 1000 levels of arrays and objects.';
@@ -112,8 +114,8 @@ RETURN p_event_id <> '00000000-0000-0000-0000-000000000000'::uuid
     AND (octet_length(p_data) > 128000000) IS NOT TRUE;
 
 COMMENT ON FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb) IS
-    'Whether an event may have this id, which is not the nil UUID, this payload, at most 128000000 bytes of data, and these metadata, '
-    'a JSON object.';
+    'Whether an event may have this id, which is not the nil UUID, this payload, at most 128000000 bytes of data, and '
+    'these metadata, a JSON object.';
 
 -- Of the values of an event, which one breaks its rule, and what the rule is. Slow, and called only when one does.
 -- +goose StatementBegin
@@ -146,7 +148,8 @@ BEGIN
     ELSIF jsonb_typeof(p_metadata) <> 'object' THEN
         PERFORM eventstream.refuse_value('metadata', p_metadata::text, 'a JSON object');
     ELSIF NOT eventstream.is_time(p_occurred_at) THEN
-        PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text, 'a time in the years 1 to 9999, and not 0001-01-01 00:00:00 UTC');
+        PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text,
+            'a time in the years 1 to 9999, and not 0001-01-01 00:00:00 UTC');
     END IF;
 END;
 $$;
@@ -167,7 +170,8 @@ DECLARE
 BEGIN
     IF v_fault IS NOT NULL THEN
         PERFORM eventstream.refuse_value(p_field, v_fault,
-            'at most 64000000 bytes as text, with the exponents of numbers written out, and 1000 levels of arrays and objects');
+            'at most 64000000 bytes as text, with the exponents of numbers written out, and 1000 levels of arrays and '
+            'objects');
     END IF;
 END;
 $$;

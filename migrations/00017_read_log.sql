@@ -63,9 +63,9 @@ COMMENT ON FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integ
     'types, a tenant. p_until is a stable position that was read by an earlier statement, or '
     'log_state.stable_position.';
 
--- The gate takes no event that cannot be read. One that is there all the same, past the gate or because a disk has lost a
--- part of it, must not keep readers from the others: they ask for the one at fault, and go on after it. What the server
--- may do in a moment, it is not asked to: its own condition is no fault of an event.
+-- The gate takes no event that cannot be read. One that exists all the same, because somebody put it there past the
+-- gate or a disk has lost a part of it, must not keep readers from the others: they ask for the one at fault, and go on
+-- after it. The condition of the server (resources, timeouts, conflicts) is no fault of an event's.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.read_fault(p_position bigint) RETURNS text
 LANGUAGE plpgsql
@@ -75,7 +75,9 @@ AS $$
 DECLARE
     v_bytes bigint;
 BEGIN
-    SELECT octet_length(e.payload::text)::bigint + octet_length(e.metadata::text) + coalesce(octet_length(e.data || ''::bytea), 0) INTO v_bytes
+    SELECT octet_length(e.payload::text)::bigint + octet_length(e.metadata::text)
+        + coalesce(octet_length(e.data || ''::bytea), 0)
+    INTO v_bytes
     FROM eventstream.events AS e
     WHERE e.position = p_position;
     RETURN CASE WHEN v_bytes > 1073700000 THEN format('%s bytes as text, which no message has room for', v_bytes) END;
@@ -89,7 +91,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.read_fault(bigint) IS
-    'Why the server cannot give the event at a position to anybody: JSON that is longer than any text, or damage; NULL if it can.';
+    'Why the server cannot give the event at a position to anybody: JSON that is longer than any text, or damage; NULL '
+    'if it can.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint) RETURNS void
@@ -143,8 +146,8 @@ BEGIN
             END IF;
             RETURN v_position;
         WHEN p_start ? 'time' THEN
-            -- A caller's clock may be ahead of ours, and ours may have been set back since an event was recorded; a time
-            -- later than that is a mistake, and would mean from now on.
+            -- A caller's clock may be ahead of ours, and ours may have been set back since an event was recorded; a
+            -- time later than that is a mistake, and would mean from now on.
             IF (p_start ->> 'time')::timestamptz > interval '5 minutes' + greatest(clock_timestamp(),
                 (SELECT l.last_recorded_at FROM eventstream.log_state AS l WHERE l.lane = 0))
             THEN

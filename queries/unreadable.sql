@@ -1,6 +1,6 @@
 -- name: LogFirstUnreadable :many
--- The first event of a page of the log, in the order of its reader, that the server cannot give to anybody, and why; no more than that is
--- tried, since a try may take seconds.
+-- The first event of a page of the log, in the order of its reader, that the server cannot give to anybody, and why.
+-- No more than that is tried, since a try may take seconds.
 SELECT
     e.position::bigint AS position,
     e.version::bigint AS version,
@@ -40,7 +40,8 @@ SELECT
     e.type::text AS type,
     f.fault::text AS fault
 FROM (
-    SELECT s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id, s.type
+    SELECT s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id,
+        s.type
     FROM eventstream.events AS s
     WHERE s.stream_id = @stream_id::text AND CASE WHEN @backwards::boolean THEN s.version <= @from_version::bigint
         ELSE s.version >= @from_version::bigint END

@@ -9,7 +9,9 @@ AS $function$
 DECLARE
     v_bytes bigint;
 BEGIN
-    SELECT octet_length(e.payload::text)::bigint + octet_length(e.metadata::text) + coalesce(octet_length(e.data || ''::bytea), 0) INTO v_bytes
+    SELECT octet_length(e.payload::text)::bigint + octet_length(e.metadata::text)
+        + coalesce(octet_length(e.data || ''::bytea), 0)
+    INTO v_bytes
     FROM eventstream.events AS e
     WHERE e.position = p_position;
     RETURN CASE WHEN v_bytes > 1073700000 THEN format('%s bytes as text, which no message has room for', v_bytes) END;

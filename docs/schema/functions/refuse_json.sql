@@ -10,7 +10,8 @@ DECLARE
 BEGIN
     IF v_fault IS NOT NULL THEN
         PERFORM eventstream.refuse_value(p_field, v_fault,
-            'at most 64000000 bytes as text, with the exponents of numbers written out, and 1000 levels of arrays and objects');
+            'at most 64000000 bytes as text, with the exponents of numbers written out, and 1000 levels of arrays and '
+            'objects');
     END IF;
 END;
 $function$;
