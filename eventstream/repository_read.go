@@ -108,8 +108,9 @@ type eventPages struct {
 	next      int64
 	left      int
 	backwards bool
-	// unreadable is an event that was met and is not passed yet.
+	// unreadable is an event that was met and is not passed yet, and most how many events to ask for before it; 0 is no bound.
 	unreadable *UnreadableEventError
+	most       int
 }
 
 func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) *eventPages {
@@ -139,6 +140,9 @@ func (p *eventPages) page(ctx context.Context) ([]Event, bool, error) {
 			return p.pass()
 		}
 		size = int(min(int64(size), before))
+		if p.most > 0 {
+			size = min(size, p.most)
+		}
 	}
 	rows, err := p.repo.eventPage(ctx, p.handle, p.id, p.next, size, p.backwards)
 	if err != nil {
@@ -152,21 +156,26 @@ func (p *eventPages) page(ctx context.Context) ([]Event, bool, error) {
 	return rows, p.next > 0, nil
 }
 
-// find looks for the event that cannot be read.
+// find looks for the event that cannot be read. How many come before it, its version says, unless reading began where there is no version,
+// or one is missing: then it is met again, and smaller pages lead up to it.
 func (p *eventPages) find(ctx context.Context, size int, err error) error {
+	again := p.unreadable != nil
 	p.unreadable, err = p.repo.unreadableInStream(ctx, p.handle, p.id, p.next, size, p.backwards, err)
-	if err == nil && p.next == math.MaxInt64 { // which is no version, to count from
-		var head StreamHead
-		head, err = p.repo.stream(ctx, p.handle, p.id)
-		p.next = head.Watermark
+	switch {
+	case err != nil:
+		return err
+	case size == 1:
+		p.next = p.unreadable.Event.Version
+	case again:
+		p.most = size / 2
 	}
-	return err
+	return nil
 }
 
 // pass moves on over the event that cannot be read, and returns the error that names it.
 func (p *eventPages) pass() ([]Event, bool, error) {
 	unreadable := p.unreadable
-	p.unreadable, p.next, p.left = nil, p.next+p.step(), p.left-1
+	p.unreadable, p.most, p.next, p.left = nil, 0, p.next+p.step(), p.left-1
 	return nil, p.next > 0 && p.left > 0, unreadable
 }
 

@@ -45,6 +45,48 @@ func met(t testing.TB, b *bundle, repo *eventstream.Repository, opts eventstream
 	return positions
 }
 
+// metOf is met for the versions of a stream.
+func metOf(t testing.TB, b *bundle, repo *eventstream.Repository, id eventstream.StreamID, opts eventstream.ReadOptions) (versions []int64) {
+	t.Helper()
+	for e, err := range repo.Read(b.ctx, id, opts) {
+		if errors.Is(err, eventstream.ErrUnreadableEvent) {
+			e.Version = -e.Version
+		} else {
+			require.NoError(t, err)
+		}
+		versions = append(versions, e.Version)
+	}
+	return versions
+}
+
+// However large the pages, wherever reading begins, and though a version is missing, which nobody but a superuser can bring about.
+func TestUnreadableEventIsPassedWhateverThePages(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "order-1", 12)
+	makeUnreadable(t, b, 1, 6, 12)
+	all := []int64{-1, 2, 3, 4, 5, -6, 7, 8, 9, 10, 11, -12}
+	gap := []int64{-1, 2, 3, -6, 7, 8, 9, 10, 11, -12}
+	check := func(want []int64) {
+		down := slices.Clone(want)
+		slices.Reverse(down)
+		for _, size := range []int{1, 2, 3, 5, 7, 100} {
+			repo, err := eventstream.NewRepository(b.pool, &eventstream.Config{PageSize: size})
+			require.NoError(t, err)
+			require.Equal(t, want, metOf(t, b, repo, "order-1", eventstream.ReadOptions{}), size)
+			require.Equal(t, want[1:], metOf(t, b, repo, "order-1", eventstream.ReadOptions{From: 2}), size)
+			for _, from := range []int64{0, 12, 13, 1000} {
+				require.Equal(t, down, metOf(t, b, repo, "order-1", eventstream.ReadOptions{From: from, Backwards: true}), size)
+			}
+			require.Empty(t, metOf(t, b, repo, "order-1", eventstream.ReadOptions{From: 13}))
+		}
+	}
+	check(all)
+	conn := session(t, b)
+	simple(t, conn, `SET session_replication_role = replica`, `DELETE FROM eventstream.events WHERE version IN (4, 5)`)
+	check(gap)
+}
+
 func TestUnreadableEventIsNamedByReadersOfItsStream(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -63,17 +105,7 @@ func TestUnreadableEventIsNamedByReadersOfItsStream(t *testing.T) {
 	_, err = repo.GetOrCreate(b.ctx, "order-1")
 	require.ErrorIs(t, err, eventstream.ErrUnreadableEvent)
 
-	read := func(opts eventstream.ReadOptions) (versions []int64) {
-		for e, err := range repo.Read(b.ctx, "order-1", opts) {
-			if errors.Is(err, eventstream.ErrUnreadableEvent) {
-				e.Version = -e.Version
-			} else {
-				require.NoError(t, err)
-			}
-			versions = append(versions, e.Version)
-		}
-		return versions
-	}
+	read := func(opts eventstream.ReadOptions) []int64 { return metOf(t, b, repo, "order-1", opts) }
 	all := []int64{1, 2, 3, 4, -5, -6, 7, 8, -9, 10}
 	require.Equal(t, all, read(eventstream.ReadOptions{}))
 	for from := int64(1); from <= 10; from++ {
@@ -152,6 +184,8 @@ func TestUnreadableEventIsPassedByReadersOfTheLog(t *testing.T) {
 	slices.Reverse(down)
 	require.Equal(t, all, met(t, b, repo, eventstream.LogOptions{}))
 	require.Equal(t, down, met(t, b, repo, eventstream.LogOptions{Backwards: true}))
+	require.Equal(t, all, met(t, b, b.repo, eventstream.LogOptions{}), "in large pages")
+	require.Equal(t, down, met(t, b, b.repo, eventstream.LogOptions{Backwards: true}), "in large pages")
 	require.Equal(t, all[:30], met(t, b, repo, eventstream.LogOptions{Limit: 30}))
 	from := 1 + rand.Int64N(80) //nolint:gosec // a place to start
 	require.Equal(t, all[from-1:], met(t, b, repo, eventstream.LogOptions{From: eventstream.FromPosition(from)}))
