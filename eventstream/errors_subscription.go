@@ -99,12 +99,15 @@ type HandlerError struct {
 	Event LogEvent
 	// Tries is how often it was tried by itself.
 	Tries int
-	// Err is what the handler returned last, or a *HandlerPanicError.
+	// Err is what the handler returned last, or a *HandlerPanicError; an *UnreadableEventError for an event that it could not be given.
 	Err error
 }
 
 // Error names the event, how often it was tried, and the last error.
 func (e *HandlerError) Error() string {
+	if unreadable := asUnreadable(e.Err); unreadable != nil {
+		return fmt.Sprintf("subscription %s stopped: %v; or skip it with SkipEvent", quote(e.Subscription), unreadable)
+	}
 	return fmt.Sprintf("subscription %s stopped: its handler failed %d times on the event at position %d (version %d of stream %s): %v; "+
 		"mend the handler and run it again, or skip the event with SkipEvent", quote(e.Subscription), e.Tries, e.Event.Position,
 		e.Event.Version, quote(string(e.Event.StreamID)), e.Err)

@@ -25,9 +25,10 @@ type Event struct {
 	// Type says what kind of thing happened, as order.placed.
 	Type EventType `json:"type,omitzero"`
 	// Payload says what happened, as JSON; nil for an event with Data alone. The database keeps its meaning, not its bytes:
-	// white space and the order of keys may come back different.
+	// white space and the order of keys may come back different. At most MaxJSONBytes and MaxJSONDepth, as Metadata.
 	Payload json.RawMessage `json:"payload,omitzero"`
-	// Data says what happened, as bytes, for payloads that are not JSON; nil for an event without. JSON shows it as base64.
+	// Data says what happened, as bytes, for payloads that are not JSON; nil for an event without. JSON shows it as base64. At
+	// most MaxDataBytes.
 	Data []byte `json:"data,omitzero"`
 	// Metadata describes the event rather than what happened (correlation, causation, trace): a JSON object; nil is {}.
 	Metadata json.RawMessage `json:"metadata,omitzero"`
@@ -61,7 +62,7 @@ func (e Event) validateHeader() error {
 		return err
 	}
 	if !validTime(e.OccurredAt) {
-		return invalidValue("occurred_at", e.OccurredAt.String(), "set to a time in the years 1 to 9999")
+		return invalidValue("occurred_at", e.OccurredAt.String(), "set to a "+timeRule)
 	}
 	return nil
 }
@@ -71,18 +72,23 @@ func (e Event) validateContent() error {
 		return invalidValue("payload", "", "given, unless data is: JSON in payload, bytes in data, or both")
 	}
 	if e.Payload != nil {
-		if err := checkJSON("payload", e.Payload); err != nil {
+		if err := checkContent("payload", e.Payload); err != nil {
 			return err
 		}
 	}
-	return checkMetadata(e.Metadata)
+	return errorsFirst(checkData(e.Data), checkMetadata(e.Metadata))
+}
+
+// validateSizes judges what is known to be JSON, or absent.
+func (e Event) validateSizes() error {
+	return errorsFirst(checkLimits("payload", e.Payload), checkData(e.Data), checkMetadata(e.Metadata))
 }
 
 func checkMetadata(metadata json.RawMessage) error {
 	if metadata == nil {
 		return nil
 	}
-	if err := checkJSON("metadata", metadata); err != nil {
+	if err := checkContent("metadata", metadata); err != nil {
 		return err
 	}
 	if !isJSONObject(metadata) {
@@ -108,10 +114,13 @@ func (e Event) validatePlace() error {
 	return nil
 }
 
-// validTime holds the bounds that Go, JSON and the database share. Go's zero time lies on the lower one, but it is what a
-// forgotten time looks like.
+const timeRule = "time in the years 1 to 9999, and not 0001-01-01 00:00:00 UTC"
+
+// validTime holds the bounds that Go, JSON and the database share (eventstream.is_time). Go's zero time lies on the lower one, but it is
+// what a forgotten time looks like; so is one that is zero once fractions of a microsecond are cut off.
 func validTime(t time.Time) bool {
-	return !t.IsZero() && t.UTC().Year() >= 1 && t.UTC().Year() <= 9999
+	t = normalTime(t)
+	return !t.IsZero() && t.Year() >= 1 && t.Year() <= 9999
 }
 
 // normalTime is t as the database gives it back: UTC, to the microsecond, without Go's monotonic reading.
@@ -146,10 +155,7 @@ func (e *Event) UnmarshalJSON(data []byte) error {
 		decoded.Metadata = nil
 	}
 	decoded.OccurredAt, decoded.RecordedAt = normalTime(decoded.OccurredAt), normalTime(decoded.RecordedAt)
-	if err := checkMetadata(decoded.Metadata); err != nil {
-		return err
-	}
-	if err := decoded.validatePlace(); err != nil {
+	if err := errorsFirst(decoded.validateSizes(), decoded.validatePlace()); err != nil {
 		return err
 	}
 	*e = decoded

@@ -40,9 +40,12 @@ func WithMetadata(metadata any) EventOption {
 }
 
 // WithData sets a payload of bytes that are not JSON; with it the JSON payload may be nil, and is then absent. The bytes
-// are copied; nil counts as no bytes rather than as no data. Default: none.
+// are copied; nil counts as no bytes rather than as no data. More than MaxDataBytes are refused. Default: none.
 func WithData(data []byte) EventOption {
 	return func(e *Event) error {
+		if err := checkData(data); err != nil {
+			return err
+		}
 		e.Data = append([]byte{}, data...)
 		return nil
 	}
@@ -70,7 +73,8 @@ func WithTenant[T TenantID | string](tenant T) EventOption {
 // json.RawMessage or []byte. A nil payload is JSON null, or absent if WithData gives bytes.
 //
 // It returns an error that matches ErrInvalidValue, most often an *InvalidValueError, for a type, payload or option that
-// cannot be stored: NaN and infinities, text that is not UTF-8, and the character NUL, which PostgreSQL's jsonb refuses.
+// cannot be stored: NaN and infinities, text that is not UTF-8, the character NUL, which PostgreSQL's jsonb refuses, and more than
+// MaxJSONBytes or MaxJSONDepth.
 func NewEvent(eventType string, payload any, opts ...EventOption) (Event, error) {
 	id, err := uuid.NewV7()
 	if err != nil {

@@ -26,8 +26,9 @@ type hub struct {
 	slots chan struct{}
 	// kick makes the poller look at once.
 	kick chan struct{}
-	// busy is when something happened last, in nanoseconds since 1970: the poller looks more often after it.
-	busy atomic.Int64
+	// busy is when something happened last: the poller looks more often after it. A time that time.Now gave, since what has passed since
+	// then must not depend on the clock on the wall.
+	busy atomic.Pointer[time.Time]
 	// active says that somebody would notice a kick.
 	active atomic.Bool
 	// claimSoon makes the poller claim shards at its next look.
@@ -161,7 +162,7 @@ func (h *hub) wake() {
 	if h == nil || !h.active.Load() {
 		return
 	}
-	h.busy.Store(time.Now().UnixNano())
+	h.isBusy(time.Now())
 	select {
 	case h.kick <- struct{}{}:
 	default:

@@ -37,7 +37,7 @@ type poller struct {
 // query at a time, so that a process costs one connection for it, whatever the number of its subscriptions.
 func (h *hub) poll(ctx context.Context, member int64) error {
 	p := &poller{hub: h, member: member, heldAt: time.Now()}
-	h.busy.Store(time.Now().UnixNano())
+	h.isBusy(time.Now())
 	for {
 		began := time.Now()
 		// What takes longer than the lease will not be in time.
@@ -61,6 +61,8 @@ func (h *hub) poll(ctx context.Context, member int64) error {
 	}
 }
 
+func (h *hub) isBusy(now time.Time) { h.busy.Store(&now) }
+
 // wait pauses, unless somebody kicks.
 func (p *poller) wait(ctx context.Context, pause time.Duration) error {
 	timer := time.NewTimer(pause)
@@ -74,7 +76,7 @@ func (p *poller) wait(ctx context.Context, pause time.Duration) error {
 }
 
 func (p *poller) pause() time.Duration {
-	quiet := time.Since(time.Unix(0, p.busy.Load()))
+	quiet := time.Since(*p.busy.Load())
 	return min(max(quiet/pollShare, shortestPoll), longestPoll)
 }
 
@@ -85,7 +87,7 @@ func (p *poller) look(ctx context.Context, now time.Time) error {
 		return err
 	}
 	if p.publish(stable) {
-		p.busy.Store(now.UnixNano())
+		p.isBusy(now)
 		p.unkept = true
 	}
 	if every := min(p.repo.config.Lease/claimsPerLease, slowestClaim); p.claimSoon.Swap(false) || now.Sub(p.claimedAt) >= every {

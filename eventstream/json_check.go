@@ -90,10 +90,7 @@ func escapedRune(text []byte) (rune, bool) {
 
 // checkNumber judges the JSON number that text starts with, and returns its length.
 func checkNumber(text []byte) (int, string) {
-	n := 0
-	for n < len(text) && bytes.IndexByte([]byte("+-.eE0123456789"), text[n]) >= 0 {
-		n++
-	}
+	n := numberLength(text)
 	if !fitsNumeric(text[:n]) {
 		return n, "a number that PostgreSQL's numeric can hold: 131072 digits before the point, 16383 after it"
 	}

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// marshalJSON turns a Go value into JSON that jsonb can hold; json.RawMessage and []byte are JSON already and are kept to
+// marshalJSON turns a Go value into JSON that an event can hold; json.RawMessage and []byte are JSON already and are kept to
 // the byte. A nil value is JSON null.
 func marshalJSON(field string, value any) (json.RawMessage, error) {
 	var text []byte
@@ -27,7 +27,7 @@ func marshalJSON(field string, value any) (json.RawMessage, error) {
 	if text == nil {
 		text = []byte("null")
 	}
-	if err := checkJSON(field, text); err != nil {
+	if err := checkContent(field, text); err != nil {
 		return nil, err
 	}
 	return text, nil

@@ -81,7 +81,7 @@ func (s startNumber) validate(int) error {
 
 func (s startTime) validate(int) error {
 	if !validTime(time.Time(s)) {
-		return invalidValue("start time", time.Time(s).String(), "a time in the years 1 to 9999")
+		return invalidValue("start time", time.Time(s).String(), "a "+timeRule)
 	}
 	return nil
 }

@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // LogFilter selects events of the log. The zero value selects all; what is given must all be met.
 type LogFilter struct {
 	// Partitions selects events of these partitions. Default: nil, which is all.
 	Partitions []int `json:"partitions,omitempty"`
-	// Category selects events of streams whose id's part before the first "-" this is. Default: "", which is all.
+	// Category selects events of streams of a category, as StreamID.Category has it: "order" for "order-1", and for "order". Default: "",
+	// which is all.
 	Category string `json:"category,omitempty"`
 	// Types selects events of these types. Default: nil, which is all.
 	Types []EventType `json:"types,omitempty"`
@@ -40,10 +40,8 @@ func (f LogFilter) validate(partitions int) (LogFilter, error) {
 			return f, err
 		}
 	}
-	if f.Category != "" {
-		if StreamID(f.Category).Validate() != nil || strings.Contains(f.Category, "-") {
-			return f, invalidValue("LogFilter.Category", f.Category, "the part of a stream id before its first -")
-		}
+	if err := validateCategory("LogFilter.Category", f.Category); err != nil {
+		return f, err
 	}
 	if f.Tenant != "" {
 		return f, f.Tenant.Validate()

@@ -42,7 +42,8 @@ type LogHead struct {
 // held, and the loop's body may use the same connection. On a standby it goes as far as the replicated stable position.
 //
 // An error comes once, as the last pair: an *InvalidValueError for bad options, a *BeyondLogError for a start that the log has
-// not reached. A filter that selects little needs an index to be fast: docs/subscriptions.md lists them.
+// not reached. Only an *UnreadableEventError is not the last: it comes in the place of its event, and a loop that goes on gets those after it,
+// except in a transaction, which the server's error ends. A filter that selects little needs an index to be fast: docs/subscriptions.md lists them.
 func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[LogEvent, error] {
 	return r.readLog(ctx, r.handle, opts)
 }
@@ -89,6 +90,13 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
 			events, err := ahead.next(left)
+			if unreadable := asUnreadable(err); unreadable != nil {
+				if !yield(LogEvent{Event: unreadable.Event}, unreadable) {
+					return
+				}
+				left--
+				continue
+			}
 			if err != nil {
 				yield(LogEvent{}, mapError(err))
 				return
@@ -206,6 +214,8 @@ type logPages struct {
 	apart        map[int]int64
 	size         pageSize
 	numbers      numberer
+	// unreadable is an event that was met and is not passed yet.
+	unreadable *UnreadableEventError
 }
 
 func newLogPages(filter LogFilter, backwards bool, after, until int64, most int) *logPages {
@@ -237,7 +247,7 @@ func (p *logPages) skipTo(partitions int) {
 
 func (p *logPages) atEnd() bool { return p.after >= p.until }
 
-// next reads the next page, and moves on over the positions that it covered.
+// next reads the next page, and moves on over the positions that it covered. After an *UnreadableEventError it goes on behind that event.
 func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, buffer []LogEvent) ([]LogEvent, error) {
 	size := p.size.next(limit)
 	window := min(p.size.window, p.until-p.after)
@@ -246,9 +256,16 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 	if backwards {
 		after, until = p.until-window, p.until
 	}
+	after, until, reached := p.clip(after, until)
+	if reached {
+		return nil, p.pass()
+	}
 	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
 	if err != nil {
-		return nil, err
+		if p.unreadable, err = r.unreadableInLog(ctx, h, after, until, size, &p.numbers, err); err != nil {
+			return nil, err
+		}
+		return nil, nil // the next page ends before it
 	}
 	full := len(events) == size
 	p.size.adapt(len(events), full, window < p.until-p.after, bytesOf(events))

@@ -13,10 +13,9 @@ import (
 //   - an id, partition or expected version that is not valid (the error then wraps an *InvalidValueError);
 //   - a watermark below 0 or above currentVersion;
 //   - an event of another stream;
-//   - events that do not run 1, 2, 3 ... without a gap, stop before the watermark, or go past currentVersion;
-//   - updatedAt before createdAt.
+//   - events that do not run 1, 2, 3 ... without a gap, stop before the watermark, or go past currentVersion.
 //
-// Events of several tenants are accepted, so that HasConsistentTenant can report them.
+// Times are taken as they are: a clock that was set back may have written any order of them. Events of several tenants are accepted, so that HasConsistentTenant can report them.
 func Reconstruct(
 	streamID StreamID,
 	partitionKey PartitionKey,
@@ -72,14 +71,7 @@ func (s *EventStream) check() error {
 	if err := s.checkNumbers(); err != nil {
 		return err
 	}
-	if err := s.checkEvents(); err != nil {
-		return err
-	}
-	if s.updatedAt.Before(s.createdAt) {
-		return s.broken("updatedAt must not be before createdAt",
-			"updatedAt "+s.updatedAt.Format(time.RFC3339Nano), "createdAt "+s.createdAt.Format(time.RFC3339Nano))
-	}
-	return nil
+	return s.checkEvents()
 }
 
 func (s *EventStream) checkValues() error {

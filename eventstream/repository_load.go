@@ -12,7 +12,7 @@ import (
 )
 
 // Load brings a whole stream into memory, in one round trip, through the checks of Reconstruct. It returns a
-// *StreamNotFoundError for a stream that is not there. For a long stream, Read goes through its events in bounded memory.
+// *StreamNotFoundError for a stream that is not there, and an *UnreadableEventError for one with an event that the server cannot give. For a long stream, Read goes through its events in bounded memory.
 func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error) {
 	return r.load(ctx, r.handle, id)
 }
@@ -57,7 +57,7 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 		}
 		head, events, err := rows.collectStream()
 		if err != nil {
-			return nil, mapError(err)
+			return nil, mapError(r.nameUnreadable(ctx, h, id, err))
 		}
 		if len(events) > 0 && head.Partition.Count > 0 {
 			return streamFromHead(head, events)

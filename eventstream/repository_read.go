@@ -35,8 +35,9 @@ func (o ReadOptions) validate() error {
 // Read goes through the events of a stream in pages of Config.PageSize: memory stays bounded, no transaction is held, and the
 // loop's body may use the same connection. Events appended meanwhile are seen when the reading gets there.
 //
-// An error comes once, as the last pair: a *StreamNotFoundError for a stream that is not there. A From past the end gives no
-// event and no error.
+// An error comes once, as the last pair: a *StreamNotFoundError for a stream that is not there. Only an *UnreadableEventError is not the
+// last: it comes in the place of its event, and a loop that goes on gets those after it, except in a transaction, which the server's error
+// ends. A From past the end gives no event and no error.
 func (r *Repository) Read(ctx context.Context, id StreamID, opts ReadOptions) iter.Seq2[Event, error] {
 	return r.read(ctx, r.handle, id, opts)
 }
@@ -70,12 +71,18 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 			yield(Event{}, err)
 			return
 		}
-		page := r.eventPages(h, id, opts)
+		pages := r.eventPages(h, id, opts)
 		for first := true; ; first = false {
-			rows, more, err := page(ctx)
+			rows, more, err := pages.page(ctx)
 			if err == nil && first && len(rows) == 0 {
 				// No event at all: a missing stream is a mistake worth a word, an empty range is not.
 				_, err = r.stream(ctx, h, id)
+			}
+			if unreadable := asUnreadable(err); unreadable != nil {
+				if !yield(unreadable.Event, unreadable) || !more {
+					return
+				}
+				continue
 			}
 			if err != nil {
 				yield(Event{}, err)
@@ -93,32 +100,83 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 	}
 }
 
-// eventPages returns a function that fetches the next page on each call, and says whether there may be another.
-func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) func(context.Context) ([]Event, bool, error) {
-	next, left := opts.From, opts.Limit
-	if opts.Backwards && next == 0 {
-		next = math.MaxInt64
+// eventPages reads a part of a stream page by page.
+type eventPages struct {
+	repo      *Repository
+	handle    Handle
+	id        StreamID
+	next      int64
+	left      int
+	backwards bool
+	// unreadable is an event that was met and is not passed yet, and most how many events to ask for before it; 0 is no bound.
+	unreadable *UnreadableEventError
+	most       int
+}
+
+func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) *eventPages {
+	p := &eventPages{repo: r, handle: h, id: id, next: opts.From, left: opts.Limit, backwards: opts.Backwards}
+	if p.backwards && p.next == 0 {
+		p.next = math.MaxInt64
 	}
-	if left == 0 {
-		left = math.MaxInt
+	if p.left == 0 {
+		p.left = math.MaxInt
 	}
-	return func(ctx context.Context) ([]Event, bool, error) {
-		size := min(r.config.PageSize, left)
-		rows, err := r.eventPage(ctx, h, id, next, size, opts.Backwards)
-		if err != nil {
-			return nil, false, mapError(err)
-		}
-		left -= len(rows)
-		if len(rows) < size || left == 0 {
-			return rows, false, nil
-		}
-		if last := rows[len(rows)-1].Version; opts.Backwards {
-			next = last - 1
-		} else {
-			next = last + 1
-		}
-		return rows, next > 0, nil
+	return p
+}
+
+func (p *eventPages) step() int64 {
+	if p.backwards {
+		return -1
 	}
+	return 1
+}
+
+// page fetches the next page, and says whether there may be another.
+func (p *eventPages) page(ctx context.Context) ([]Event, bool, error) {
+	size := min(p.repo.config.PageSize, p.left)
+	if p.unreadable != nil {
+		before := (p.unreadable.Event.Version - p.next) * p.step()
+		if before == 0 {
+			return p.pass()
+		}
+		size = int(min(int64(size), before))
+		if p.most > 0 {
+			size = min(size, p.most)
+		}
+	}
+	rows, err := p.repo.eventPage(ctx, p.handle, p.id, p.next, size, p.backwards)
+	if err != nil {
+		return nil, true, mapError(p.find(ctx, size, err)) // if that finds one, the next page ends before it
+	}
+	p.left -= len(rows)
+	if len(rows) < size || p.left == 0 {
+		return rows, false, nil
+	}
+	p.next = rows[len(rows)-1].Version + p.step()
+	return rows, p.next > 0, nil
+}
+
+// find looks for the event that cannot be read. How many come before it, its version says, unless reading began where there is no version,
+// or one is missing: then it is met again, and smaller pages lead up to it.
+func (p *eventPages) find(ctx context.Context, size int, err error) error {
+	again := p.unreadable != nil
+	p.unreadable, err = p.repo.unreadableInStream(ctx, p.handle, p.id, p.next, size, p.backwards, err)
+	switch {
+	case err != nil:
+		return err
+	case size == 1:
+		p.next = p.unreadable.Event.Version
+	case again:
+		p.most = size / 2
+	}
+	return nil
+}
+
+// pass moves on over the event that cannot be read, and returns the error that names it.
+func (p *eventPages) pass() ([]Event, bool, error) {
+	unreadable := p.unreadable
+	p.unreadable, p.most, p.next, p.left = nil, 0, p.next+p.step(), p.left-1
+	return nil, p.next > 0 && p.left > 0, unreadable
 }
 
 func (r *Repository) eventPage(

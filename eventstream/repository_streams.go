@@ -36,7 +36,8 @@ type StreamFilter struct {
 	Partition *int
 	// Tenant selects the streams of one tenant. Default: "", which is all.
 	Tenant TenantID
-	// Category selects the streams whose ids start with it and a "-": "order" for "order-1". Default: "", which is all.
+	// Category selects the streams of a category, as StreamID.Category has it: "order" for "order-1", and for "order". Default: "", which is
+	// all.
 	Category string
 	// After leaves out ids up to this one, in byte order: the last id of a page gives the next page. Streams alone uses it.
 	// Default: "", which is from the start.
@@ -128,22 +129,37 @@ func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter)
 	}
 }
 
-func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilter, size int) ([]db.StreamListRow, error) {
-	from, to := filter.idRange()
-	p := db.StreamListParams{PageSize: int32(size), After: string(filter.After), FromID: from, ToID: to}
-	p.TenantID, p.PartitionID = filter.optional()
-	return r.queries.StreamList(ctx, h, p)
+func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilter, size int) (page []db.StreamListRow, err error) {
+	for _, ids := range filter.idRanges() {
+		p := db.StreamListParams{PageSize: int32(size - len(page)), After: string(filter.After), FromID: ids.from, ToID: ids.to}
+		p.TenantID, p.PartitionID = filter.optional()
+		if p.PageSize == 0 || string(filter.After) >= ids.to {
+			continue
+		}
+		rows, err := r.queries.StreamList(ctx, h, p)
+		if err != nil {
+			return nil, err
+		}
+		page = append(page, rows...)
+	}
+	return page, nil
 }
 
 func (r *Repository) countStreams(ctx context.Context, h Handle, filter StreamFilter) (int64, error) {
 	if err := r.checkFilter(ctx, h, filter); err != nil {
 		return 0, err
 	}
-	from, to := filter.idRange()
-	p := db.StreamCountParams{FromID: from, ToID: to}
-	p.TenantID, p.PartitionID = filter.optional()
-	count, err := r.queries.StreamCount(ctx, h, p)
-	return count, mapError(err)
+	total := int64(0)
+	for _, ids := range filter.idRanges() {
+		p := db.StreamCountParams{FromID: ids.from, ToID: ids.to}
+		p.TenantID, p.PartitionID = filter.optional()
+		count, err := r.queries.StreamCount(ctx, h, p)
+		if err != nil {
+			return 0, mapError(err)
+		}
+		total += count
+	}
+	return total, nil
 }
 
 // checkFilter refuses a filter that cannot select anything.
@@ -156,8 +172,8 @@ func (r *Repository) checkFilter(ctx context.Context, h Handle, filter StreamFil
 			return err
 		}
 	}
-	if strings.Contains(filter.Category, "-") {
-		return invalidValue("StreamFilter.Category", filter.Category, "the part of an id before its first -")
+	if err := validateCategory("StreamFilter.Category", filter.Category); err != nil {
+		return err
 	}
 	if filter.Partition == nil {
 		return nil
@@ -173,12 +189,16 @@ func (r *Repository) checkFilter(ctx context.Context, h Handle, filter StreamFil
 // afterAllIDs sorts behind every stream id: it is longer than one may be, of the highest character.
 var afterAllIDs = strings.Repeat("\U0010FFFF", 33)
 
-// idRange returns the ids that a category spans: from the first, to before the second. "." follows "-" in byte order.
-func (f StreamFilter) idRange() (from, to string) {
+// idRange is the ids from one, to before another.
+type idRange struct{ from, to string }
+
+// idRanges returns the ids that a category spans, in byte order: the one without a dash, and those with it. No id has a control character,
+// and "." follows "-".
+func (f StreamFilter) idRanges() []idRange {
 	if f.Category == "" {
-		return "", afterAllIDs
+		return []idRange{{"", afterAllIDs}}
 	}
-	return f.Category + "-", f.Category + "."
+	return []idRange{{f.Category, f.Category + "\x01"}, {f.Category + "-", f.Category + "."}}
 }
 
 // optional returns what the filter selects by, nil for what it does not.

@@ -57,6 +57,8 @@ type page struct {
 	upto   int64
 	// whole is the memory of all that was fetched at once, with the last batch of it.
 	whole []LogEvent
+	// unreadable says that the one event of the page cannot be read, so that no handler gets it.
+	unreadable *UnreadableEventError
 }
 
 // startWorker starts a worker, which begins once the one before it has ended.

@@ -125,10 +125,13 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 		return nil
 	}
 	b := &ackBatch{page: p, handed: events, behind: behind, ended: len(events) == 0}
+	if p.unreadable != nil && len(p.events) > 0 {
+		b.ended, b.err = true, p.unreadable // so that it is seen to in its turn
+	}
 	q.mu.Lock()
 	q.batches = append(q.batches, b)
 	q.mu.Unlock()
-	if len(events) > 0 {
+	if len(events) > 0 && !b.ended {
 		w.start(ctx, events, func(err error) { q.end(b, err) })
 	}
 	return nil
@@ -198,7 +201,13 @@ func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	if err := w.ending(ctx); err != nil {
 		return err // which is why it failed
 	}
-	if err := w.deliverApart(ctx, b.page, unwrapFailure(b.err)); err != nil {
+	var err error
+	if b.unreadable != nil {
+		err = w.giveUpUnreadable(ctx, b.page)
+	} else {
+		err = w.deliverApart(ctx, b.page, unwrapFailure(b.err))
+	}
+	if err != nil {
 		return err
 	}
 	if more {

@@ -55,6 +55,11 @@ func (w *shardWorker) giveUp(ctx context.Context, e LogEvent, upto int64, tries 
 	})
 }
 
+// giveUpUnreadable does what the policy says about an event that no handler can get: no further try would help.
+func (w *shardWorker) giveUpUnreadable(ctx context.Context, p page) error {
+	return w.giveUp(ctx, p.events[0], p.upto, 0, p.unreadable)
+}
+
 // park puts events aside.
 func (w *shardWorker) park(ctx context.Context, tx pgx.Tx, events []LogEvent, tries int, reason string) error {
 	if len(events) == 0 {

@@ -18,10 +18,15 @@ func (w *shardWorker) fetch(ctx context.Context, after int64, out chan<- page) e
 		}
 		pages.until = stable
 		events, err := w.fetchPage(ctx, pages)
-		if err != nil {
+		unreadable := asUnreadable(err)
+		if err != nil && unreadable == nil {
 			return err
 		}
-		for _, p := range batches(events, w.sub.config.BatchSize, pages.after) {
+		fetched := batches(events, w.sub.config.BatchSize, pages.after)
+		if unreadable != nil {
+			fetched = []page{{events: []LogEvent{{Event: unreadable.Event}}, upto: pages.after, unreadable: unreadable}}
+		}
+		for _, p := range fetched {
 			select {
 			case out <- p:
 			case <-ctx.Done():

@@ -47,6 +47,9 @@ func (w *shardWorker) deliver(ctx context.Context, p page) error {
 		w.idle.Store(p.upto)
 		return nil
 	}
+	if p.unreadable != nil {
+		return w.giveUpUnreadable(ctx, p)
+	}
 	return w.deliverPart(ctx, p)
 }
 

@@ -64,7 +64,8 @@ func (s *EventStream) EventCount() int { return len(s.events) }
 // CreatedAt returns when the stream was made, in UTC: by the database's clock once it is saved.
 func (s *EventStream) CreatedAt() time.Time { return s.createdAt }
 
-// UpdatedAt returns when the stream changed last, in UTC. It is never before CreatedAt, whatever the clocks say.
+// UpdatedAt returns when the stream changed last, in UTC: by the database's clock once it is saved. Where that clock was set back, it may be
+// before CreatedAt. An append moves it, but never back: the database's clock may be ahead of ours.
 func (s *EventStream) UpdatedAt() time.Time { return s.updatedAt }
 
 // ExpectedVersion returns the version that the next append expects, and whether one is expected.

@@ -57,6 +57,15 @@ func (id StreamID) Category() string {
 	return category
 }
 
+// validateCategory refuses what is not the category of any stream id; "" stands for all.
+func validateCategory(field, category string) error {
+	id := StreamID(category)
+	if category == "" || id.Category() == category && (id.Validate() == nil || (id+"-").Validate() == nil) {
+		return nil
+	}
+	return invalidValue(field, category, "the part of a stream id before its first -")
+}
+
 // UnmarshalText takes text as the id after the checks of NewStreamID. On error the id keeps its value.
 func (id *StreamID) UnmarshalText(text []byte) error {
 	parsed, err := NewStreamID(string(text))

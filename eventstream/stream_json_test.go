@@ -62,7 +62,6 @@ func TestStreamJSONGoesThroughTheChecksOfReconstruct(t *testing.T) {
 		"another stream's event":     {`"stream_id":"s","version":3`, `"stream_id":"t","version":3`},
 		"a base that does not fit":   {`"watermark":2`, `"watermark":2,"base_version":1`},
 		"a base below 0":             {`"watermark":2`, `"watermark":2,"base_version":-1`},
-		"updated before created":     {`"updated_at":"2024`, `"updated_at":"2023`},
 		"an expectation below 0":     {`"watermark":2`, `"watermark":2,"expected_version":-1`},
 		"no stream id":               {`{"stream_id":"s","partition_key"`, `{"partition_key"`},
 		"no partition":               {`"partition_key":"partition-5/32",`, ``},

@@ -40,12 +40,14 @@ func (s *Subscription) ReplayParked(ctx context.Context) (int, error) {
 // replayNext handles the first parked event of a stream, if there is one.
 func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, error) {
 	var event LogEvent
+	var position int64
 	token := "replay " + uuid.NewString()
 	err := pgx.BeginTxFunc(ctx, s.repo.hub.pool, s.repo.hub.batchOptions(token), func(tx pgx.Tx) error {
 		row, err := s.repo.queries.ParkedNext(ctx, tx, db.ParkedNextParams{Subscription: s.name, StreamID: stream})
 		if err != nil {
 			return err
 		}
+		position = row.Position
 		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, 1, &numberer{}, nil)
 		if err != nil {
 			return err
@@ -78,7 +80,15 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 			fmt.Errorf("event at position %d (version %d of stream %s): %w", event.Position, event.Version, quote(stream), failure.err),
 			mapError(again))
 	}
-	return err == nil, mapError(err)
+	return err == nil, mapError(s.nameUnreadable(ctx, position, err))
+}
+
+// nameUnreadable puts the event at a position in place of the error that reading it ended with.
+func (s *Subscription) nameUnreadable(ctx context.Context, position int64, err error) error {
+	if unreadable, _ := s.repo.unreadableInLog(ctx, s.repo.handle, position-1, position, 1, &numberer{}, err); unreadable != nil {
+		return unreadable
+	}
+	return err
 }
 
 func (s *Subscription) replayOne(ctx context.Context, tx pgx.Tx, event LogEvent) error {

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/leftout"
 )
 
 // The stable position: readers of the log wait for the writers of events that are not over, and for nobody else.
@@ -157,7 +159,7 @@ func TestStableReadersWaitForAnOpenWriter(t *testing.T) {
 			for n, end := range heldEnds {
 				t.Run(end.name, func(t *testing.T) {
 					if strings.HasPrefix(end.name, "prepares") && number(t, b.ctx, b.pool, `SELECT current_setting('max_prepared_transactions')::bigint`) == 0 {
-						t.Skip("max_prepared_transactions is 0 on this server")
+						leftout.Skip(t, errors.New("max_prepared_transactions is 0 on this server: set it to 100"))
 					}
 					held, later := fmt.Sprintf("held-%d", n), fmt.Sprintf("later-%d", n)
 					a := newActor(t, b)

@@ -68,8 +68,7 @@ func TestStreams(t *testing.T) {
 		for _, m := range all {
 			if (filter.Partition == nil || *filter.Partition == m.partition) &&
 				(filter.Tenant == "" || filter.Tenant == m.tenant) &&
-				(filter.Category == "" || len(m.id) > len(filter.Category) &&
-					string(m.id[:len(filter.Category)+1]) == filter.Category+"-") {
+				(filter.Category == "" || filter.Category == m.id.Category()) {
 				want = append(want, m.id)
 			}
 		}

@@ -78,9 +78,7 @@ func childSubscription(t *testing.T, b *bundle, mode string) *eventstream.Subscr
 // TestSubscriptionChild is one of the processes of TestSubscriptionProcessesAreKilled. It ends with its parent.
 func TestSubscriptionChild(t *testing.T) {
 	dsn := os.Getenv(childDSN)
-	if dsn == "" {
-		t.Skip("runs as a child process only")
-	}
+	require.NotEmpty(t, dsn, "runs as a child process only")
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

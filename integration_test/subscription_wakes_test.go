@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/leftout"
 )
 
 // With Notify the poller of a process that appends wakes those of others.
@@ -121,7 +122,7 @@ func requireNoGoroutine(t *testing.T) {
 				require.NotContains(c, stack, "gapless/eventstream.", "left behind")
 			}
 		}
-	}, 2*time.Second, time.Millisecond)
+	}, blockTimeout, time.Millisecond)
 }
 
 // countSessions watches how many sessions of an application there are at a time.
@@ -159,7 +160,7 @@ func TestSubscriptionBehindPgBouncer(t *testing.T) {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}
-		t.Skip(err)
+		leftout.Skip(t, err)
 	}
 	for _, mode := range []pgx.QueryExecMode{
 		pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,

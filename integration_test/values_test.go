@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -20,11 +21,23 @@ import (
 // valueCase is a line of eventstream/testdata/values.json, which that package's own tests feed to Go alone.
 type valueCase struct {
 	Kind, Value, Hex, Why string
-	Valid                 bool
+	Valid, Slow           bool
+	// Parts, each so many times, make a value that is too long to be written out.
+	Parts []struct {
+		Text  string
+		Times int
+	}
 }
 
 func (c valueCase) text(t *testing.T) string {
 	t.Helper()
+	if len(c.Parts) > 0 {
+		var text strings.Builder
+		for _, part := range c.Parts {
+			text.WriteString(strings.Repeat(part.Text, part.Times))
+		}
+		return text.String()
+	}
 	if c.Hex == "" {
 		return c.Value
 	}
@@ -33,24 +46,45 @@ func (c valueCase) text(t *testing.T) string {
 	return string(raw)
 }
 
-// insertValue inserts an event with one value from text; the gate judges it.
-func insertValue(stream, version, tenant, partition, typ, payload, metadata string) string {
-	return fmt.Sprintf(`INSERT INTO eventstream.events (stream_id, version, tenant_id, partition_id, type, payload, metadata)
-		VALUES (%s, %s, %s, %s, %s, %s, %s)`, stream, version, tenant, partition, typ, payload, metadata)
+// eventValues are the columns of an event that is in order.
+var eventValues = map[string]string{
+	"stream_id": `gen_random_uuid()::text`, "version": `1`, "event_id": `gen_random_uuid()`, "occurred_at": `now()`, "tenant_id": `'t'`,
+	"partition_id": `0`, "type": `'t'`, "payload": `'{}'`, "data": `NULL`, "metadata": `'{}'`,
 }
 
-const someStream = `gen_random_uuid()::text`
-
-// valueInSQL makes a value of each kind from text, as the tables do.
-var valueInSQL = map[string]string{
-	"stream_id":    insertValue(`$1::text`, `1`, `'t'`, `0`, `'t'`, `'{}'`, `'{}'`) + ` RETURNING stream_id`,
-	"tenant_id":    insertValue(someStream, `1`, `$1::text`, `0`, `'t'`, `'{}'`, `'{}'`) + ` RETURNING tenant_id`,
-	"event_type":   insertValue(someStream, `1`, `'t'`, `0`, `$1::text`, `'{}'`, `'{}'`) + ` RETURNING type`,
-	"payload":      insertValue(someStream, `1`, `'t'`, `0`, `'t'`, `$1::text::jsonb`, `'{}'`) + ` RETURNING payload::text`,
-	"metadata":     insertValue(someStream, `1`, `'t'`, `0`, `'t'`, `'{}'`, `$1::text::jsonb`) + ` RETURNING metadata::text`,
-	"version":      insertValue(someStream, `$1::text::bigint`, `'t'`, `0`, `'t'`, `'{}'`, `'{}'`) + ` RETURNING version::text`,
-	"partition_id": insertValue(someStream, `1`, `'t'`, `$1::text::integer`, `'t'`, `'{}'`, `'{}'`) + ` RETURNING partition_id::text`,
+// insertValue inserts an event with one value from text; the gate of the table judges it.
+func insertValue(table, column, value, returning string) string {
+	columns, values := make([]string, 0, len(eventValues)), make([]string, 0, len(eventValues))
+	for c, v := range eventValues {
+		if c == column {
+			v = value
+		}
+		columns, values = append(columns, c), append(values, v)
+	}
+	return fmt.Sprintf(`INSERT INTO eventstream.%s (%s) VALUES (%s) RETURNING %s`,
+		table, strings.Join(columns, ", "), strings.Join(values, ", "), returning)
 }
+
+// valuesInSQL makes a value of each kind from text, as a table does.
+func valuesInSQL(table string) map[string]string {
+	return map[string]string{
+		"stream_id":    insertValue(table, "stream_id", `$1::text`, `stream_id`),
+		"tenant_id":    insertValue(table, "tenant_id", `$1::text`, `tenant_id`),
+		"event_type":   insertValue(table, "type", `$1::text`, `type`),
+		"payload":      insertValue(table, "payload", `$1::text::jsonb`, `left(payload::text, 100)`),
+		"metadata":     insertValue(table, "metadata", `$1::text::jsonb`, `left(metadata::text, 100)`),
+		"data":         insertValue(table, "data", `convert_to($1::text, 'UTF8')`, `octet_length(data)::text`),
+		"version":      insertValue(table, "version", `$1::text::bigint`, `version::text`),
+		"partition_id": insertValue(table, "partition_id", `$1::text::integer`, `partition_id::text`),
+		"event_id":     insertValue(table, "event_id", `$1::text::uuid`, `event_id::text`),
+		"occurred_at":  insertValue(table, "occurred_at", `$1::text::timestamptz`, `occurred_at::text`),
+		"partition_count": `SELECT $1::text FROM eventstream.partition_of('a', $1::text::integer) AS p
+			WHERE p BETWEEN 0 AND 32768`,
+	}
+}
+
+// valueInSQL is what eventstream.events takes.
+var valueInSQL = valuesInSQL("events")
 
 // valueInGo makes the same in Go.
 var valueInGo = map[string]func(text string) error{
@@ -79,6 +113,34 @@ var valueInGo = map[string]func(text string) error{
 		_, err = eventstream.NewPartitionKey(id, eventstream.DefaultPartitionCount)
 		return err
 	},
+	"partition_count": func(s string) error {
+		count, err := strconv.Atoi(s)
+		if err != nil {
+			return err
+		}
+		_, err = eventstream.PartitionOf("a", count)
+		return err
+	},
+	"event_id": func(s string) error {
+		id, err := uuid.Parse(s)
+		if err != nil {
+			return err
+		}
+		_, err = eventstream.NewEvent("a", nil, eventstream.WithEventID(id))
+		return err
+	},
+	"occurred_at": func(s string) error {
+		at, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return err
+		}
+		_, err = eventstream.NewEvent("a", nil, eventstream.WithOccurredAt(at))
+		return err
+	},
+	"data": func(s string) error {
+		_, err := eventstream.NewEvent("a", nil, eventstream.WithData([]byte(s)))
+		return err
+	},
 }
 
 // refusalsOfValues are the SQLSTATEs of a bad value: ours, and PostgreSQL's for text that is not UTF-8 (22021), JSON that is none
@@ -87,10 +149,15 @@ var refusalsOfValues = map[string][]string{
 	"stream_id":    {"ES008", "22021"},
 	"tenant_id":    {"ES008", "22021"},
 	"event_type":   {"ES008", "22021"},
-	"payload":      {"22P02", "22P05", "22021", "22003"},
+	"payload":      {"ES008", "22P02", "22P05", "22021", "22003"},
 	"metadata":     {"ES008", "22P02", "22P05", "22021", "22003"},
+	"data":         {"ES008"},
 	"version":      {"ES008"},
 	"partition_id": {"ES007"},
+	// Text that is no UUID, and no time, is PostgreSQL's to refuse.
+	"event_id":        {"ES008", "22P02"},
+	"occurred_at":     {"ES008", "22007", "22008"},
+	"partition_count": {"ES008"},
 }
 
 // discarded runs fn in a transaction that is rolled back, so that the same value can come again.
@@ -102,40 +169,129 @@ func discarded(t *testing.T, b *bundle, fn func(tx pgx.Tx) error) error {
 	return fn(tx)
 }
 
-func TestValuesAreJudgedAlikeByGoAndSQL(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
+// valueCases reads the table of cases.
+func valueCases(t *testing.T) []valueCase {
+	t.Helper()
 	raw, err := os.ReadFile("../eventstream/testdata/values.json")
 	require.NoError(t, err)
 	var cases []valueCase
 	require.NoError(t, json.Unmarshal(raw, &cases))
+	return cases
+}
+
+func TestValuesAreJudgedAlikeByGoAndSQL(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
 	seen := map[string]int{}
-	for _, c := range cases {
+	for _, c := range valueCases(t) {
 		seen[c.Kind]++
+		if c.Slow {
+			continue
+		}
 		t.Run(c.Kind+"/"+c.Why, func(t *testing.T) {
 			text := c.text(t)
 			inGo := valueInGo[c.Kind](text)
 			var got string
 			inSQL := discarded(t, b, func(tx pgx.Tx) error { return tx.QueryRow(b.ctx, valueInSQL[c.Kind], text).Scan(&got) })
-			if c.Valid {
-				require.NoError(t, inGo, "%q", text)
-				if c.Kind == "version" && text != "1" {
-					requireSQLState(t, inSQL, "ES002") // a version like any other, but a stream begins with 1
-					return
-				}
-				require.NoError(t, inSQL, "%q", text)
-				if c.Kind != "payload" && c.Kind != "metadata" {
-					require.Equal(t, text, got)
-				}
+			if !c.Valid {
+				require.Error(t, inGo, "%.200q", text)
+				requireValueRefused(t, c, inSQL)
 				return
 			}
-			require.Error(t, inGo, "%q", text)
-			require.Error(t, inSQL, "%q", text)
-			require.Contains(t, refusalsOfValues[c.Kind], sqlState(inSQL), "%q: %v", text, inSQL)
+			require.NoError(t, inGo, "%.200q", text)
+			if c.Kind == "version" && text != "1" {
+				requireSQLState(t, inSQL, "ES002") // a version like any other, but a stream begins with 1
+				return
+			}
+			require.NoError(t, inSQL, "%.200q", text)
+			switch c.Kind {
+			case "payload", "metadata", "occurred_at":
+			case "data":
+				require.Equal(t, strconv.Itoa(len(text)), got)
+			default:
+				require.Equal(t, text, got)
+			}
 		})
 	}
 	for kind := range valueInSQL {
 		require.Positive(t, seen[kind], "no case of kind %q", kind)
+	}
+}
+
+// What waits is judged as what enters: it will enter one day.
+func TestValuesThatWaitAreJudgedAlike(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	waiting := valuesInSQL("pending_events")
+	for _, c := range valueCases(t) {
+		if c.Kind == "partition_count" || c.Slow {
+			continue // the one is no column; the others are for the next test
+		}
+		t.Run(c.Kind+"/"+c.Why, func(t *testing.T) {
+			var got string
+			err := discarded(t, b, func(tx pgx.Tx) error { return tx.QueryRow(b.ctx, waiting[c.Kind], c.text(t)).Scan(&got) })
+			if c.Valid {
+				require.NoError(t, err)
+			} else {
+				requireValueRefused(t, c, err)
+			}
+		})
+	}
+}
+
+// The largest values that there may be, as text or as bytes, and larger ones. The server makes them, and each has the time of a whole test.
+func TestLargeValuesAreJudgedAlikeByGoAndSQL(t *testing.T) {
+	t.Parallel()
+	const made = `(SELECT string_agg(repeat(u.t, u.n), '' ORDER BY u.o)
+		FROM unnest($1::text[], $2::integer[]) WITH ORDINALITY AS u (t, n, o))`
+	for _, c := range valueCases(t) {
+		if !c.Slow {
+			continue
+		}
+		t.Run(c.Kind+"/"+c.Why, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			var texts []string
+			var times []int
+			for _, part := range c.Parts {
+				texts, times = append(texts, part.Text), append(times, part.Times)
+			}
+			var got string
+			inSQL := discarded(t, b, func(tx pgx.Tx) error {
+				return tx.QueryRow(b.ctx, strings.Replace(valueInSQL[c.Kind], `$1::text`, made, 1), texts, times).Scan(&got)
+			})
+			inGo := valueInGo[c.Kind](c.text(t))
+			if c.Valid {
+				require.NoError(t, inSQL)
+				require.NoError(t, inGo)
+				return
+			}
+			requireValueRefused(t, c, inSQL)
+			require.ErrorIs(t, inGo, eventstream.ErrInvalidValue)
+		})
+	}
+}
+
+func requireValueRefused(t *testing.T, c valueCase, err error) {
+	t.Helper()
+	require.Error(t, err)
+	require.Contains(t, refusalsOfValues[c.Kind], sqlState(err), "%v", err)
+}
+
+// How long JSON is as text, Go computes and the database knows.
+func TestPrintedJSONIsAsTheTableSays(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	raw, err := os.ReadFile("../eventstream/testdata/json_printed.json")
+	require.NoError(t, err)
+	var cases []struct {
+		JSON  string
+		Bytes int64
+	}
+	require.NoError(t, json.Unmarshal(raw, &cases))
+	require.NotEmpty(t, cases)
+	for _, c := range cases {
+		require.Equal(t, c.Bytes, number(t, b.ctx, b.pool, `SELECT octet_length($1::text::jsonb::text)`, c.JSON), c.JSON)
 	}
 }
 

@@ -35,22 +35,87 @@ RETURN p_value >= 0 AND p_value < eventstream.partition_count();
 
 COMMENT ON FUNCTION eventstream.is_partition(integer) IS 'Whether the store has this partition: 0 to partition_count() - 1.';
 
--- Times that Go and JSON can carry; not infinity.
+-- Times that Go and JSON can carry; not infinity. The very first microsecond is Go's zero time, which is what a
+-- forgotten time looks like.
 CREATE FUNCTION eventstream.is_time(p_value timestamptz) RETURNS boolean
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
-RETURN p_value >= '0001-01-01 00:00:00+00'::timestamptz AND p_value < '10000-01-01 00:00:00+00'::timestamptz;
+RETURN p_value > '0001-01-01 00:00:00+00'::timestamptz AND p_value < '10000-01-01 00:00:00+00'::timestamptz;
 
-COMMENT ON FUNCTION eventstream.is_time(timestamptz) IS 'Whether a time is in the years 1 to 9999.';
+COMMENT ON FUNCTION eventstream.is_time(timestamptz) IS
+    'Whether a time is in the years 1 to 9999, UTC, and not 0001-01-01 00:00:00, which is Go''s zero time.';
 
--- A clock that is set back in the middle of a statement is no reason to refuse what was written before.
+-- A clock may be set, forwards or back, while a statement runs: what was written before is no less honest, so the time
+-- need only be near the beginning or the end of the statement, as the clock then said.
 CREATE FUNCTION eventstream.is_now(p_value timestamptz) RETURNS boolean
 LANGUAGE sql
 VOLATILE
-RETURN p_value >= statement_timestamp() AND p_value <= clock_timestamp()
-    OR clock_timestamp() < statement_timestamp() AND eventstream.is_time(p_value);
+RETURN p_value >= least(statement_timestamp(), clock_timestamp()) - interval '1 minute'
+    AND p_value <= greatest(statement_timestamp(), clock_timestamp()) + interval '1 minute';
 
-COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS 'Whether a time is of the statement in hand, by the database''s clock.';
+COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS
+    'Whether a time is of the statement in hand, by the database''s clock, give or take a minute: the clock may be set '
+    'meanwhile.';
+
+-- JSON that can be read again. jsonb keeps 1e131071 in 16 bytes and prints it in 131072; what is printed is what
+-- readers and pg_dump get, and no text of a gigabyte exists. With a backslash before each character (COPY) and whatever
+-- else the row has, 64 MB leave room; any JSON that prints in 64 MB is also within the limits of jsonb itself. Nesting
+-- is bounded for those who read it: many decoders take 1000 levels and no more.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.json_fault(p_value jsonb) RETURNS text
+LANGUAGE plpgsql
+IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_bytes integer;
+BEGIN
+    v_bytes := octet_length(p_value::text);
+    RETURN CASE
+        WHEN v_bytes > 64000000 THEN v_bytes || ' bytes as text'
+        WHEN jsonb_path_exists(p_value, 'strict $.**{1000} ? (@.type() == "array" || @.type() == "object")')
+            THEN 'more than 1000 levels'
+    END;
+EXCEPTION WHEN program_limit_exceeded THEN
+    RETURN 'more bytes as text than a text can have';
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.json_fault(jsonb) IS
+    'What is wrong with JSON that has more than 64000000 bytes as text, or more than 1000 levels of arrays and '
+    'objects; else NULL. Prints it: is_json() asks first whether that is needed.';
+
+-- No 16 bytes print in more than 147459 (a number with all the digits that there can be, before and after the point),
+-- and a level takes 8 bytes: what has fewer than 6900 bytes keeps both bounds. Only the size of a value that is not
+-- compressed says so.
+CREATE FUNCTION eventstream.is_json(p_value jsonb) RETURNS boolean
+LANGUAGE sql
+STABLE PARALLEL SAFE
+RETURN pg_column_size(p_value) < 6900 AND pg_column_compression(p_value) IS NULL
+    OR eventstream.json_fault(p_value) IS NULL;
+
+COMMENT ON FUNCTION eventstream.is_json(jsonb) IS
+    'Whether JSON may be a payload or metadata: at most 64000000 bytes as text, and 1000 levels of arrays and objects.';
+
+-- Bytes print as two digits each, or in pg_dump with bytea_output = escape as up to five characters.
+CREATE FUNCTION eventstream.is_content(
+    p_event_id uuid,
+    p_payload jsonb,
+    p_data bytea,
+    p_metadata jsonb
+) RETURNS boolean
+LANGUAGE sql
+STABLE PARALLEL SAFE
+RETURN p_event_id <> '00000000-0000-0000-0000-000000000000'::uuid
+    AND jsonb_typeof(p_metadata) = 'object'
+    AND eventstream.is_json(p_payload)
+    AND eventstream.is_json(p_metadata)
+    AND (octet_length(p_data) > 128000000) IS NOT TRUE;
+
+COMMENT ON FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb) IS
+    'Whether an event may have this id, which is not the nil UUID, this payload, at most 128000000 bytes of data, and '
+    'these metadata, a JSON object.';
 
 -- Of the values of an event, which one breaks its rule, and what the rule is. Slow, and called only when one does.
 -- +goose StatementBegin
@@ -83,7 +148,8 @@ BEGIN
     ELSIF jsonb_typeof(p_metadata) <> 'object' THEN
         PERFORM eventstream.refuse_value('metadata', p_metadata::text, 'a JSON object');
     ELSIF NOT eventstream.is_time(p_occurred_at) THEN
-        PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text, 'a time in the years 1 to 9999');
+        PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text,
+            'a time in the years 1 to 9999, and not 0001-01-01 00:00:00 UTC');
     END IF;
 END;
 $$;
@@ -93,6 +159,54 @@ COMMENT ON FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, 
     'Raises ES008 or ES007 for the first of the values that breaks its rule; returns if none does.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, timestamptz) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_json(p_field text, p_value jsonb) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_fault text := eventstream.json_fault(p_value);
+BEGIN
+    IF v_fault IS NOT NULL THEN
+        PERFORM eventstream.refuse_value(p_field, v_fault,
+            'at most 64000000 bytes as text, with the exponents of numbers written out, and 1000 levels of arrays and '
+            'objects');
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_json(text, jsonb) IS
+    'Raises ES008 for JSON that is too long as text, or nested too deep; returns otherwise.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_content(
+    p_event_id uuid,
+    p_payload jsonb,
+    p_data bytea,
+    p_metadata jsonb
+) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_event_id = '00000000-0000-0000-0000-000000000000' THEN
+        PERFORM eventstream.refuse_value('event_id', p_event_id::text, 'another one than the nil UUID, or left out');
+    ELSIF octet_length(p_data) > 128000000 THEN
+        PERFORM eventstream.refuse_value('data', octet_length(p_data) || ' bytes', 'at most 128000000 bytes');
+    END IF;
+    PERFORM eventstream.refuse_json('payload', p_payload);
+    PERFORM eventstream.refuse_json('metadata', p_metadata);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb) IS
+    'Raises ES008 for what is_content() refuses, metadata that are no object apart; returns if nothing is wrong.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_json(text, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb) FROM PUBLIC;
 
 -- Immutable, which raising an error is not, so that partition_of can be inlined: it is evaluated for a count that is
 -- wrong, and only then.
@@ -169,7 +283,12 @@ DROP FUNCTION eventstream.uuid_v7();
 DROP FUNCTION eventstream.stream_key(text);
 DROP FUNCTION eventstream.partition_of(text, integer);
 DROP FUNCTION eventstream.refuse_partition_count(integer);
+DROP FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb);
+DROP FUNCTION eventstream.refuse_json(text, jsonb);
 DROP FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, timestamptz);
+DROP FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb);
+DROP FUNCTION eventstream.is_json(jsonb);
+DROP FUNCTION eventstream.json_fault(jsonb);
 DROP FUNCTION eventstream.is_now(timestamptz);
 DROP FUNCTION eventstream.is_time(timestamptz);
 DROP FUNCTION eventstream.is_partition(integer);

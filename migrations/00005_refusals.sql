@@ -148,6 +148,7 @@ BEGIN
     PERFORM eventstream.refuse_sequence();
     PERFORM eventstream.refuse_values(p_event.stream_id, p_event.tenant_id, p_event.partition_id, p_event.type, p_event.metadata,
         p_event.occurred_at);
+    PERFORM eventstream.refuse_content(p_event.event_id, p_event.payload, p_event.data, p_event.metadata);
     IF p_event.version < 1 THEN
         PERFORM eventstream.refuse_value('version', p_event.version::text, '1 or more');
     ELSIF NOT eventstream.is_now(p_event.recorded_at) THEN

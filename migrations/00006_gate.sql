@@ -111,7 +111,7 @@ BEGIN
             AND n.position > v_key AND n.position <= v_last
             AND eventstream.is_now(n.recorded_at)
             AND eventstream.is_time(n.occurred_at)
-            AND jsonb_typeof(n.metadata) = 'object'
+            AND eventstream.is_content(n.event_id, n.payload, n.data, n.metadata)
             AND eventstream.is_name(n.type)
         THEN 9223372036854775807 ELSE least(n.position, 9223372036854775806) END),
         EXISTS (SELECT FROM eventstream.pending_events),
@@ -170,16 +170,19 @@ BEGIN
             (SELECT e.event_id FROM eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version) AS taken_by
         FROM new_events AS n
         CROSS JOIN LATERAL (
-            -- The stream's first event, or else the first that waits.
+            -- The stream's first event, or else one that waits: of another tenant or partition, if there is one.
             SELECT e.tenant_id, e.partition_id, e.position FROM eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = 1
             UNION ALL
             (SELECT w.tenant_id, w.partition_id, NULL FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id
-                ORDER BY w.received_at, w.version LIMIT 1)
+                ORDER BY (w.tenant_id, w.partition_id) = (n.tenant_id, n.partition_id), w.version LIMIT 1)
             LIMIT 1
         ) AS s
         ORDER BY n.stream_id, n.version
     LOOP
         PERFORM eventstream.refuse_values(r.stream_id, r.tenant_id, r.partition_id, r.type, r.metadata, r.occurred_at);
+        IF eventstream.is_content(r.event_id, r.payload, r.data, r.metadata) IS NOT TRUE THEN
+            PERFORM eventstream.refuse_content(r.event_id, r.payload, r.data, r.metadata);
+        END IF;
         IF r.version < 1 THEN
             PERFORM eventstream.refuse_value('version', r.version::text, '1 or more');
         ELSIF r.tenant_id <> r.stream_tenant THEN

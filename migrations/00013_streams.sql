@@ -164,7 +164,7 @@ $$;
 
 COMMENT ON FUNCTION eventstream.list_streams(integer, text, text, text, text, integer) IS
     'A page of streams in byte order of their ids: above p_after, from p_from on and below p_to, of a tenant, of a partition. '
-    'The streams of category order are those from order- to order. (the character after -).';
+    'The streams of category order are those from order- to order. (the character after -), and the stream order.';
 
 -- The tail of the log says which streams changed last: a sort of all streams would read each of them. Windows of
 -- positions, from the end, until there are enough.

@@ -63,6 +63,37 @@ COMMENT ON FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integ
     'types, a tenant. p_until is a stable position that was read by an earlier statement, or '
     'log_state.stable_position.';
 
+-- The gate takes no event that cannot be read. One that exists all the same, because somebody put it there past the
+-- gate or a disk has lost a part of it, must not keep readers from the others: they ask for the one at fault, and go on
+-- after it. The condition of the server (resources, timeouts, conflicts) is no fault of an event's.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.read_fault(p_position bigint) RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_bytes bigint;
+BEGIN
+    SELECT octet_length(e.payload::text)::bigint + octet_length(e.metadata::text)
+        + coalesce(octet_length(e.data || ''::bytea), 0)
+    INTO v_bytes
+    FROM eventstream.events AS e
+    WHERE e.position = p_position;
+    RETURN CASE WHEN v_bytes > 1073700000 THEN format('%s bytes as text, which no message has room for', v_bytes) END;
+EXCEPTION WHEN OTHERS THEN
+    IF SQLSTATE ~ '^(40|53|55|57|58)' THEN
+        RAISE;
+    END IF;
+    RETURN format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.read_fault(bigint) IS
+    'Why the server cannot give the event at a position to anybody: JSON that is longer than any text, or damage; NULL '
+    'if it can.';
+
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint) RETURNS void
 LANGUAGE plpgsql
@@ -115,8 +146,11 @@ BEGIN
             END IF;
             RETURN v_position;
         WHEN p_start ? 'time' THEN
-            -- A caller's clock may be ahead of ours; a time later than that is a mistake, and would mean from now on.
-            IF (p_start ->> 'time')::timestamptz > clock_timestamp() + interval '5 minutes' THEN
+            -- A caller's clock may be ahead of ours, and ours may have been set back since an event was recorded; a
+            -- time later than that is a mistake, and would mean from now on.
+            IF (p_start ->> 'time')::timestamptz > interval '5 minutes' + greatest(clock_timestamp(),
+                (SELECT l.last_recorded_at FROM eventstream.log_state AS l WHERE l.lane = 0))
+            THEN
                 PERFORM eventstream.refuse_value('start time', p_start ->> 'time',
                     'not in the future: for what is to come, use the start latest');
             END IF;
@@ -172,6 +206,7 @@ COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
 -- +goose Down
 DROP FUNCTION eventstream.start_partitions(jsonb, bigint);
 DROP FUNCTION eventstream.start_checkpoint(jsonb, bigint);
+DROP FUNCTION eventstream.read_fault(bigint);
 DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
 DROP FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text);
 DROP FUNCTION eventstream.category(text);

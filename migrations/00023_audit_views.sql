@@ -100,12 +100,17 @@ SELECT
         WHEN NOT eventstream.is_name(e.type) THEN 'type'
         WHEN jsonb_typeof(e.metadata) <> 'object' THEN 'metadata'
         WHEN NOT eventstream.is_time(e.occurred_at) THEN 'occurred_at'
+        WHEN e.event_id = '00000000-0000-0000-0000-000000000000' THEN 'event_id'
+        WHEN octet_length(e.data) > 128000000 THEN 'data'
+        WHEN NOT eventstream.is_json(e.payload) THEN 'payload'
+        WHEN NOT eventstream.is_json(e.metadata) THEN 'metadata'
         ELSE 'recorded_at'
     END AS field
 FROM eventstream.events AS e
 WHERE NOT (
     eventstream.is_name(e.stream_id) AND eventstream.is_tenant_id(e.tenant_id) AND eventstream.is_name(e.type)
-    AND jsonb_typeof(e.metadata) = 'object' AND eventstream.is_time(e.occurred_at) AND eventstream.is_time(e.recorded_at)
+    AND eventstream.is_content(e.event_id, e.payload, e.data, e.metadata)
+    AND eventstream.is_time(e.occurred_at) AND eventstream.is_time(e.recorded_at)
 );
 
 COMMENT ON VIEW eventstream.audit_values IS 'Events with a value that the gate would refuse. Empty when nothing is wrong.';

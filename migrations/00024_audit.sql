@@ -136,11 +136,13 @@ AS $$
 DECLARE
     v_changed bigint;
 BEGIN
-    INSERT INTO eventstream.schema_record (kind, name, digest)
-    SELECT coalesce(o.kind, r.kind), coalesce(o.name, r.name), sha256(convert_to(o.definition, 'UTF8'))
+    -- What is recorded last counts, whatever the clock says.
+    INSERT INTO eventstream.schema_record (recorded_at, kind, name, digest)
+    SELECT greatest(clock_timestamp(), r.recorded_at + interval '1 microsecond'),
+        coalesce(o.kind, r.kind), coalesce(o.name, r.name), sha256(convert_to(o.definition, 'UTF8'))
     FROM eventstream.schema_objects AS o
     FULL JOIN (
-        SELECT DISTINCT ON (q.kind, q.name) q.kind, q.name, q.digest
+        SELECT DISTINCT ON (q.kind, q.name) q.kind, q.name, q.digest, q.recorded_at
         FROM eventstream.schema_record AS q
         ORDER BY q.kind, q.name, q.recorded_at DESC
     ) AS r ON r.kind = o.kind AND r.name = o.name

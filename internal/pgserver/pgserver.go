@@ -39,7 +39,7 @@ type Options struct {
 	Durable bool
 
 	// Settings are further server settings (name and value, as in postgresql.conf); they win over the defaults, which
-	// are max_connections=300 and shared_buffers=256MB. A server named by GAPLESS_TEST_DSN keeps its own settings.
+	// are max_connections=300, max_prepared_transactions=100 and shared_buffers=256MB. A server named by GAPLESS_TEST_DSN keeps its own settings.
 	Settings map[string]string
 
 	// NeedSuperuser refuses a GAPLESS_TEST_DSN whose user is not a superuser. The other ways always give one.
@@ -106,7 +106,7 @@ func (r request) logf(format string, args ...any) {
 
 // serverArgs gives the settings as arguments of the postgres program, sorted by name.
 func (r request) serverArgs() []string {
-	settings := map[string]string{"max_connections": "300", "shared_buffers": "256MB"}
+	settings := map[string]string{"max_connections": "300", "max_prepared_transactions": "100", "shared_buffers": "256MB"}
 	if !r.opts.Durable {
 		settings["fsync"] = "off"
 		settings["synchronous_commit"] = "off"

@@ -33,7 +33,7 @@ BEGIN
             AND n.position > v_key AND n.position <= v_last
             AND eventstream.is_now(n.recorded_at)
             AND eventstream.is_time(n.occurred_at)
-            AND jsonb_typeof(n.metadata) = 'object'
+            AND eventstream.is_content(n.event_id, n.payload, n.data, n.metadata)
             AND eventstream.is_name(n.type)
         THEN 9223372036854775807 ELSE least(n.position, 9223372036854775806) END),
         EXISTS (SELECT FROM eventstream.pending_events),

@@ -72,6 +72,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.list_streams(integer,text,text,text,text,integer) IS 'A page of streams in byte order of their ids: above p_after, from p_from on and below p_to, of a tenant, of a partition. The streams of category order are those from order- to order. (the character after -).';
+COMMENT ON FUNCTION eventstream.list_streams(integer,text,text,text,text,integer) IS 'A page of streams in byte order of their ids: above p_after, from p_from on and below p_to, of a tenant, of a partition. The streams of category order are those from order- to order. (the character after -), and the stream order.';
 
 GRANT EXECUTE ON FUNCTION eventstream.list_streams(integer,text,text,text,text,integer) TO PUBLIC;

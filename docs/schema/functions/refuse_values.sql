@@ -23,7 +23,8 @@ BEGIN
     ELSIF jsonb_typeof(p_metadata) <> 'object' THEN
         PERFORM eventstream.refuse_value('metadata', p_metadata::text, 'a JSON object');
     ELSIF NOT eventstream.is_time(p_occurred_at) THEN
-        PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text, 'a time in the years 1 to 9999');
+        PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text,
+            'a time in the years 1 to 9999, and not 0001-01-01 00:00:00 UTC');
     END IF;
 END;
 $function$;

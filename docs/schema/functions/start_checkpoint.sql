@@ -33,8 +33,11 @@ BEGIN
             END IF;
             RETURN v_position;
         WHEN p_start ? 'time' THEN
-            -- A caller's clock may be ahead of ours; a time later than that is a mistake, and would mean from now on.
-            IF (p_start ->> 'time')::timestamptz > clock_timestamp() + interval '5 minutes' THEN
+            -- A caller's clock may be ahead of ours, and ours may have been set back since an event was recorded; a
+            -- time later than that is a mistake, and would mean from now on.
+            IF (p_start ->> 'time')::timestamptz > interval '5 minutes' + greatest(clock_timestamp(),
+                (SELECT l.last_recorded_at FROM eventstream.log_state AS l WHERE l.lane = 0))
+            THEN
                 PERFORM eventstream.refuse_value('start time', p_start ->> 'time',
                     'not in the future: for what is to come, use the start latest');
             END IF;

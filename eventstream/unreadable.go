@@ -1,0 +1,112 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// mayBeUnreadable says whether an error may be due to a stored value rather than to the query: a text longer than there can be (54000, or an
+// internal error where memory for it is asked for), or damage.
+func mayBeUnreadable(err error) bool {
+	var cause *pgconn.PgError
+	return errors.As(err, &cause) && (cause.Code == "54000" || strings.HasPrefix(cause.Code, "XX") || strings.HasPrefix(cause.Code, "22"))
+}
+
+// unreadableInLog looks for the first event of a page of the log that cannot be read, after reading it failed. It returns the error that it
+// was given if there is none, or if it cannot look, as in a transaction that the error has ended.
+func (r *Repository) unreadableInLog(
+	ctx context.Context, h Handle, after, until int64, size int, n *numberer, err error,
+) (*UnreadableEventError, error) {
+	if !mayBeUnreadable(err) {
+		return nil, err
+	}
+	f := n.filter
+	params := db.LogFirstUnreadableParams{After: after, Until: until, PageSize: int32(size), Backwards: n.backwards}
+	for _, p := range f.Partitions {
+		params.PartitionIds = append(params.PartitionIds, int32(p))
+	}
+	for _, t := range f.Types {
+		params.Types = append(params.Types, string(t))
+	}
+	if f.Category != "" {
+		params.Category = &f.Category
+	}
+	if f.Tenant != "" {
+		tenant := string(f.Tenant)
+		params.TenantID = &tenant
+	}
+	rows, failed := r.queries.LogFirstUnreadable(ctx, h, params)
+	if failed != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return unreadableFrom(db.EventFirstUnreadableRow(rows[0]), err), nil
+}
+
+// unreadableInStream is unreadableInLog for a page of a stream.
+func (r *Repository) unreadableInStream(
+	ctx context.Context, h Handle, id StreamID, from int64, size int, backwards bool, err error,
+) (*UnreadableEventError, error) {
+	if !mayBeUnreadable(err) {
+		return nil, err
+	}
+	rows, failed := r.queries.EventFirstUnreadable(ctx, h, db.EventFirstUnreadableParams{
+		StreamID: string(id), FromVersion: from, PageSize: int64(size), Backwards: backwards,
+	})
+	if failed != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return unreadableFrom(rows[0], err), nil
+}
+
+// nameUnreadable puts the event of a stream in place of the error that reading all of it ended with.
+func (r *Repository) nameUnreadable(ctx context.Context, h Handle, id StreamID, err error) error {
+	if unreadable, _ := r.unreadableInStream(ctx, h, id, 1, math.MaxInt, false, err); unreadable != nil {
+		return unreadable
+	}
+	return err
+}
+
+func unreadableFrom(row db.EventFirstUnreadableRow, err error) *UnreadableEventError {
+	return &UnreadableEventError{
+		Event: Event{
+			ID: row.EventID, StreamID: StreamID(row.StreamID), Version: row.Version, Position: row.Position, Type: EventType(row.Type),
+			TenantID: TenantID(row.TenantID), PartitionID: int(row.PartitionID),
+			OccurredAt: row.OccurredAt.UTC(), RecordedAt: row.RecordedAt.UTC(),
+		},
+		Problem: row.Fault,
+		Err:     err,
+	}
+}
+
+// clip ends a range of positions before an event that cannot be read, if one was met; reached says that nothing is left before it.
+func (p *logPages) clip(after, until int64) (clippedAfter, clippedUntil int64, reached bool) {
+	switch {
+	case p.unreadable == nil:
+		return after, until, false
+	case p.numbers.backwards:
+		return max(after, p.unreadable.Event.Position), until, p.until <= p.unreadable.Event.Position
+	default:
+		return after, min(until, p.unreadable.Event.Position-1), p.after >= p.unreadable.Event.Position-1
+	}
+}
+
+// pass moves on over the event that cannot be read, and returns the error that names it; nil if it is none of the reader's.
+func (p *logPages) pass() error {
+	unreadable := p.unreadable
+	p.unreadable = nil
+	if p.numbers.backwards {
+		p.until = unreadable.Event.Position - 1
+	} else {
+		p.after = unreadable.Event.Position
+	}
+	if unreadable.Event.Position <= p.apart[unreadable.Event.PartitionID] {
+		return nil
+	}
+	return unreadable
+}
