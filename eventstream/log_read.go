@@ -2,13 +2,11 @@ package eventstream
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"math"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -64,7 +62,7 @@ func (r *Repository) LogHeadTx(ctx context.Context, tx pgx.Tx) (LogHead, error) 
 }
 
 func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {
-	position, err := r.queries.LogStablePosition(ctx, h)
+	position, err := r.stableToRead(ctx, h, true)
 	if err != nil {
 		return LogHead{}, mapError(err)
 	}
@@ -117,7 +115,9 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	if opts.Limit < 0 {
 		return nil, invalidValue("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
 	}
-	stable, err := r.stableToRead(ctx, h)
+	// Who begins with the first event meets what has no marks in order, and counts it on the way.
+	begins := !opts.Backwards && (opts.From == nil || opts.From == startBeginning)
+	stable, err := r.stableToRead(ctx, h, !begins)
 	if err != nil {
 		return nil, mapError(err)
 	}
@@ -143,20 +143,6 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 
 // onPool says that a handle is the repository's pool, where further connections are to be had.
 func (r *Repository) onPool(h Handle) bool { return r.hub != nil && h == r.handle }
-
-// stableToRead returns the stable position, by a statement of its own before the first that reads events. On a pool, it is kept too
-// if that was not done for a while: numbering what is not kept yet means counting it.
-func (r *Repository) stableToRead(ctx context.Context, h Handle) (int64, error) {
-	if r.onPool(h) {
-		stable, err := r.queries.LogAdvance(ctx, h, keepEvery.Milliseconds())
-		var refusal *pgconn.PgError
-		if !errors.As(err, &refusal) || refusal.Code != insufficientPrivilege {
-			return stable, err
-		}
-		// Who may only read, reads all the same.
-	}
-	return r.queries.LogStablePosition(ctx, h)
-}
 
 // logStart is the position that a start stands for, and where partitions start that start further on.
 type logStart struct {
@@ -246,7 +232,11 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 	if backwards {
 		after, until = p.until-window, p.until
 	}
-	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
+	var events []LogEvent
+	err := orReadCommitted(ctx, h, func(h Handle) (err error) {
+		events, err = r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

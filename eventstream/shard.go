@@ -142,7 +142,7 @@ func (w *shardWorker) work(ctx context.Context) {
 func isFinal(err error) bool {
 	var handler *HandlerError
 	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
-		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
+		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated) || errors.Is(err, ErrSessionFormat)
 }
 
 // session reads where the shard stands and goes on from there, until something goes wrong.
