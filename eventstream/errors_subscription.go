@@ -58,12 +58,17 @@ type ShardLostError struct {
 	// Subscription and Shard name the shard.
 	Subscription string
 	Shard        int
-	// Epoch is the ownership that was lost, CurrentEpoch the one that counts.
+	// Epoch is the ownership that was lost, CurrentEpoch the one that counts. They are the same if nobody else owns the shard yet: the
+	// server does not know this process any more.
 	Epoch, CurrentEpoch int64
 }
 
 // Error names the shard and both epochs.
 func (e *ShardLostError) Error() string {
+	if e.Epoch == e.CurrentEpoch {
+		return fmt.Sprintf("shard %d of subscription %s is in epoch %d of a process that is not connected to this server any more: it goes on "+
+			"from the checkpoint once it has joined again", e.Shard, quote(e.Subscription), e.Epoch)
+	}
 	return fmt.Sprintf("shard %d of subscription %s is in epoch %d, this was epoch %d: another process owns it by now, and does the work",
 		e.Shard, quote(e.Subscription), e.CurrentEpoch, e.Epoch)
 }

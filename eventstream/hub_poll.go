@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,6 +23,9 @@ const (
 	// slowestClaim bounds the time until the shards of a dead process are claimed.
 	slowestClaim = time.Second
 )
+
+// errNotMember ends a membership whose lock is not where the database is: what was read there is of a log that may have gone back.
+var errNotMember = errors.New("the server that answers does not have the lock of this process: its connection was lost, or goes to another server")
 
 // poller is what the poll loop remembers, as long as the membership lasts.
 type poller struct {
@@ -50,6 +54,9 @@ func (h *hub) poll(ctx context.Context, member int64) error {
 		if err != nil {
 			h.report(mapError(err))
 			pause = longestPoll
+			if errors.Is(err, errNotMember) {
+				return err
+			}
 			if time.Since(p.heldAt) > h.repo.config.Lease {
 				return fmt.Errorf("shards given up, since the lease of %s could not be kept: %w", h.repo.config.Lease, err)
 			}
@@ -127,6 +134,13 @@ func (p *poller) claim(ctx context.Context) error {
 			Subscriptions: p.names(),
 			LeaseMs:       p.repo.config.Lease.Milliseconds(),
 		})
+		if err != nil || len(rows) > 0 {
+			return err
+		}
+		held, err := p.repo.queries.MemberIsHeld(ctx, tx, p.member)
+		if err == nil && !held {
+			err = errNotMember
+		}
 		return err
 	})
 	if err != nil {
