@@ -52,6 +52,20 @@ func (r *Repository) stableToRead(ctx context.Context, h Handle, level bool) (in
 	return look.StablePosition, ctx.Err()
 }
 
+// marksForLag lets marks come near the stable position, for a bounded time: without any, a backlog is counted.
+func (r *Repository) marksForLag(ctx context.Context, h Handle) error {
+	if _, alone := aloneOn(h); !alone {
+		return nil
+	}
+	limited, cancel := context.WithTimeout(ctx, keepPatience)
+	defer cancel()
+	_, err := r.stableToRead(limited, h, true)
+	if ctx.Err() == nil && limited.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // awaitMarks keeps on until marks are near the stable position that was seen, as long as anybody gets on with it.
 func (r *Repository) awaitMarks(ctx context.Context, h Handle, begins importHandle, seen db.LogLookRow) {
 	kept, moved := seen.KeptPosition, time.Now()
