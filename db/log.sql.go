@@ -23,6 +23,23 @@ func (q *Queries) LogAdvance(ctx context.Context, db DBTX, minAgeMs int64) (int6
 	return stable_position, err
 }
 
+const logHoldsEvent = `-- name: LogHoldsEvent :one
+SELECT eventstream.holds_event($1::bigint, $2::uuid)::boolean AS holds
+`
+
+type LogHoldsEventParams struct {
+	Position int64
+	EventID  uuid.UUID
+}
+
+// Whether the log is still the one in which an event was read.
+func (q *Queries) LogHoldsEvent(ctx context.Context, db DBTX, arg LogHoldsEventParams) (bool, error) {
+	row := db.QueryRow(ctx, logHoldsEvent, arg.Position, arg.EventID)
+	var holds bool
+	err := row.Scan(&holds)
+	return holds, err
+}
+
 const logListBackward = `-- name: LogListBackward :many
 SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
 FROM eventstream.events AS e

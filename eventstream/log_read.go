@@ -72,7 +72,7 @@ func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {
 
 func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) iter.Seq2[LogEvent, error] {
 	return func(yield func(LogEvent, error) bool) {
-		pages, err := r.openLog(ctx, h, opts)
+		pages, err := r.openLogOn(ctx, h, opts)
 		if err != nil {
 			yield(LogEvent{}, err)
 			return
@@ -100,6 +100,23 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 			}
 		}
 	}
+}
+
+// openLogOn is openLog, on a pool by one of its connections, which the pages remember.
+func (r *Repository) openLogOn(ctx context.Context, h Handle, opts LogOptions) (*logPages, error) {
+	if !r.onPool(h) {
+		return r.openLog(ctx, h, opts)
+	}
+	conn, err := r.hub.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	pages, err := r.openLog(ctx, conn, opts)
+	if err == nil {
+		pages.same.add(conn.Conn())
+	}
+	return pages, err
 }
 
 // openLog checks options, and finds the range of positions to read.
@@ -170,6 +187,8 @@ func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at 
 	switch s := from.(type) {
 	case startPartitions:
 		return 0, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
+	case startAfter:
+		return 0, invalidValue("LogOptions.From", "After", "another start, to read backwards")
 	case startNumber:
 		if s.field == startSequence {
 			sequence = s.n
@@ -192,6 +211,8 @@ type logPages struct {
 	apart        map[int]int64
 	size         pageSize
 	numbers      numberer
+	// same knows the connections that go to the log that is read.
+	same sameLog
 }
 
 func newLogPages(filter LogFilter, backwards bool, after, until int64, most int) *logPages {
@@ -225,6 +246,11 @@ func (p *logPages) atEnd() bool { return p.after >= p.until }
 
 // next reads the next page, and moves on over the positions that it covered.
 func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, buffer []LogEvent) ([]LogEvent, error) {
+	h, release, err := p.on(ctx, r, h)
+	if err != nil || p.atEnd() {
+		return nil, err
+	}
+	defer release()
 	size := p.size.next(limit)
 	window := min(p.size.window, p.until-p.after)
 	after, until := p.after, p.after+window
@@ -233,13 +259,14 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 		after, until = p.until-window, p.until
 	}
 	var events []LogEvent
-	err := orReadCommitted(ctx, h, func(h Handle) (err error) {
+	err = orReadCommitted(ctx, h, func(h Handle) (err error) {
 		events, err = r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	p.same.read(events)
 	full := len(events) == size
 	p.size.adapt(len(events), full, window < p.until-p.after, bytesOf(events))
 	switch {

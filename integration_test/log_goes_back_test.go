@@ -180,3 +180,135 @@ func awaitPool(t testing.TB, b *bundle) {
 		return true
 	}, blockTimeout, time.Millisecond)
 }
+
+// forget removes the events above a position, their marks and their positions, as a standby that has not got them does.
+func forget(t testing.TB, b *bundle, above int64) {
+	t.Helper()
+	require.NoError(t, simpleErr(b.ctx, session(t, b), fmt.Sprintf(`BEGIN; SET LOCAL session_replication_role = replica;
+		DELETE FROM eventstream.events WHERE position > %[1]d;
+		DELETE FROM eventstream.log_marks;
+		DELETE FROM eventstream.partition_marks;
+		UPDATE eventstream.log_state SET stable_position = 0, last_position = 0, last_sequence = 0, marked_position = 0, marked_sequence = 0;
+		SELECT setval('eventstream.events_position_seq', %[1]d);
+		COMMIT`, above)))
+}
+
+// A loop that has begun on one server is told when its pages come from another log, and goes on where it is the same: within a loop by
+// itself, from one loop to the next with After.
+func TestLogGoesBackUnderALoop(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name      string
+		backwards bool
+		change    func(t *testing.T, b *bundle)
+		want      int // events, or an error
+	}{
+		{"nothing changes", false, func(*testing.T, *bundle) {}, 40},
+		{"nothing changes, backwards", true, func(*testing.T, *bundle) {}, 40},
+		{"what was read is gone", false, func(t *testing.T, b *bundle) { forget(t, b, 1) }, 0},
+		{"what was read is gone, and others are there", false, func(t *testing.T, b *bundle) {
+			forget(t, b, 1)
+			given(t, b, "other-1", 60)
+		}, 0},
+		{"what was not read is gone", false, func(t *testing.T, b *bundle) { forget(t, b, 20) }, 20},
+		{"what was not read is gone, and others are there", false, func(t *testing.T, b *bundle) {
+			forget(t, b, 20)
+			given(t, b, "other-1", 60)
+		}, 40},
+		{"what was read is gone, backwards", true, func(t *testing.T, b *bundle) { forget(t, b, 20) }, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			given(t, b, "order-1", 40)
+			pool := newPool(t, b.dsn)
+			repo := sizedRepo(t, pool, 1)
+			var got []eventstream.LogEvent
+			var failed error
+			for e, err := range repo.ReadLog(b.ctx, eventstream.LogOptions{Backwards: c.backwards}) {
+				if failed = err; err != nil {
+					break
+				}
+				if got = append(got, e); len(got) == 2 {
+					c.change(t, b)
+					pool.Reset() // all further connections are new ones
+				}
+			}
+			if c.want > 0 {
+				require.NoError(t, failed)
+				require.Len(t, got, c.want)
+				return
+			}
+			require.ErrorIs(t, failed, eventstream.ErrBeyondLog)
+			var beyond *eventstream.BeyondLogError
+			require.ErrorAs(t, failed, &beyond)
+			require.Equal(t, "event", beyond.Field)
+			require.Less(t, len(got), 40)
+		})
+	}
+}
+
+// After tells a loop that follows the log whether what it read last is still there.
+func TestLogAfterAnEvent(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "order-1", 10)
+	read := readAll(t, b.repo.ReadLog(b.ctx, eventstream.LogOptions{}))
+	from := func(e eventstream.LogEvent) ([]eventstream.LogEvent, error) {
+		var events []eventstream.LogEvent
+		for e, err := range b.repo.ReadLog(b.ctx, eventstream.LogOptions{From: eventstream.After(e)}) {
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, e)
+		}
+		return events, nil
+	}
+	after, err := from(read[4])
+	require.NoError(t, err)
+	require.Equal(t, read[5:], after)
+	after, err = from(read[9])
+	require.NoError(t, err)
+	require.Empty(t, after)
+
+	execSQL(t, b.ctx, b.pool, `SELECT eventstream.advance_stable_position()`)
+	removeKeeping(t, b, read[4].Position)
+	after, err = from(read[4])
+	require.NoError(t, err, "an event that was removed was there")
+	require.Equal(t, read[5:], after)
+
+	forget(t, b, 6)
+	for _, refill := range []bool{false, true} {
+		if refill {
+			given(t, b, "other-1", 10)
+		}
+		_, err = from(read[9])
+		require.ErrorIs(t, err, eventstream.ErrBeyondLog)
+		var beyond *eventstream.BeyondLogError
+		require.ErrorAs(t, err, &beyond)
+		require.Equal(t, "event", beyond.Field)
+		require.Equal(t, read[9].Position, beyond.Value)
+		s := subscribe(t, b, "reader", eventstream.TxHandler(newJournal().tx), &eventstream.SubscriptionConfig{From: eventstream.After(read[9])})
+		require.ErrorIs(t, s.Create(b.ctx), eventstream.ErrBeyondLog)
+	}
+	after, err = from(read[5])
+	require.NoError(t, err)
+	require.Len(t, after, 10, "those that took the place of what is gone")
+
+	for _, bad := range []eventstream.LogOptions{
+		{From: eventstream.After(eventstream.LogEvent{})}, {From: eventstream.After(read[5]), Backwards: true},
+	} {
+		_, err := lastOf(b.repo.ReadLog(b.ctx, bad))
+		require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	}
+}
+
+// removeKeeping removes an event as retention will: its number stays taken.
+func removeKeeping(t testing.TB, b *bundle, position int64) {
+	t.Helper()
+	require.NoError(t, simpleErr(b.ctx, session(t, b), fmt.Sprintf(`BEGIN;
+		SELECT eventstream.keep_sequences(ARRAY[%[1]d::bigint]);
+		SET LOCAL session_replication_role = replica;
+		DELETE FROM eventstream.events WHERE position = %[1]d;
+		COMMIT`, position)))
+}

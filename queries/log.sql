@@ -112,3 +112,7 @@ SELECT
 -- name: LogPositionOfSequence :one
 -- Where the event of a sequence number is; the stable position for the number after the last.
 SELECT least(coalesce(eventstream.position_of_sequence(@sequence::bigint, @stable::bigint), @stable), @stable)::bigint AS position;
+
+-- name: LogHoldsEvent :one
+-- Whether the log is still the one in which an event was read.
+SELECT eventstream.holds_event(@position::bigint, @event_id::uuid)::boolean AS holds;
