@@ -195,6 +195,9 @@ func parkedFromRow(row db.ParkedEvent) ParkedEvent {
 }
 
 func (r *Repository) subscriptionLag(ctx context.Context, h Handle, name string) ([]ShardLag, error) {
+	if err := r.marksForLag(ctx, h); err != nil {
+		return nil, mapError(err)
+	}
 	var rows []db.SubscriptionLagRow
 	err := readCommitted(ctx, h, func(h Handle) (err error) {
 		rows, err = r.queries.SubscriptionLag(ctx, h, name)
