@@ -48,7 +48,7 @@ type shardWorker struct {
 	nothing bool
 	apart   map[int]int64
 	skips   map[int64]bool
-	parked bool
+	parked  bool
 }
 
 // page is a part of the log: the events of it that are for the shard, and up to where it goes.

@@ -106,7 +106,9 @@ func (e *effects) handle(_ context.Context, events []eventstream.LogEvent) error
 	return nil
 }
 
-func (e *effects) async(ctx context.Context, events []eventstream.LogEvent, ack func(error)) { go ack(e.handle(ctx, events)) }
+func (e *effects) async(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+	go ack(e.handle(ctx, events))
+}
 
 func (e *effects) missing(ids []uuid.UUID) (count int) {
 	e.mu.Lock()

@@ -35,8 +35,10 @@ func TestLoadOfDamagedDataEnds(t *testing.T) {
 	b := setup(t)
 	given(t, b, "order-1", 3)
 	for name, load := range map[string]func(*eventstream.Repository) (*eventstream.EventStream, error){
-		"Load":        func(r *eventstream.Repository) (*eventstream.EventStream, error) { return r.Load(b.ctx, "order-1") },
-		"GetOrCreate": func(r *eventstream.Repository) (*eventstream.EventStream, error) { return r.GetOrCreate(b.ctx, "order-1") },
+		"Load": func(r *eventstream.Repository) (*eventstream.EventStream, error) { return r.Load(b.ctx, "order-1") },
+		"GetOrCreate": func(r *eventstream.Repository) (*eventstream.EventStream, error) {
+			return r.GetOrCreate(b.ctx, "order-1")
+		},
 	} {
 		damaged := &brokenIndex{Handle: b.pool, misses: 1000}
 		_, err := load(repoOn(t, damaged))

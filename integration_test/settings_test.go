@@ -35,6 +35,7 @@ var sessionDefaults = []struct{ name, value string }{
 	{"IntervalStyle", "sql_standard"},
 	{"TimeZone", "Asia/Kathmandu"},
 	{"bytea_output", "escape"},
+	{"array_nulls", "off"},
 	{"synchronous_commit", "off"},
 	{"row_security", "off"},
 	{"search_path", "public"},
@@ -56,6 +57,9 @@ func TestSettingsThatADatabaseComesWith(t *testing.T) {
 			execSQL(t, b.ctx, b.pool, fmt.Sprintf(`ALTER DATABASE %s SET %s = %s`,
 				pgx.Identifier{databaseOf(b)}.Sanitize(), setting.name, settingValue(setting.name, setting.value)))
 			for _, mode := range queryModes {
+				if setting.name == "array_nulls" && textResults(mode) {
+					continue // as text, a value that is missing among others becomes the word NULL: docs/guarantees.md, Limits
+				}
 				t.Run(mode.String(), func(t *testing.T) {
 					if textResults(mode) && (setting.name == "DateStyle" || setting.name == "bytea_output") {
 						refusesUnder(t, underDefaults(t, b, mode, nil), mode.String())
