@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,34 +43,41 @@ func (r *Repository) lookAtLog(ctx context.Context, h Handle) (db.LogLookRow, er
 // Keeping is housekeeping: where it fails, or is not permitted, the reader counts.
 func (r *Repository) stableToRead(ctx context.Context, h Handle, level bool) (int64, error) {
 	look, err := r.lookAtLog(ctx, h)
-	begins, alone := aloneOn(h)
-	if err != nil || !alone || !look.Due {
-		return look.StablePosition, err
+	if err != nil {
+		return 0, err
 	}
-	if r.keep(ctx, begins, keepEvery) == nil && level {
-		r.awaitMarks(ctx, h, begins, look)
+	patience := time.Duration(0)
+	if level {
+		patience = math.MaxInt64
 	}
+	r.bringMarks(ctx, h, look, patience)
 	return look.StablePosition, ctx.Err()
 }
 
 // marksForLag lets marks come near the stable position, for a bounded time: without any, a backlog is counted.
 func (r *Repository) marksForLag(ctx context.Context, h Handle) error {
-	if _, alone := aloneOn(h); !alone {
-		return nil
+	look, err := r.lookAtLog(ctx, h)
+	if err == nil {
+		r.bringMarks(ctx, h, look, keepPatience)
 	}
-	limited, cancel := context.WithTimeout(ctx, keepPatience)
-	defer cancel()
-	_, err := r.stableToRead(limited, h, true)
-	if ctx.Err() == nil && limited.Err() != nil {
-		return nil
-	}
-	return err
+	return errorsFirst(err, ctx.Err())
 }
 
-// awaitMarks keeps on until marks are near the stable position that was seen, as long as anybody gets on with it.
-func (r *Repository) awaitMarks(ctx context.Context, h Handle, begins importHandle, seen db.LogLookRow) {
-	kept, moved := seen.KeptPosition, time.Now()
-	for seen.StablePosition-kept > countable && time.Since(moved) < keepPatience {
+// bringMarks keeps the stable position that was seen if that is due, and waits so long until all but a few events below it have marks.
+func (r *Repository) bringMarks(ctx context.Context, h Handle, seen db.LogLookRow, patience time.Duration) {
+	begins, alone := aloneOn(h)
+	if !alone || seen.Due && r.keep(ctx, begins, keepEvery) != nil {
+		return
+	}
+	r.awaitMarks(ctx, h, begins, seen, patience)
+}
+
+// awaitMarks keeps on until marks are near the stable position that was seen, as long as anybody gets on with it. It counts the time by
+// itself: a context that ends under way costs a connection.
+func (r *Repository) awaitMarks(ctx context.Context, h Handle, begins importHandle, seen db.LogLookRow, patience time.Duration) {
+	began := time.Now()
+	kept, moved := seen.KeptPosition, began
+	for seen.StablePosition-kept > countable && time.Since(moved) < keepPatience && time.Since(began) < patience {
 		look, err := r.lookAtLog(ctx, h)
 		if err != nil {
 			return

@@ -29,7 +29,7 @@ func (e *databaseError) Unwrap() []error { return []error{e.domain, e.cause} }
 func mapError(err error) error {
 	var cause *pgconn.PgError
 	if !errors.As(err, &cause) {
-		return unreadable(err)
+		return err
 	}
 	if domain := domainError(cause); domain != nil {
 		return &databaseError{domain: domain, cause: cause}

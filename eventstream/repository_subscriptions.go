@@ -171,7 +171,7 @@ func (r *Repository) parkedEvents(ctx context.Context, h Handle, name string) it
 				Subscription: name, After: after, PageSize: int32(r.config.PageSize),
 			})
 			if err != nil {
-				yield(ParkedEvent{}, mapError(err))
+				yield(ParkedEvent{}, mapError(unreadable(err)))
 				return
 			}
 			for _, row := range rows {
@@ -201,7 +201,7 @@ func (r *Repository) subscriptionLag(ctx context.Context, h Handle, name string)
 	var rows []db.SubscriptionLagRow
 	err := readCommitted(ctx, h, func(h Handle) (err error) {
 		rows, err = r.queries.SubscriptionLag(ctx, h, name)
-		return err
+		return unreadable(err)
 	})
 	if err != nil {
 		return nil, mapError(err)
