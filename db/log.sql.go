@@ -13,16 +13,31 @@ import (
 
 const logAdvance = `-- name: LogAdvance :one
 SELECT eventstream.advance_stable_position(($1::bigint || ' ms')::interval)::bigint AS stable_position
-FROM (SELECT set_config('synchronous_commit', 'off', true) AS setting OFFSET 0) AS s
-WHERE s.setting IS NOT NULL
 `
 
-// The same, kept in log_state if that is older than min_age. What is kept can be found out again, so its commit waits for no disk.
+// The same, kept in log_state if that is older than min_age.
 func (q *Queries) LogAdvance(ctx context.Context, db DBTX, minAgeMs int64) (int64, error) {
 	row := db.QueryRow(ctx, logAdvance, minAgeMs)
 	var stable_position int64
 	err := row.Scan(&stable_position)
 	return stable_position, err
+}
+
+const logHoldsEvent = `-- name: LogHoldsEvent :one
+SELECT eventstream.holds_event($1::bigint, $2::uuid)::boolean AS holds
+`
+
+type LogHoldsEventParams struct {
+	Position int64
+	EventID  uuid.UUID
+}
+
+// Whether the log is still the one in which an event was read.
+func (q *Queries) LogHoldsEvent(ctx context.Context, db DBTX, arg LogHoldsEventParams) (bool, error) {
+	row := db.QueryRow(ctx, logHoldsEvent, arg.Position, arg.EventID)
+	var holds bool
+	err := row.Scan(&holds)
+	return holds, err
 }
 
 const logListBackward = `-- name: LogListBackward :many
@@ -330,6 +345,39 @@ func (q *Queries) LogListPartitions(ctx context.Context, db DBTX, arg LogListPar
 	return items, nil
 }
 
+const logLook = `-- name: LogLook :one
+SELECT
+    p.stable_position::bigint AS stable_position,
+    l.stable_position::bigint AS kept_position,
+    (current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT pg_is_in_recovery())::boolean AS one_snapshot,
+    (p.stable_position > l.stable_position
+        -- A time in the future dates from before the clock was set back.
+        AND (l.updated_at BETWEEN clock_timestamp() - interval '100 ms' AND clock_timestamp()) IS NOT TRUE)::boolean AS due
+FROM (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS p
+JOIN eventstream.log_state AS l ON l.lane = 0
+`
+
+type LogLookRow struct {
+	StablePosition int64
+	KeptPosition   int64
+	OneSnapshot    bool
+	Due            bool
+}
+
+// How far the log can be read by a later statement, and how far that is kept; one_snapshot says that it is the kept position, since the
+// transaction has one snapshot for all of its statements. due: keeping it is worth a transaction.
+func (q *Queries) LogLook(ctx context.Context, db DBTX) (LogLookRow, error) {
+	row := db.QueryRow(ctx, logLook)
+	var i LogLookRow
+	err := row.Scan(
+		&i.StablePosition,
+		&i.KeptPosition,
+		&i.OneSnapshot,
+		&i.Due,
+	)
+	return i, err
+}
+
 const logMarks = `-- name: LogMarks :many
 SELECT m.mark_position::bigint AS position, m.mark_sequence::bigint AS sequence, m.removed::boolean AS removed
 FROM eventstream.log_marks_between(
@@ -473,16 +521,4 @@ func (q *Queries) LogSequenceAt(ctx context.Context, db DBTX, position int64) (i
 	var sequence int64
 	err := row.Scan(&sequence)
 	return sequence, err
-}
-
-const logStablePosition = `-- name: LogStablePosition :one
-SELECT eventstream.stable_position()::bigint AS stable_position
-`
-
-// How far the log can be read by a later statement.
-func (q *Queries) LogStablePosition(ctx context.Context, db DBTX) (int64, error) {
-	row := db.QueryRow(ctx, logStablePosition)
-	var stable_position int64
-	err := row.Scan(&stable_position)
-	return stable_position, err
 }

@@ -19,6 +19,18 @@ func (q *Queries) LogNotify(ctx context.Context, db DBTX) error {
 	return err
 }
 
+const memberIsHeld = `-- name: MemberIsHeld :one
+SELECT (NOT pg_try_advisory_xact_lock_shared(eventstream.member_key($1::bigint)))::boolean AS held
+`
+
+// Whether the server that answers is the one that has the member's lock.
+func (q *Queries) MemberIsHeld(ctx context.Context, db DBTX, memberID int64) (bool, error) {
+	row := db.QueryRow(ctx, memberIsHeld, memberID)
+	var held bool
+	err := row.Scan(&held)
+	return held, err
+}
+
 const memberLock = `-- name: MemberLock :exec
 SELECT pg_advisory_xact_lock(eventstream.member_key($1::bigint))
 `
@@ -254,6 +266,7 @@ SELECT
     h.position,
     s.partition_positions,
     eventstream.last_position()::bigint AS last_position,
+    eventstream.partition_count()::integer AS partition_count,
     (s.shard_count = $1::integer AND s.delivery = $2::text AND s.filter = $3::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription
@@ -273,6 +286,7 @@ type ShardGetRow struct {
 	Position           int64
 	PartitionPositions json.RawMessage
 	LastPosition       int64
+	PartitionCount     int32
 	AsDescribed        bool
 }
 
@@ -292,6 +306,7 @@ func (q *Queries) ShardGet(ctx context.Context, db DBTX, arg ShardGetParams) (Sh
 		&i.Position,
 		&i.PartitionPositions,
 		&i.LastPosition,
+		&i.PartitionCount,
 		&i.AsDescribed,
 	)
 	return i, err

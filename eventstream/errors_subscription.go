@@ -58,12 +58,17 @@ type ShardLostError struct {
 	// Subscription and Shard name the shard.
 	Subscription string
 	Shard        int
-	// Epoch is the ownership that was lost, CurrentEpoch the one that counts.
+	// Epoch is the ownership that was lost, CurrentEpoch the one that counts. They are the same if nobody else owns the shard yet: the
+	// server does not know this process any more.
 	Epoch, CurrentEpoch int64
 }
 
 // Error names the shard and both epochs.
 func (e *ShardLostError) Error() string {
+	if e.Epoch == e.CurrentEpoch {
+		return fmt.Sprintf("shard %d of subscription %s is in epoch %d of a process that is not connected to this server any more: it goes on "+
+			"from the checkpoint once it has joined again", e.Shard, quote(e.Subscription), e.Epoch)
+	}
 	return fmt.Sprintf("shard %d of subscription %s is in epoch %d, this was epoch %d: another process owns it by now, and does the work",
 		e.Shard, quote(e.Subscription), e.CurrentEpoch, e.Epoch)
 }
@@ -71,9 +76,13 @@ func (e *ShardLostError) Error() string {
 // Is matches ErrShardLost.
 func (e *ShardLostError) Is(target error) bool { return target == ErrShardLost }
 
+// fieldEvent is the field of a BeyondLogError about an event that was read.
+const fieldEvent = "event"
+
 // BeyondLogError says that the log has not reached a position or sequence number, so that it comes from elsewhere.
 type BeyondLogError struct {
-	// Field is what is beyond the end: position, sequence, sequence of partition n.
+	// Field is what is beyond the end: position, sequence, sequence of partition n; or event, for one that was read and that the log does
+	// not hold any more.
 	Field string
 	// Value is what was asked for.
 	Value int64
@@ -83,6 +92,10 @@ type BeyondLogError struct {
 
 // Error says which value, and where the log ends.
 func (e *BeyondLogError) Error() string {
+	if e.Field == fieldEvent {
+		return fmt.Sprintf("the log, which is at %d, does not hold the event that was read at position %d: it went back since, by a failover or a "+
+			"restore, or is another; go on behind an event that it holds, or from the beginning", e.Last, e.Value)
+	}
 	return fmt.Sprintf("%s %d is beyond the end of the log, which is at %d: a value from another database does not fit this one",
 		e.Field, e.Value, e.Last)
 }

@@ -132,7 +132,7 @@ func (s *eventScanner) scanWith(e *Event, more ...any) error {
 		(*string)(&e.StreamID), (*string)(&e.TenantID), (*string)(&e.Type), (*[]byte)(&e.Payload), &e.Data, (*[]byte)(&e.Metadata),
 	}
 	if err := s.rows.Scan(append(columns, more...)...); err != nil {
-		return err
+		return unreadable(err)
 	}
 	e.OccurredAt, e.RecordedAt = e.OccurredAt.UTC(), e.RecordedAt.UTC()
 	e.dropNullPayload()

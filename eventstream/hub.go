@@ -39,7 +39,7 @@ type hub struct {
 	// stop ends serving, and stopped is closed when it has; nil while no subscription runs.
 	stop    context.CancelFunc
 	stopped chan struct{}
-	// stable is the highest stable position seen; changed is closed when it moves.
+	// stable is the stable position as the poller saw it last; changed is closed when it rises.
 	stable  int64
 	changed chan struct{}
 }
@@ -169,17 +169,17 @@ func (h *hub) wake() {
 	}
 }
 
-// publish takes over a stable position, and says whether it moved.
+// publish takes over a stable position, and says whether it rose. A lower one counts as well: what a server says now is what is so.
 func (h *hub) publish(stable int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if stable <= h.stable {
-		return false
-	}
+	rose := stable > h.stable
 	h.stable = stable
-	close(h.changed)
-	h.changed = make(chan struct{})
-	return true
+	if rose {
+		close(h.changed)
+		h.changed = make(chan struct{})
+	}
+	return rose
 }
 
 // waitStable returns the stable position once it is above a position.
@@ -221,8 +221,11 @@ func (h *hub) release(ctx context.Context, subscription string, shard int, epoch
 		return
 	}
 	defer release()
-	_, _ = h.repo.queries.ShardRelease(ctx, conn, db.ShardReleaseParams{
-		Subscription: subscription, Shard: int32(shard), Epoch: epoch,
+	_ = readCommitted(ctx, conn, func(tx Handle) error {
+		_, err := h.repo.queries.ShardRelease(ctx, tx, db.ShardReleaseParams{
+			Subscription: subscription, Shard: int32(shard), Epoch: epoch,
+		})
+		return err
 	})
 }
 

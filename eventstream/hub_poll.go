@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,8 +16,6 @@ const (
 	pollShare = 40
 	// pollGap is the shortest time from one look to the next, however many appends ask for one.
 	pollGap = time.Millisecond
-	// keepEvery is how often the stable position is kept in log_state, while it moves.
-	keepEvery = 100 * time.Millisecond
 	// idleEvery is how often checkpoints move over events that were for nobody here.
 	idleEvery = 250 * time.Millisecond
 	// claimsPerLease is how often a process is heard of in the time after which it would lose its shards.
@@ -25,18 +24,22 @@ const (
 	slowestClaim = time.Second
 )
 
-// poller is what the poll loop remembers.
+// errNotMember ends a membership whose lock is not where the database is: what was read there is of a log that may have gone back.
+var errNotMember = errors.New("the server that answers does not have the lock of this process: its connection was lost, or goes to another server")
+
+// poller is what the poll loop remembers, as long as the membership lasts.
 type poller struct {
 	*hub
 	member                            int64
-	keptAt, idleAt, claimedAt, heldAt time.Time
-	unkept                            bool
+	keepAt, idleAt, claimedAt, heldAt time.Time
 }
 
 // poll looks at the log, claims shards and moves idle checkpoints, until ctx ends or, with an error, the lease cannot be kept. It runs one
 // query at a time, so that a process costs one connection for it, whatever the number of its subscriptions.
 func (h *hub) poll(ctx context.Context, member int64) error {
 	p := &poller{hub: h, member: member, heldAt: time.Now()}
+	// The server of an earlier membership may have been ahead of this one.
+	h.publish(0)
 	h.isBusy(time.Now())
 	for {
 		began := time.Now()
@@ -51,6 +54,9 @@ func (h *hub) poll(ctx context.Context, member int64) error {
 		if err != nil {
 			h.report(mapError(err))
 			pause = longestPoll
+			if errors.Is(err, errNotMember) {
+				return err
+			}
 			if time.Since(p.heldAt) > h.repo.config.Lease {
 				return fmt.Errorf("shards given up, since the lease of %s could not be kept: %w", h.repo.config.Lease, err)
 			}
@@ -82,13 +88,12 @@ func (p *poller) pause() time.Duration {
 
 // look does what is due.
 func (p *poller) look(ctx context.Context, now time.Time) error {
-	stable, err := p.repo.queries.LogStablePosition(ctx, p.pool)
+	seen, err := p.repo.lookAtLog(ctx, p.pool)
 	if err != nil {
 		return err
 	}
-	if p.publish(stable) {
+	if p.publish(seen.StablePosition) {
 		p.isBusy(now)
-		p.unkept = true
 	}
 	if every := min(p.repo.config.Lease/claimsPerLease, slowestClaim); p.claimSoon.Swap(false) || now.Sub(p.claimedAt) >= every {
 		if err := p.claim(ctx); err != nil {
@@ -96,11 +101,13 @@ func (p *poller) look(ctx context.Context, now time.Time) error {
 		}
 		p.claimedAt, p.heldAt = now, now
 	}
-	if p.unkept && now.Sub(p.keptAt) >= keepEvery {
-		if err := p.keep(ctx); err != nil {
-			return err
+	if seen.Due && !now.Before(p.keepAt) {
+		p.keepAt = now.Add(keepEvery)
+		if err := p.keepStable(ctx); err != nil {
+			// Nobody waits for it: it is told, and tried again.
+			p.keepAt = now.Add(slowestClaim)
+			p.report(mapError(err))
 		}
-		p.keptAt, p.unkept = now, false
 	}
 	if now.Sub(p.idleAt) >= idleEvery || p.wanted() {
 		p.idleAt = now
@@ -109,9 +116,9 @@ func (p *poller) look(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// keep stores the stable position for standbys and for numbering, and tells others who listen.
-func (p *poller) keep(ctx context.Context) error {
-	if _, err := p.repo.queries.LogAdvance(ctx, p.pool, keepEvery.Milliseconds()/2); err != nil {
+// keepStable stores the stable position for standbys and for numbering, and tells others who listen.
+func (p *poller) keepStable(ctx context.Context) error {
+	if err := p.repo.keep(ctx, p.pool, keepEvery/2); err != nil {
 		return err
 	}
 	if p.repo.config.Notify {
@@ -121,11 +128,22 @@ func (p *poller) keep(ctx context.Context) error {
 }
 
 func (p *poller) claim(ctx context.Context) error {
-	rows, err := p.repo.queries.ShardClaim(ctx, p.pool, db.ShardClaimParams{
-		MemberID:      p.member,
-		Application:   p.application(),
-		Subscriptions: p.names(),
-		LeaseMs:       p.repo.config.Lease.Milliseconds(),
+	var rows []db.ShardClaimRow
+	err := readCommitted(ctx, p.pool, func(tx Handle) (err error) {
+		rows, err = p.repo.queries.ShardClaim(ctx, tx, db.ShardClaimParams{
+			MemberID:      p.member,
+			Application:   p.application(),
+			Subscriptions: p.names(),
+			LeaseMs:       p.repo.config.Lease.Milliseconds(),
+		})
+		if err != nil || len(rows) > 0 {
+			return err
+		}
+		held, err := p.repo.queries.MemberIsHeld(ctx, tx, p.member)
+		if err == nil && !held {
+			err = errNotMember
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -134,15 +152,21 @@ func (p *poller) claim(ctx context.Context) error {
 	for _, row := range rows {
 		owned[row.Subscription] = append(owned[row.Subscription], row)
 	}
-	for _, row := range p.assignAll(owned) {
-		_, err := p.repo.queries.ShardRelease(ctx, p.pool, db.ShardReleaseParams{
-			Subscription: row.Subscription, Shard: row.Shard, Epoch: row.Epoch,
-		})
-		if err != nil {
-			return err
-		}
+	surplus := p.assignAll(owned)
+	if len(surplus) == 0 {
+		return nil
 	}
-	return nil
+	return readCommitted(ctx, p.pool, func(tx Handle) error {
+		for _, row := range surplus {
+			_, err := p.repo.queries.ShardRelease(ctx, tx, db.ShardReleaseParams{
+				Subscription: row.Subscription, Shard: row.Shard, Epoch: row.Epoch,
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // assignAll makes the workers follow what the process owns, and returns what it owns too much of and nobody works on.
@@ -240,7 +264,11 @@ func (p *poller) moveIdle(ctx context.Context) error {
 	if params.Shards == nil {
 		return nil
 	}
-	reached, err := p.repo.queries.ShardMoveIdleCheckpoints(ctx, p.pool, params)
+	var reached int64
+	err := readCommitted(ctx, p.pool, func(tx Handle) (err error) {
+		reached, err = p.repo.queries.ShardMoveIdleCheckpoints(ctx, tx, params)
+		return err
+	})
 	if err != nil {
 		return err
 	}

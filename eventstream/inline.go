@@ -27,7 +27,14 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 	if !ok {
 		return invalidValue("handle", "without Begin", "a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx, for inline projections")
 	}
-	return pgx.BeginFunc(ctx, b, func(tx pgx.Tx) error {
+	begin := func(f func(pgx.Tx) error) error { return pgx.BeginFunc(ctx, b, f) }
+	if alone, ok := aloneOn(h); ok {
+		// What waited for another writer must see what it wrote.
+		begin = func(f func(pgx.Tx) error) error {
+			return pgx.BeginTxFunc(ctx, alone, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
+		}
+	}
+	return begin(func(tx pgx.Tx) error {
 		ranges, err := do(tx)
 		if err != nil {
 			return err
@@ -45,6 +52,11 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 		}
 		return nil
 	})
+}
+
+// projectOrReadCommitted is project, once more in READ COMMITTED if another writer was in the way of a snapshot of a higher isolation.
+func (r *Repository) projectOrReadCommitted(ctx context.Context, h Handle, do func(Handle) ([]versionRange, error)) error {
+	return orReadCommitted(ctx, h, func(h Handle) error { return r.project(ctx, h, do) })
 }
 
 // versionRange is what one append added to a stream.

@@ -3,6 +3,8 @@ package eventstream
 import (
 	"strconv"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // LogEvent is an event as the log gives it.
@@ -38,6 +40,12 @@ type startTime time.Time
 
 type startPartitions map[int]int64
 
+// startAfter is an event that was read: its position, and the id that tells whether the log still has it there.
+type startAfter struct {
+	position int64
+	id       uuid.UUID
+}
+
 // FromBeginning starts with the first event there is; FromLatest after the last one that is stable by now.
 var (
 	FromBeginning Start = startBeginning
@@ -46,6 +54,11 @@ var (
 
 // FromPosition starts with the first event at a position or above it.
 func FromPosition(n int64) Start { return startNumber{"position", n} }
+
+// After starts behind an event that was read, as a loop that follows the log does. Positions alone would not do: after a failover to a
+// standby that lacks the last events, or a restore, the same positions are given to other events. If the log does not hold the event
+// any more, that is a *BeyondLogError with the field "event".
+func After(e LogEvent) Start { return startAfter{e.Position, e.ID} }
 
 // FromSequence starts with the event of a sequence number in the whole log.
 func FromSequence(n int64) Start { return startNumber{startSequence, n} }
@@ -62,6 +75,10 @@ func (s startTime) wire() map[string]any {
 	return map[string]any{"time": time.Time(s).UTC().Format(time.RFC3339Nano)}
 }
 
+func (s startAfter) wire() map[string]any {
+	return map[string]any{"after": map[string]any{"position": s.position, "event_id": s.id.String()}}
+}
+
 func (s startPartitions) wire() map[string]any {
 	byName := make(map[string]int64, len(s))
 	for partition, n := range s {
@@ -75,6 +92,13 @@ func (s startWord) validate(int) error { return nil }
 func (s startNumber) validate(int) error {
 	if s.n < 1 {
 		return invalidValue("start "+s.field, strconv.FormatInt(s.n, 10), "1 or more")
+	}
+	return nil
+}
+
+func (s startAfter) validate(int) error {
+	if s.position < 1 {
+		return invalidValue("start after position", strconv.FormatInt(s.position, 10), "that of an event that was read: 1 or more")
 	}
 	return nil
 }

@@ -2,13 +2,11 @@ package eventstream
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"math"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -65,7 +63,7 @@ func (r *Repository) LogHeadTx(ctx context.Context, tx pgx.Tx) (LogHead, error) 
 }
 
 func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {
-	position, err := r.queries.LogStablePosition(ctx, h)
+	position, err := r.stableToRead(ctx, h, true)
 	if err != nil {
 		return LogHead{}, mapError(err)
 	}
@@ -75,7 +73,7 @@ func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {
 
 func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) iter.Seq2[LogEvent, error] {
 	return func(yield func(LogEvent, error) bool) {
-		pages, err := r.openLog(ctx, h, opts)
+		pages, err := r.openLogOn(ctx, h, opts)
 		if err != nil {
 			yield(LogEvent{}, err)
 			return
@@ -112,6 +110,23 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 	}
 }
 
+// openLogOn is openLog, on a pool by one of its connections, which the pages remember.
+func (r *Repository) openLogOn(ctx context.Context, h Handle, opts LogOptions) (*logPages, error) {
+	if !r.onPool(h) {
+		return r.openLog(ctx, h, opts)
+	}
+	conn, err := r.hub.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Release()
+	pages, err := r.openLog(ctx, conn, opts)
+	if err == nil {
+		pages.same.add(conn.Conn())
+	}
+	return pages, err
+}
+
 // openLog checks options, and finds the range of positions to read.
 func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*logPages, error) {
 	partitions, err := r.partitionCount(ctx, h)
@@ -125,7 +140,9 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	if opts.Limit < 0 {
 		return nil, invalidValue("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
 	}
-	stable, err := r.stableToRead(ctx, h)
+	// Who begins with the first event meets what has no marks in order, and counts it on the way.
+	begins := !opts.Backwards && (opts.From == nil || opts.From == startBeginning)
+	stable, err := r.stableToRead(ctx, h, !begins)
 	if err != nil {
 		return nil, mapError(err)
 	}
@@ -151,20 +168,6 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 
 // onPool says that a handle is the repository's pool, where further connections are to be had.
 func (r *Repository) onPool(h Handle) bool { return r.hub != nil && h == r.handle }
-
-// stableToRead returns the stable position, by a statement of its own before the first that reads events. On a pool, it is kept too
-// if that was not done for a while: numbering what is not kept yet means counting it.
-func (r *Repository) stableToRead(ctx context.Context, h Handle) (int64, error) {
-	if r.onPool(h) {
-		stable, err := r.queries.LogAdvance(ctx, h, keepEvery.Milliseconds())
-		var refusal *pgconn.PgError
-		if !errors.As(err, &refusal) || refusal.Code != insufficientPrivilege {
-			return stable, err
-		}
-		// Who may only read, reads all the same.
-	}
-	return r.queries.LogStablePosition(ctx, h)
-}
 
 // logStart is the position that a start stands for, and where partitions start that start further on.
 type logStart struct {
@@ -192,6 +195,8 @@ func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at 
 	switch s := from.(type) {
 	case startPartitions:
 		return 0, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
+	case startAfter:
+		return 0, invalidValue("LogOptions.From", "After", "another start, to read backwards")
 	case startNumber:
 		if s.field == startSequence {
 			sequence = s.n
@@ -216,6 +221,8 @@ type logPages struct {
 	numbers      numberer
 	// unreadable is an event that was met and is not passed yet.
 	unreadable *UnreadableEventError
+	// same knows the connections that go to the log that is read.
+	same sameLog
 }
 
 func newLogPages(filter LogFilter, backwards bool, after, until int64, most int) *logPages {
@@ -249,6 +256,11 @@ func (p *logPages) atEnd() bool { return p.after >= p.until }
 
 // next reads the next page, and moves on over the positions that it covered. After an *UnreadableEventError it goes on behind that event.
 func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, buffer []LogEvent) ([]LogEvent, error) {
+	h, release, err := p.on(ctx, r, h)
+	if err != nil || p.atEnd() {
+		return nil, err
+	}
+	defer release()
 	size := p.size.next(limit)
 	window := min(p.size.window, p.until-p.after)
 	after, until := p.after, p.after+window
@@ -260,13 +272,18 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 	if reached {
 		return nil, p.pass()
 	}
-	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
+	var events []LogEvent
+	err = orReadCommitted(ctx, h, func(h Handle) (err error) {
+		events, err = r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
+		return err
+	})
 	if err != nil {
 		if p.unreadable, err = r.unreadableInLog(ctx, h, after, until, size, &p.numbers, err); err != nil {
 			return nil, err
 		}
 		return nil, nil // the next page ends before it
 	}
+	p.same.read(events)
 	full := len(events) == size
 	p.size.adapt(len(events), full, window < p.until-p.after, bytesOf(events))
 	switch {

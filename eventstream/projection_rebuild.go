@@ -120,12 +120,12 @@ func (p *Projector) forget(ctx context.Context, tx pgx.Tx, feed string) error {
 
 // takeOver waits until the new tables hold all that was there when it began and all that the live ones hold, and switches.
 func (p *Projector) takeOver(ctx context.Context, feed *Subscription, inPlace bool) error {
-	target, err := p.repo.queries.LogStablePosition(ctx, p.repo.handle)
+	look, err := p.repo.lookAtLog(ctx, p.repo.handle)
 	if err != nil {
 		return mapError(err)
 	}
 	for {
-		if err := feed.WaitFor(ctx, target); err != nil {
+		if err := feed.WaitFor(ctx, look.StablePosition); err != nil {
 			return err
 		}
 		switched, err := p.trySwitch(ctx, feed, inPlace)

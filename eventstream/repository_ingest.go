@@ -69,8 +69,12 @@ func (r *Repository) discardPending(ctx context.Context, h Handle, id StreamID, 
 	if from < 1 {
 		return 0, invalidValue("version", strconv.FormatInt(from, 10), "1 or more")
 	}
-	discarded, err := r.queries.StreamDiscardPending(ctx, h, db.StreamDiscardPendingParams{
-		StreamID: string(id), Reason: reason, FromVersion: from,
+	var discarded int64
+	err := orReadCommitted(ctx, h, func(h Handle) (err error) {
+		discarded, err = r.queries.StreamDiscardPending(ctx, h, db.StreamDiscardPendingParams{
+			StreamID: string(id), Reason: reason, FromVersion: from,
+		})
+		return err
 	})
 	return discarded, mapError(err)
 }
@@ -80,7 +84,7 @@ func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID
 		return 0, err
 	}
 	var watermark int64
-	err := r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+	err := r.projectOrReadCommitted(ctx, h, func(h Handle) ([]versionRange, error) {
 		before, err := r.stream(ctx, h, id)
 		if err != nil {
 			return nil, err
@@ -104,7 +108,7 @@ func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events [
 	}
 	params.MaxAhead = r.config.MaxAhead
 	var result IngestResult
-	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+	err = r.projectOrReadCommitted(ctx, h, func(h Handle) ([]versionRange, error) {
 		row, err := r.queries.Ingest(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)

@@ -50,7 +50,7 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
-	for {
+	for again := false; ; again = true {
 		rows := &rowsOf{Handle: h}
 		if _, err := r.queries.EventListWithHead(ctx, rows, string(id)); err != nil {
 			return nil, mapError(err)
@@ -75,7 +75,8 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 		if err != nil {
 			return nil, err
 		}
-		if head.Watermark == 0 {
+		if head.Watermark == 0 || again {
+			// What is said to be there and is not found twice is damaged, as by a broken index: the check says what is missing.
 			return streamFromHead(head, nil)
 		}
 		// The first event arrived between the two queries: now the first one finds it.

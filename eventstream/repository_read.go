@@ -60,7 +60,7 @@ func (r *Repository) EventTx(ctx context.Context, tx pgx.Tx, eventID uuid.UUID) 
 func (r *Repository) event(ctx context.Context, h Handle, eventID uuid.UUID) (Event, error) {
 	row, err := r.queries.EventGet(ctx, h, eventID)
 	if err != nil {
-		return Event{}, notFound(err, &EventNotFoundError{EventID: eventID})
+		return Event{}, notFound(unreadable(err), &EventNotFoundError{EventID: eventID})
 	}
 	return eventFromRow(&row), nil
 }

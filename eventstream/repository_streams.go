@@ -95,7 +95,7 @@ func (r *Repository) stream(ctx context.Context, h Handle, id StreamID) (StreamH
 	}
 	row, err := r.queries.StreamGet(ctx, h, string(id))
 	if err != nil {
-		return StreamHead{}, notFound(err, &StreamNotFoundError{StreamID: id})
+		return StreamHead{}, notFound(unreadable(err), &StreamNotFoundError{StreamID: id})
 	}
 	return headFromRow(row), nil
 }
@@ -113,7 +113,7 @@ func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter)
 			}
 			rows, err := r.streamPage(ctx, h, filter, size)
 			if err != nil {
-				yield(StreamHead{}, mapError(err))
+				yield(StreamHead{}, mapError(unreadable(err)))
 				return
 			}
 			for _, row := range rows {

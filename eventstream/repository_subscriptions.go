@@ -71,7 +71,9 @@ func (r *Repository) ReshardSubscriptionTx(ctx context.Context, tx pgx.Tx, name 
 }
 
 func (r *Repository) reshardSubscription(ctx context.Context, h Handle, name string, shards int) error {
-	return mapError(r.queries.SubscriptionReshard(ctx, h, db.SubscriptionReshardParams{Name: name, ShardCount: int32(shards)}))
+	return mapError(readCommitted(ctx, h, func(h Handle) error {
+		return r.queries.SubscriptionReshard(ctx, h, db.SubscriptionReshardParams{Name: name, ShardCount: int32(shards)})
+	}))
 }
 
 // ResetSubscription lets a subscription start anew; what it had parked is forgotten. With a TxHandler, empty what it wrote in the same
@@ -96,7 +98,15 @@ func (r *Repository) resetSubscription(ctx context.Context, h Handle, name strin
 	if err := from.validate(partitions); err != nil {
 		return err
 	}
-	return mapError(r.queries.SubscriptionReset(ctx, h, db.SubscriptionResetParams{Name: name, Start: startJSON(from)}))
+	if _, alone := aloneOn(h); alone {
+		// Numbers and times are found by marks.
+		if _, err := r.stableToRead(ctx, h, true); err != nil {
+			return mapError(err)
+		}
+	}
+	return mapError(readCommitted(ctx, h, func(h Handle) error {
+		return r.queries.SubscriptionReset(ctx, h, db.SubscriptionResetParams{Name: name, Start: startJSON(from)})
+	}))
 }
 
 // PauseSubscription takes the shards of a subscription from whoever runs it, or with false gives them free again.
@@ -110,12 +120,14 @@ func (r *Repository) PauseSubscriptionTx(ctx context.Context, tx pgx.Tx, name st
 }
 
 func (r *Repository) pauseSubscription(ctx context.Context, h Handle, name string, paused bool) error {
-	return mapError(r.queries.SubscriptionPause(ctx, h, db.SubscriptionPauseParams{Name: name, Paused: paused}))
+	return mapError(readCommitted(ctx, h, func(h Handle) error {
+		return r.queries.SubscriptionPause(ctx, h, db.SubscriptionPauseParams{Name: name, Paused: paused})
+	}))
 }
 
 // DeleteSubscription removes a subscription, how far it has come, and what it had parked. What was skipped by hand stays on record.
 func (r *Repository) DeleteSubscription(ctx context.Context, name string) error {
-	return mapError(r.queries.SubscriptionDelete(ctx, r.handle, name))
+	return mapError(readCommitted(ctx, r.handle, func(h Handle) error { return r.queries.SubscriptionDelete(ctx, h, name) }))
 }
 
 // DeleteSubscriptionTx is DeleteSubscription in a transaction of the caller.
@@ -135,8 +147,10 @@ func (r *Repository) SkipEventTx(ctx context.Context, tx pgx.Tx, name string, po
 }
 
 func (r *Repository) skipEvent(ctx context.Context, h Handle, name string, position int64, reason string) error {
-	return mapError(r.queries.SubscriptionSkipEvent(ctx, h, db.SubscriptionSkipEventParams{
-		Subscription: name, Position: position, Reason: reason,
+	return mapError(readCommitted(ctx, h, func(h Handle) error {
+		return r.queries.SubscriptionSkipEvent(ctx, h, db.SubscriptionSkipEventParams{
+			Subscription: name, Position: position, Reason: reason,
+		})
 	}))
 }
 
@@ -157,7 +171,7 @@ func (r *Repository) parkedEvents(ctx context.Context, h Handle, name string) it
 				Subscription: name, After: after, PageSize: int32(r.config.PageSize),
 			})
 			if err != nil {
-				yield(ParkedEvent{}, mapError(err))
+				yield(ParkedEvent{}, mapError(unreadable(err)))
 				return
 			}
 			for _, row := range rows {
@@ -181,7 +195,14 @@ func parkedFromRow(row db.ParkedEvent) ParkedEvent {
 }
 
 func (r *Repository) subscriptionLag(ctx context.Context, h Handle, name string) ([]ShardLag, error) {
-	rows, err := r.queries.SubscriptionLag(ctx, h, name)
+	if err := r.marksForLag(ctx, h); err != nil {
+		return nil, mapError(err)
+	}
+	var rows []db.SubscriptionLagRow
+	err := readCommitted(ctx, h, func(h Handle) (err error) {
+		rows, err = r.queries.SubscriptionLag(ctx, h, name)
+		return unreadable(err)
+	})
 	if err != nil {
 		return nil, mapError(err)
 	}

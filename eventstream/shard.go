@@ -23,14 +23,11 @@ var errDrained = errors.New("shard is given to another process")
 
 // shardWorker hands the events of one shard to the handler, while this process owns it.
 type shardWorker struct {
-	hub    *hub
-	run    *run
-	sub    *Subscription
-	shard  int
-	epoch  int64
-	filter LogFilter
-	// nothing says that no partition of the shard passes the subscription's filter.
-	nothing bool
+	hub   *hub
+	run   *run
+	sub   *Subscription
+	shard int
+	epoch int64
 	// before is the worker that owned the shard until now; it may still be at work.
 	before *shardWorker
 
@@ -46,9 +43,12 @@ type shardWorker struct {
 	checkpoint, idle atomic.Int64
 
 	// What follows belongs to the worker's own goroutine, and is read anew in each session.
-	apart  map[int]int64
-	skips  map[int64]bool
-	parked bool
+	filter LogFilter
+	// nothing says that no partition of the shard passes the subscription's filter.
+	nothing bool
+	apart   map[int]int64
+	skips   map[int64]bool
+	parked  bool
 }
 
 // page is a part of the log: the events of it that are for the shard, and up to where it goes.
@@ -65,11 +65,8 @@ type page struct {
 func startWorker(h *hub, r *run, shard int, epoch int64, before *shardWorker) *shardWorker {
 	ctx, cancel := context.WithCancel(r.ctx)
 	draining := make(chan struct{})
-	filter := shardFilter(r.sub.filter, shard, r.sub.config.Shards, int(h.repo.partitions.Load()))
 	w := &shardWorker{
 		hub: h, run: r, sub: r.sub, shard: shard, epoch: epoch,
-		filter:   filter,
-		nothing:  r.sub.config.Shards > 1 && len(filter.Partitions) == 0,
 		before:   before,
 		cancel:   cancel,
 		draining: draining,
@@ -144,7 +141,7 @@ func (w *shardWorker) work(ctx context.Context) {
 func isFinal(err error) bool {
 	var handler *HandlerError
 	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
-		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
+		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated) || errors.Is(err, ErrSessionFormat)
 }
 
 // session reads where the shard stands and goes on from there, until something goes wrong.
@@ -194,6 +191,8 @@ func (w *shardWorker) resume(ctx context.Context) (int64, error) {
 	case row.Position > row.LastPosition:
 		return 0, &BeyondLogError{Field: "checkpoint", Value: row.Position, Last: row.LastPosition}
 	}
+	w.filter = shardFilter(w.sub.filter, w.shard, w.sub.config.Shards, int(row.PartitionCount))
+	w.nothing = w.sub.config.Shards > 1 && len(w.filter.Partitions) == 0
 	if w.apart, err = partitionPositions(row.PartitionPositions); err != nil {
 		return 0, err
 	}

@@ -136,8 +136,16 @@ func (s *Subscription) Create(ctx context.Context) error {
 	if err := s.config.From.validate(partitions); err != nil {
 		return err
 	}
-	_, err = s.repo.queries.SubscriptionSubscribe(ctx, conn, s.subscribeParams())
-	return mapError(err)
+	if s.config.From != startBeginning && s.config.From != startLatest {
+		// Numbers and times are found by marks.
+		if _, err := s.repo.stableToRead(ctx, conn, true); err != nil {
+			return mapError(err)
+		}
+	}
+	return mapError(readCommitted(ctx, conn, func(tx Handle) error {
+		_, err := s.repo.queries.SubscriptionSubscribe(ctx, tx, s.subscribeParams())
+		return err
+	}))
 }
 
 func (s *Subscription) subscribeParams() db.SubscriptionSubscribeParams {

@@ -73,8 +73,10 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 		return false, nil
 	case errors.As(err, &failure):
 		// Unless another replay has handled it meanwhile.
-		again := s.repo.queries.ParkedFail(ctx, s.repo.handle, db.ParkedFailParams{
-			Subscription: s.name, Position: event.Position, Error: storable(failure.Error()),
+		again := orReadCommitted(ctx, s.repo.handle, func(h Handle) error {
+			return s.repo.queries.ParkedFail(ctx, h, db.ParkedFailParams{
+				Subscription: s.name, Position: event.Position, Error: storable(failure.Error()),
+			})
 		})
 		return false, errors.Join(
 			fmt.Errorf("event at position %d (version %d of stream %s): %w", event.Position, event.Version, quote(stream), failure.err),

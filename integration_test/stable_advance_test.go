@@ -240,18 +240,21 @@ func TestStableAdvanceWhereItCannotBeKept(t *testing.T) {
 	require.Equal(t, version, text(t, b, b.pool, keptVersion))
 }
 
-// A position far away, as after a failed load or a restore, is reached in bounded steps: each call keeps 200,000 more.
+// A position far away, as after a failed load or a restore, is reached in bounded steps: each call keeps up to 200,000 more.
 func TestStableAdvanceInBoundedSteps(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 2)
 	execSQL(t, b.ctx, b.pool, `SELECT setval('eventstream.events_position_seq', 500000)`)
 	given(t, b, "order-2", 2)
-	for _, kept := range []int64{200_000, 400_000, 500_002, 500_002} {
+	for kept := int64(0); kept < 500_002; {
 		require.EqualValues(t, 500_002, number(t, b.ctx, b.pool, advance), "the live position")
-		require.Equal(t, kept, number(t, b.ctx, b.pool, keptPlace))
-		requireNumbered(t, b)
+		next := number(t, b.ctx, b.pool, keptPlace)
+		require.Greater(t, next, kept)
+		require.LessOrEqual(t, next, kept+200_000)
+		kept = next
 	}
+	requireNumbered(t, b)
 	require.EqualValues(t, 4, number(t, b.ctx, b.pool, `SELECT last_sequence FROM eventstream.log_state WHERE last_position = 500002`))
 	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.log_marks`), "one for the hole")
 	requireAuditClean(t, b)

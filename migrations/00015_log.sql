@@ -156,14 +156,24 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $$
 DECLARE
+    v_began timestamptz := clock_timestamp();
+    v_time interval := '100 ms';
+    v_step_began timestamptz;
+    v_step bigint := 2000;
     v_stable bigint := eventstream.stable_position();
     v_state eventstream.log_state;
+    v_until bigint;
     v_to bigint;
     v_events bigint;
     v_last bigint;
     v_newest timestamptz;
 BEGIN
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT pg_is_in_recovery() THEN
+        -- Not silently: where it is the default, a job that calls this would never do anything.
+        RAISE WARNING 'the stable position is not kept: the transaction has one snapshot for all of its statements'
+            USING HINT = 'Call advance_stable_position() in a transaction with ISOLATION LEVEL READ COMMITTED.';
+    END IF;
     IF v_stable <= v_state.stable_position
         -- A time in the future dates from before the clock was set back, and means nothing.
         OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
@@ -176,10 +186,15 @@ BEGIN
     IF NOT FOUND THEN
         RETURN v_stable;
     END IF;
-    -- In bounded steps, and few of them in one transaction.
-    FOR v_step IN 1..2 LOOP
-        EXIT WHEN v_state.stable_position >= v_stable;
-        v_to := least(v_stable, v_state.stable_position + 100000);
+    -- In steps, as many as time allows, so that whatever a call has done is kept: a call that its caller's statement_timeout
+    -- ends has done nothing, and the next one would meet the same.
+    IF current_setting('statement_timeout')::interval > '0' THEN
+        v_time := least(v_time, current_setting('statement_timeout')::interval / 4);
+    END IF;
+    v_until := least(v_stable, v_state.stable_position + 200000);
+    WHILE v_state.stable_position < v_until LOOP
+        v_step_began := clock_timestamp();
+        v_to := least(v_until, v_state.stable_position + v_step);
         WITH fresh AS (
             SELECT
                 e.position,
@@ -213,6 +228,11 @@ BEGIN
             v_state.marked_position := v_to;
             v_state.marked_sequence := v_state.last_sequence;
         END IF;
+        -- A time before the beginning: the clock was set back.
+        EXIT WHEN clock_timestamp() NOT BETWEEN v_began AND v_began + v_time;
+        IF clock_timestamp() - v_step_began < v_time / 8 THEN
+            v_step := 2 * v_step;
+        END IF;
     END LOOP;
     UPDATE eventstream.log_state AS l
     SET stable_position = v_state.stable_position,
@@ -230,8 +250,9 @@ $$;
 
 COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS
     'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another '
-    'session is doing it. Numbers what has become stable, at most 200,000 positions per call. Call it in a '
-    'transaction of its own: until that ends, nobody else moves log_state.';
+    'session is doing it. Numbers what has become stable, for 100 ms or a quarter of statement_timeout, and at most '
+    '200,000 positions, per call. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves '
+    'log_state.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;
 

@@ -111,6 +111,26 @@ $$;
 
 COMMENT ON FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint) IS 'Raises ES013. Never returns.';
 
+-- Positions are given again after a failover to a standby that lacks them: who comes back with one, and with the id of the
+-- event that it read there, can be told whether the log is still the one that it read.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.holds_event(p_position bigint, p_event_id uuid) RETURNS boolean
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM eventstream.events AS e WHERE e.position = p_position AND e.event_id = p_event_id)
+        -- One that was removed (retention) left a mark.
+        OR EXISTS (SELECT FROM eventstream.partition_marks AS m WHERE m.removed AND m.position = p_position);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.holds_event(bigint, uuid) IS
+    'Whether the log has this event at this position, or had one that was removed since.';
+
 -- Where reading begins, as a checkpoint: the position before the first event. p_stable is a stable position that an
 -- earlier statement read.
 -- +goose StatementBegin
@@ -145,6 +165,17 @@ BEGIN
                 PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
             END IF;
             RETURN v_position;
+        WHEN p_start ? 'after' THEN
+            v_number := (p_start -> 'after' ->> 'position')::bigint;
+            IF NOT eventstream.holds_event(v_number, (p_start -> 'after' ->> 'event_id')::uuid) THEN
+                PERFORM eventstream.refuse(
+                    'ES013',
+                    format('the log does not hold event %s at position %s', p_start -> 'after' ->> 'event_id', v_number),
+                    jsonb_build_object('field', 'event', 'position', v_number, 'last', eventstream.last_position()),
+                    'The log went back since it was read, by a failover or a restore, or is another: '
+                    'go on behind an event that it holds, or from the beginning.');
+            END IF;
+            RETURN v_number;
         WHEN p_start ? 'time' THEN
             -- A caller's clock may be ahead of ours, and ours may have been set back since an event was recorded; a
             -- time later than that is a mistake, and would mean from now on.
@@ -158,7 +189,7 @@ BEGIN
         ELSE
             PERFORM eventstream.refuse_value('start', p_start::text,
                 'one of {"from": "beginning"}, {"from": "latest"}, '
-                'and an object with position, sequence, time or partition_sequences');
+                'and an object with position, sequence, after, time or partition_sequences');
     END CASE;
 END;
 $$;
@@ -207,6 +238,7 @@ COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
 DROP FUNCTION eventstream.start_partitions(jsonb, bigint);
 DROP FUNCTION eventstream.start_checkpoint(jsonb, bigint);
 DROP FUNCTION eventstream.read_fault(bigint);
+DROP FUNCTION eventstream.holds_event(bigint, uuid);
 DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
 DROP FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text);
 DROP FUNCTION eventstream.category(text);

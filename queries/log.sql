@@ -1,12 +1,19 @@
--- name: LogStablePosition :one
--- How far the log can be read by a later statement.
-SELECT eventstream.stable_position()::bigint AS stable_position;
+-- name: LogLook :one
+-- How far the log can be read by a later statement, and how far that is kept; one_snapshot says that it is the kept position, since the
+-- transaction has one snapshot for all of its statements. due: keeping it is worth a transaction.
+SELECT
+    p.stable_position::bigint AS stable_position,
+    l.stable_position::bigint AS kept_position,
+    (current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT pg_is_in_recovery())::boolean AS one_snapshot,
+    (p.stable_position > l.stable_position
+        -- A time in the future dates from before the clock was set back.
+        AND (l.updated_at BETWEEN clock_timestamp() - interval '100 ms' AND clock_timestamp()) IS NOT TRUE)::boolean AS due
+FROM (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS p
+JOIN eventstream.log_state AS l ON l.lane = 0;
 
 -- name: LogAdvance :one
--- The same, kept in log_state if that is older than min_age. What is kept can be found out again, so its commit waits for no disk.
-SELECT eventstream.advance_stable_position((@min_age_ms::bigint || ' ms')::interval)::bigint AS stable_position
-FROM (SELECT set_config('synchronous_commit', 'off', true) AS setting OFFSET 0) AS s
-WHERE s.setting IS NOT NULL;
+-- The same, kept in log_state if that is older than min_age.
+SELECT eventstream.advance_stable_position((@min_age_ms::bigint || ' ms')::interval)::bigint AS stable_position;
 
 -- name: LogListForward :many
 -- A page of the log, upwards.
@@ -105,3 +112,7 @@ SELECT
 -- name: LogPositionOfSequence :one
 -- Where the event of a sequence number is; the stable position for the number after the last.
 SELECT least(coalesce(eventstream.position_of_sequence(@sequence::bigint, @stable::bigint), @stable), @stable)::bigint AS position;
+
+-- name: LogHoldsEvent :one
+-- Whether the log is still the one in which an event was read.
+SELECT eventstream.holds_event(@position::bigint, @event_id::uuid)::boolean AS holds;

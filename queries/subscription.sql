@@ -78,6 +78,7 @@ SELECT
     h.position,
     s.partition_positions,
     eventstream.last_position()::bigint AS last_position,
+    eventstream.partition_count()::integer AS partition_count,
     (s.shard_count = @shard_count::integer AND s.delivery = @delivery::text AND s.filter = @filter::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription
@@ -107,6 +108,10 @@ SELECT eventstream.move_idle_checkpoints(
 -- name: MemberLock :exec
 -- Held until the transaction ends: the process is alive.
 SELECT pg_advisory_xact_lock(eventstream.member_key(@member_id::bigint));
+
+-- name: MemberIsHeld :one
+-- Whether the server that answers is the one that has the member's lock.
+SELECT (NOT pg_try_advisory_xact_lock_shared(eventstream.member_key(@member_id::bigint)))::boolean AS held;
 
 -- name: LogNotify :exec
 -- Wakes processes that listen. Never sent by an append.

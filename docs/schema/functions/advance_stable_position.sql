@@ -8,8 +8,13 @@ CREATE OR REPLACE FUNCTION eventstream.advance_stable_position(p_min_age interva
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
+    v_began timestamptz := clock_timestamp();
+    v_time interval := '100 ms';
+    v_step_began timestamptz;
+    v_step bigint := 2000;
     v_stable bigint := eventstream.stable_position();
     v_state eventstream.log_state;
+    v_until bigint;
     v_to bigint;
     v_events bigint;
     v_last bigint;
@@ -28,10 +33,15 @@ BEGIN
     IF NOT FOUND THEN
         RETURN v_stable;
     END IF;
-    -- In bounded steps, and few of them in one transaction.
-    FOR v_step IN 1..2 LOOP
-        EXIT WHEN v_state.stable_position >= v_stable;
-        v_to := least(v_stable, v_state.stable_position + 100000);
+    -- In steps, as many as time allows, so that whatever a call has done is kept: a call that its caller's statement_timeout
+    -- ends has done nothing, and the next one would meet the same.
+    IF current_setting('statement_timeout')::interval > '0' THEN
+        v_time := least(v_time, current_setting('statement_timeout')::interval / 4);
+    END IF;
+    v_until := least(v_stable, v_state.stable_position + 200000);
+    WHILE v_state.stable_position < v_until LOOP
+        v_step_began := clock_timestamp();
+        v_to := least(v_until, v_state.stable_position + v_step);
         WITH fresh AS (
             SELECT
                 e.position,
@@ -65,6 +75,11 @@ BEGIN
             v_state.marked_position := v_to;
             v_state.marked_sequence := v_state.last_sequence;
         END IF;
+        -- A time before the beginning: the clock was set back.
+        EXIT WHEN clock_timestamp() NOT BETWEEN v_began AND v_began + v_time;
+        IF clock_timestamp() - v_step_began < v_time / 8 THEN
+            v_step := 2 * v_step;
+        END IF;
     END LOOP;
     UPDATE eventstream.log_state AS l
     SET stable_position = v_state.stable_position,
@@ -79,6 +94,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, at most 200,000 positions per call. Call it in a transaction of its own: until that ends, nobody else moves log_state.';
+COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, for 100 ms or a quarter of statement_timeout, and at most 200,000 positions, per call. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves log_state.';
 
 REVOKE ALL ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;

@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION eventstream.move_checkpoint(p_subscription text, p_sh
 AS $function$
 DECLARE
     v_is eventstream.subscription_shards;
+    v_member bigint;
     v_last bigint;
 BEGIN
     -- The token was set where the handler's transaction began. Another value means another transaction: the handler
@@ -22,7 +23,8 @@ BEGIN
     END IF;
     UPDATE eventstream.subscription_shards AS h
     SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
-    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position;
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position
+    RETURNING h.member_id INTO v_member;
     IF NOT FOUND THEN
         SELECT h.* INTO v_is
         FROM eventstream.subscription_shards AS h
@@ -38,6 +40,17 @@ BEGIN
                 'current_epoch', v_is.epoch, 'position', v_is.position, 'new_position', p_position),
             'Another process owns the shard by now: drop the work, it is done there.');
     END IF;
+    -- What the owner knows of the log, it read from the server that has its lock. After a failover or a restore, the epoch
+    -- may be the same and the log another.
+    IF pg_try_advisory_xact_lock_shared(eventstream.member_key(v_member)) THEN
+        PERFORM eventstream.refuse(
+            'ES012',
+            format('the owner of shard %s of subscription %L, member %s, is not connected to this server',
+                p_shard, p_subscription, v_member),
+            jsonb_build_object('subscription', p_subscription, 'shard', p_shard, 'epoch', p_epoch,
+                'current_epoch', p_epoch, 'member', v_member, 'new_position', p_position),
+            'Join again, and go on from the checkpoint: the log may have gone back.');
+    END IF;
     v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
     IF p_position > v_last THEN
         PERFORM eventstream.refuse_beyond_end('position', p_position, v_last);
@@ -45,6 +58,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) IS 'Moves a shard''s checkpoint forward for its owner of p_epoch; ES012 for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
+COMMENT ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) IS 'Moves a shard''s checkpoint forward for its owner of p_epoch, whose member''s lock is held on this server; ES012 for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
 
 REVOKE ALL ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) FROM PUBLIC;

@@ -17,6 +17,8 @@ BEGIN
             ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
         WHERE h.position < u.position
             AND u.position <= pg_sequence_last_value('eventstream.events_position_seq'::regclass)
+            -- As in move_checkpoint().
+            AND pg_try_advisory_xact_lock_shared(eventstream.member_key(h.member_id)) IS NOT TRUE
         -- Whoever holds one of them for long (a handler's transaction, a reshard) must not hold up all the others.
         FOR NO KEY UPDATE OF h SKIP LOCKED
     )

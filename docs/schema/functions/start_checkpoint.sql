@@ -32,6 +32,17 @@ BEGIN
                 PERFORM eventstream.refuse_beyond_end('sequence', v_number, eventstream.sequence_at(p_stable));
             END IF;
             RETURN v_position;
+        WHEN p_start ? 'after' THEN
+            v_number := (p_start -> 'after' ->> 'position')::bigint;
+            IF NOT eventstream.holds_event(v_number, (p_start -> 'after' ->> 'event_id')::uuid) THEN
+                PERFORM eventstream.refuse(
+                    'ES013',
+                    format('the log does not hold event %s at position %s', p_start -> 'after' ->> 'event_id', v_number),
+                    jsonb_build_object('field', 'event', 'position', v_number, 'last', eventstream.last_position()),
+                    'The log went back since it was read, by a failover or a restore, or is another: '
+                    'go on behind an event that it holds, or from the beginning.');
+            END IF;
+            RETURN v_number;
         WHEN p_start ? 'time' THEN
             -- A caller's clock may be ahead of ours, and ours may have been set back since an event was recorded; a
             -- time later than that is a mistake, and would mean from now on.
@@ -45,7 +56,7 @@ BEGIN
         ELSE
             PERFORM eventstream.refuse_value('start', p_start::text,
                 'one of {"from": "beginning"}, {"from": "latest"}, '
-                'and an object with position, sequence, time or partition_sequences');
+                'and an object with position, sequence, after, time or partition_sequences');
     END CASE;
 END;
 $function$;

@@ -5,9 +5,21 @@ CREATE OR REPLACE FUNCTION eventstream.subscription_lag()
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
 AS $function$
 BEGIN
     RETURN QUERY
+    WITH log_end AS MATERIALIZED (
+        SELECT g.stable_position, eventstream.sequence_at(g.stable_position) AS sequence
+        FROM (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS g
+    ), partition_ends AS MATERIALIZED (
+        -- Once for all: what has no marks yet is counted.
+        SELECT p.id, eventstream.partition_sequence_at(p.id, g.stable_position) AS sequence
+        FROM log_end AS g
+        CROSS JOIN generate_series(0, eventstream.partition_count() - 1) AS p (id)
+        WHERE EXISTS (SELECT FROM eventstream.subscriptions AS s WHERE s.shard_count > 1)
+    )
     SELECT
         s.name,
         h.shard,
@@ -16,7 +28,7 @@ BEGIN
         g.stable_position,
         CASE
             WHEN s.shard_count = 1
-                THEN greatest(eventstream.sequence_at(g.stable_position) - eventstream.sequence_at(h.position), 0)
+                THEN greatest(g.sequence - eventstream.sequence_at(h.position), 0)
             ELSE b.events
         END AS lag_events,
         CASE
@@ -36,7 +48,7 @@ BEGIN
         m.lease_until,
         h.epoch,
         h.updated_at
-    FROM (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS g
+    FROM log_end AS g
     CROSS JOIN eventstream.subscriptions AS s
     JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
     LEFT JOIN eventstream.subscription_members AS m ON m.member_id = h.member_id
@@ -44,18 +56,21 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT
             sum(CASE WHEN s.shard_count = 1 THEN 0
-                ELSE greatest(eventstream.partition_sequence_at(p.id, g.stable_position)
-                    - eventstream.partition_sequence_at(p.id, f.position), 0) END)::bigint AS events,
+                ELSE greatest(d.sequence - eventstream.partition_sequence_at(p.id, f.position), 0) END)::bigint AS events,
             min(n.recorded_at) AS since
         FROM generate_series(h.shard, eventstream.partition_count() - 1, s.shard_count) AS p (id)
         CROSS JOIN LATERAL (
             SELECT greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)) AS position
         ) AS f
+        LEFT JOIN partition_ends AS d ON d.id = p.id
         LEFT JOIN LATERAL (
+            -- As pairs, which only the index on (partition_id, position) serves: with plain conditions the planner may walk
+            -- the log of all partitions, to its end for one that has nothing new.
             SELECT e.recorded_at
             FROM eventstream.events AS e
-            WHERE e.partition_id = p.id AND e.position > f.position AND e.position <= g.stable_position
-            ORDER BY e.position LIMIT 1
+            WHERE (e.partition_id, e.position) > (p.id, f.position)
+                AND (e.partition_id, e.position) <= (p.id, g.stable_position)
+            ORDER BY e.partition_id, e.position LIMIT 1
         ) AS n ON true
     ) AS b
     CROSS JOIN LATERAL (
