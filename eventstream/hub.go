@@ -24,6 +24,8 @@ type hub struct {
 	pool *pgxpool.Pool
 	// slots holds a token for each connection that shard workers may use at a time.
 	slots chan struct{}
+	// buffers holds the memory of pages that shard workers are done with, until the garbage collector wants it.
+	buffers sync.Pool
 	// kick makes the poller look at once.
 	kick chan struct{}
 	// busy is when something happened last, in nanoseconds since 1970: the poller looks more often after it.

@@ -83,18 +83,16 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
-		ahead := &logAhead{pages: pages, read: func(left int, buffer []LogEvent) ([]LogEvent, error) {
-			return pages.next(ctx, r, h, left, buffer)
-		}, may: r.onPool(h)}
+		ahead := &logAhead{pages: pages, repo: r, handle: h, may: r.onPool(h), share: r.budget.share()}
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
-			events, err := ahead.next(left)
+			events, err := ahead.next(ctx, left)
 			if err != nil {
 				yield(LogEvent{}, mapError(err))
 				return
 			}
 			left -= len(events)
-			ahead.start(left)
+			ahead.start(ctx, left)
 			for i := range events {
 				if !yield(events[i], nil) {
 					return
@@ -237,30 +235,38 @@ func (p *logPages) skipTo(partitions int) {
 
 func (p *logPages) atEnd() bool { return p.after >= p.until }
 
-// next reads the next page, and moves on over the positions that it covered.
-func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, buffer []LogEvent) ([]LogEvent, error) {
-	size := p.size.next(limit)
-	window := min(p.size.window, p.until-p.after)
-	after, until := p.after, p.after+window
-	backwards := p.numbers.backwards
-	if backwards {
-		after, until = p.until-window, p.until
+// next reads the next page, of so many events and bytes at most, and moves on over the positions that it covered.
+func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, bytes int64, buffer []LogEvent) ([]LogEvent, error) {
+	for {
+		size := p.size.next(limit)
+		window := min(p.size.window, p.until-p.after)
+		wanted := pageWanted{after: p.after, until: p.after + window, size: size, bytes: bytes, large: p.size.large > 0}
+		if p.numbers.backwards {
+			wanted.after, wanted.until = p.until-window, p.until
+		}
+		events, end, err := r.logPage(ctx, h, wanted, &p.numbers, buffer)
+		if err != nil {
+			return nil, err
+		}
+		p.size.adapt(len(events), end, window < p.until-p.after, bytesOf(events), bytes)
+		if end == endAtLarge && len(events) == 0 {
+			continue // the first one is large, and now comes with the page
+		}
+		p.moveOn(wanted, events, end)
+		return dropBefore(events, p.apart), nil
 	}
-	events, err := r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
-	if err != nil {
-		return nil, err
-	}
-	full := len(events) == size
-	p.size.adapt(len(events), full, window < p.until-p.after, bytesOf(events))
-	switch {
-	case backwards && full:
-		p.until = events[size-1].Position - 1
+}
+
+// moveOn leaves behind what a page covered.
+func (p *logPages) moveOn(wanted pageWanted, events []LogEvent, end pageEnd) {
+	switch backwards := p.numbers.backwards; {
+	case backwards && end != endOfRange:
+		p.until = events[len(events)-1].Position - 1
 	case backwards:
-		p.until = after
-	case full:
-		p.after = events[size-1].Position
+		p.until = wanted.after
+	case end != endOfRange:
+		p.after = events[len(events)-1].Position
 	default:
-		p.after = until
+		p.after = wanted.until
 	}
-	return dropBefore(events, p.apart), nil
 }

@@ -3,13 +3,10 @@ package eventstream
 import (
 	"context"
 	"iter"
-	"math"
 	"strconv"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
-	"github.com/gaplesspg/gapless/db"
 )
 
 // ReadOptions selects a part of a stream. The zero value is all of it, upwards.
@@ -70,10 +67,12 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 			yield(Event{}, err)
 			return
 		}
-		page := r.eventPages(h, id, opts)
-		for first := true; ; first = false {
-			rows, more, err := page(ctx)
-			if err == nil && first && len(rows) == 0 {
+		share := r.budget.share()
+		defer share.close()
+		pages := r.streamPages(h, id, opts)
+		for first := true; first || !pages.atEnd; first = false {
+			events, err := pages.nextWithin(ctx, share)
+			if err == nil && first && len(events) == 0 {
 				// No event at all: a missing stream is a mistake worth a word, an empty range is not.
 				_, err = r.stream(ctx, h, id)
 			}
@@ -81,64 +80,13 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 				yield(Event{}, err)
 				return
 			}
-			for i := range rows {
-				if !yield(rows[i], nil) {
+			for i := range events {
+				if !yield(events[i], nil) {
 					return
 				}
 			}
-			if !more {
-				return
-			}
 		}
 	}
-}
-
-// eventPages returns a function that fetches the next page on each call, and says whether there may be another.
-func (r *Repository) eventPages(h Handle, id StreamID, opts ReadOptions) func(context.Context) ([]Event, bool, error) {
-	next, left := opts.From, opts.Limit
-	if opts.Backwards && next == 0 {
-		next = math.MaxInt64
-	}
-	if left == 0 {
-		left = math.MaxInt
-	}
-	return func(ctx context.Context) ([]Event, bool, error) {
-		size := min(r.config.PageSize, left)
-		rows, err := r.eventPage(ctx, h, id, next, size, opts.Backwards)
-		if err != nil {
-			return nil, false, mapError(err)
-		}
-		left -= len(rows)
-		if len(rows) < size || left == 0 {
-			return rows, false, nil
-		}
-		if last := rows[len(rows)-1].Version; opts.Backwards {
-			next = last - 1
-		} else {
-			next = last + 1
-		}
-		return rows, next > 0, nil
-	}
-}
-
-func (r *Repository) eventPage(
-	ctx context.Context, h Handle, id StreamID, from int64, size int, backwards bool,
-) ([]Event, error) {
-	rows := &rowsOf{Handle: h}
-	var err error
-	if backwards {
-		_, err = r.queries.EventListBackward(ctx, rows, db.EventListBackwardParams{
-			StreamID: string(id), FromVersion: from, PageSize: int32(size),
-		})
-	} else {
-		_, err = r.queries.EventListForward(ctx, rows, db.EventListForwardParams{
-			StreamID: string(id), FromVersion: from, PageSize: int32(size),
-		})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return collectEvents(rows.rows)
 }
 
 // errorsFirst returns the first error that is one.

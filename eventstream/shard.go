@@ -38,14 +38,13 @@ type shardWorker struct {
 	draining chan struct{}
 	drain    func()
 	done     chan struct{}
-	// buffers holds the memory of pages that are done with.
-	buffers chan []LogEvent
 	// lent is the memory of what a handler is looking at.
 	lent []LogEvent
 	// checkpoint is the position last written; idle is one up to which everything is handled, for the poller to write.
 	checkpoint, idle atomic.Int64
 
-	// What follows belongs to the worker's own goroutine, and is read anew in each session.
+	// What follows belongs to the worker's own goroutine, and is made or read anew in each session.
+	share  *readShare
 	apart  map[int]int64
 	skips  map[int64]bool
 	parked bool
@@ -55,6 +54,8 @@ type shardWorker struct {
 type page struct {
 	events []LogEvent
 	upto   int64
+	// bytes is what they take in memory.
+	bytes int64
 	// whole is the memory of all that was fetched at once, with the last batch of it.
 	whole []LogEvent
 }
@@ -73,7 +74,6 @@ func startWorker(h *hub, r *run, shard int, epoch int64, before *shardWorker) *s
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
 		done:     make(chan struct{}),
-		buffers:  make(chan []LogEvent, 2),
 	}
 	go w.work(ctx)
 	return w
@@ -155,9 +155,11 @@ func (w *shardWorker) session(ctx context.Context) error {
 	}
 	pages := make(chan page, pagesAhead)
 	fetched := make(chan struct{})
+	w.share = w.hub.repo.budget.share()
+	defer w.share.close()
 	go func() {
 		defer close(fetched)
-		cancel(w.fetch(ctx, position, pages))
+		cancel(w.fetch(ctx, position, w.share, pages))
 	}()
 	err = w.process(ctx, pages)
 	if ctx.Err() != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -46,7 +47,8 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 		if err != nil {
 			return err
 		}
-		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, 1, &numberer{}, nil)
+		wanted := pageWanted{after: row.Position - 1, until: row.Position, size: 1, bytes: math.MaxInt64, large: true}
+		page, _, err := s.repo.logPage(ctx, tx, wanted, &numberer{}, nil)
 		if err != nil {
 			return err
 		}
