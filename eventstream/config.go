@@ -32,9 +32,9 @@ type Config struct {
 	// is free, each goes on event by event, and an event that is larger than its share comes alone. Go's collector lets the heap
 	// grow to about twice of what is held. Default: 64 MiB.
 	MaxReadBytes int64
-	// Connections is how many connections of the pool all running subscriptions may use together: one by which others see that
-	// the process is alive, one to poll, the others to fetch and handle events; with Notify, one to listen. From 3, or 4 with
-	// Notify, to 1000. Default: 4.
+	// Connections is how many connections all running subscriptions may use together: one by which others see that the process is alive,
+	// one to poll, and with Notify one to listen, which are opened as the pool's are and are none of these; and, of the pool, the others
+	// to fetch and handle events. From 3, or 4 with Notify, to 1000. Default: 4.
 	Connections int
 	// MaxAhead is how far above a stream's watermark the version of an ingested event may be, from 1: one that is further ahead is a mistake
 	// that would end the stream, and is refused. Default: 1,000,000.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -28,6 +30,8 @@ const (
 // poller is what the poll loop remembers.
 type poller struct {
 	*hub
+	// pool is the hub's own, which nobody else can use up.
+	pool                              *pgxpool.Pool
 	member                            int64
 	keptAt, idleAt, claimedAt, heldAt time.Time
 	unkept                            bool
@@ -36,7 +40,7 @@ type poller struct {
 // poll looks at the log, claims shards and moves idle checkpoints, until ctx ends or, with an error, the lease cannot be kept. It runs one
 // query at a time, so that a process costs one connection for it, whatever the number of its subscriptions.
 func (h *hub) poll(ctx context.Context, member int64) error {
-	p := &poller{hub: h, member: member, heldAt: time.Now()}
+	p := &poller{hub: h, pool: h.own, member: member, heldAt: time.Now()}
 	h.busy.Store(time.Now().UnixNano())
 	for {
 		began := time.Now()

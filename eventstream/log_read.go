@@ -38,8 +38,9 @@ type LogHead struct {
 }
 
 // ReadLog goes through the events of all streams in the one order of the log, up to the stable position of the moment it begins,
-// numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and about 4 MiB: memory stays bounded, no transaction is
-// held, and the loop's body may use the same connection. On a standby it goes as far as the replicated stable position.
+// numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and 4 MiB, within Config.MaxReadBytes: memory stays bounded,
+// whatever the sizes of events, no transaction is held, and the loop's body may use the same connection. On a pool, the next page is read
+// meanwhile; leaving the loop cancels that. On a standby it goes as far as the replicated stable position.
 //
 // An error comes once, as the last pair: an *InvalidValueError for bad options, a *BeyondLogError for a start that the log has
 // not reached. A filter that selects little needs an index to be fast: docs/subscriptions.md lists them.

@@ -29,8 +29,9 @@ func (o ReadOptions) validate() error {
 	return nil
 }
 
-// Read goes through the events of a stream in pages of Config.PageSize: memory stays bounded, no transaction is held, and the
-// loop's body may use the same connection. Events appended meanwhile are seen when the reading gets there.
+// Read goes through the events of a stream in pages of Config.PageSize and at most 4 MiB, within Config.MaxReadBytes: memory stays bounded,
+// whatever the sizes of events, no transaction is held, and the loop's body may use the same connection. Events appended meanwhile are seen
+// when the reading gets there.
 //
 // An error comes once, as the last pair: a *StreamNotFoundError for a stream that is not there. A From past the end gives no
 // event and no error.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/puddle/v2"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -142,7 +143,7 @@ func (w *shardWorker) work(ctx context.Context) {
 func isFinal(err error) bool {
 	var handler *HandlerError
 	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
-		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
+		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated) || errors.Is(err, puddle.ErrClosedPool)
 }
 
 // session reads where the shard stands and goes on from there, until something goes wrong.
