@@ -5,6 +5,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +38,22 @@ func (q *Queries) EventGet(ctx context.Context, db DBTX, eventID uuid.UUID) (Eve
 }
 
 const eventListBackward = `-- name: EventListBackward :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.stream_id = $1::text AND e.version <= $2::bigint
 ORDER BY e.version DESC
@@ -50,16 +66,31 @@ type EventListBackwardParams struct {
 	PageSize    int32
 }
 
+type EventListBackwardRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
+}
+
 // A page of a stream, downwards from a version.
-func (q *Queries) EventListBackward(ctx context.Context, db DBTX, arg EventListBackwardParams) ([]Event, error) {
+func (q *Queries) EventListBackward(ctx context.Context, db DBTX, arg EventListBackwardParams) ([]EventListBackwardRow, error) {
 	rows, err := db.Query(ctx, eventListBackward, arg.StreamID, arg.FromVersion, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Event
+	var items []EventListBackwardRow
 	for rows.Next() {
-		var i Event
+		var i EventListBackwardRow
 		if err := rows.Scan(
 			&i.Position,
 			&i.Version,
@@ -85,7 +116,22 @@ func (q *Queries) EventListBackward(ctx context.Context, db DBTX, arg EventListB
 }
 
 const eventListForward = `-- name: EventListForward :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.stream_id = $1::text AND e.version >= $2::bigint
 ORDER BY e.version
@@ -98,16 +144,231 @@ type EventListForwardParams struct {
 	PageSize    int32
 }
 
-// A page of a stream, upwards from a version.
-func (q *Queries) EventListForward(ctx context.Context, db DBTX, arg EventListForwardParams) ([]Event, error) {
+type EventListForwardRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
+}
+
+// A page of a stream, upwards from a version. Of an event that is not light payload is NULL, as in LogListForward.
+func (q *Queries) EventListForward(ctx context.Context, db DBTX, arg EventListForwardParams) ([]EventListForwardRow, error) {
 	rows, err := db.Query(ctx, eventListForward, arg.StreamID, arg.FromVersion, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Event
+	var items []EventListForwardRow
 	for rows.Next() {
-		var i Event
+		var i EventListForwardRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.Version,
+			&i.EventID,
+			&i.OccurredAt,
+			&i.RecordedAt,
+			&i.PartitionID,
+			&i.StreamID,
+			&i.TenantID,
+			&i.Type,
+			&i.Payload,
+			&i.Data,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventListHeavyBackward = `-- name: EventListHeavyBackward :many
+SELECT
+    w.position::bigint AS position,
+    w.version::bigint AS version,
+    w.event_id::uuid AS event_id,
+    w.occurred_at::timestamptz AS occurred_at,
+    w.recorded_at::timestamptz AS recorded_at,
+    w.partition_id::integer AS partition_id,
+    w.stream_id::text AS stream_id,
+    w.tenant_id::text AS tenant_id,
+    w.type::text AS type,
+    CASE WHEN w.fits THEN w.payload END::jsonb AS payload,
+    CASE WHEN w.fits THEN w.data END::bytea AS data,
+    CASE WHEN w.fits THEN w.metadata END::jsonb AS metadata
+FROM (
+    SELECT
+        s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id, s.type, s.payload, s.data, s.metadata, s.weight, s.number, s.bytes,
+        s.bytes <= $1::bigint OR s.number = 1 AS fits
+    FROM (
+        SELECT
+            e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata,
+            eventstream.event_weight(e.payload, e.data, e.metadata) AS weight,
+            row_number() OVER w AS number,
+            sum(eventstream.event_weight(e.payload, e.data, e.metadata)) OVER w AS bytes
+        FROM (
+            SELECT q.position, q.version, q.event_id, q.occurred_at, q.recorded_at, q.partition_id, q.stream_id, q.tenant_id, q.type, q.payload, q.data, q.metadata
+            FROM eventstream.events AS q
+            WHERE q.stream_id = $2::text AND q.version <= $3::bigint
+            ORDER BY q.version DESC
+            LIMIT $4::integer
+        ) AS e
+        WINDOW w AS (ORDER BY e.version DESC ROWS UNBOUNDED PRECEDING)
+    ) AS s
+    -- Whatever the first one weighs, the second tells whether that was all.
+    WHERE s.bytes - s.weight <= $1::bigint OR s.number <= 2
+) AS w
+ORDER BY w.version DESC
+`
+
+type EventListHeavyBackwardParams struct {
+	MaxBytes    int64
+	StreamID    string
+	FromVersion int64
+	PageSize    int32
+}
+
+type EventListHeavyBackwardRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     json.RawMessage
+	Data        []byte
+	Metadata    json.RawMessage
+}
+
+// The same, downwards.
+func (q *Queries) EventListHeavyBackward(ctx context.Context, db DBTX, arg EventListHeavyBackwardParams) ([]EventListHeavyBackwardRow, error) {
+	rows, err := db.Query(ctx, eventListHeavyBackward,
+		arg.MaxBytes,
+		arg.StreamID,
+		arg.FromVersion,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventListHeavyBackwardRow
+	for rows.Next() {
+		var i EventListHeavyBackwardRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.Version,
+			&i.EventID,
+			&i.OccurredAt,
+			&i.RecordedAt,
+			&i.PartitionID,
+			&i.StreamID,
+			&i.TenantID,
+			&i.Type,
+			&i.Payload,
+			&i.Data,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const eventListHeavyForward = `-- name: EventListHeavyForward :many
+SELECT
+    w.position::bigint AS position,
+    w.version::bigint AS version,
+    w.event_id::uuid AS event_id,
+    w.occurred_at::timestamptz AS occurred_at,
+    w.recorded_at::timestamptz AS recorded_at,
+    w.partition_id::integer AS partition_id,
+    w.stream_id::text AS stream_id,
+    w.tenant_id::text AS tenant_id,
+    w.type::text AS type,
+    CASE WHEN w.fits THEN w.payload END::jsonb AS payload,
+    CASE WHEN w.fits THEN w.data END::bytea AS data,
+    CASE WHEN w.fits THEN w.metadata END::jsonb AS metadata
+FROM (
+    SELECT
+        s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id, s.type, s.payload, s.data, s.metadata, s.weight, s.number, s.bytes,
+        s.bytes <= $1::bigint OR s.number = 1 AS fits
+    FROM (
+        SELECT
+            e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata,
+            eventstream.event_weight(e.payload, e.data, e.metadata) AS weight,
+            row_number() OVER w AS number,
+            sum(eventstream.event_weight(e.payload, e.data, e.metadata)) OVER w AS bytes
+        FROM (
+            SELECT q.position, q.version, q.event_id, q.occurred_at, q.recorded_at, q.partition_id, q.stream_id, q.tenant_id, q.type, q.payload, q.data, q.metadata
+            FROM eventstream.events AS q
+            WHERE q.stream_id = $2::text AND q.version >= $3::bigint
+            ORDER BY q.version
+            LIMIT $4::integer
+        ) AS e
+        WINDOW w AS (ORDER BY e.version ROWS UNBOUNDED PRECEDING)
+    ) AS s
+    -- Whatever the first one weighs, the second tells whether that was all.
+    WHERE s.bytes - s.weight <= $1::bigint OR s.number <= 2
+) AS w
+ORDER BY w.version
+`
+
+type EventListHeavyForwardParams struct {
+	MaxBytes    int64
+	StreamID    string
+	FromVersion int64
+	PageSize    int32
+}
+
+type EventListHeavyForwardRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     json.RawMessage
+	Data        []byte
+	Metadata    json.RawMessage
+}
+
+// A page where events are large, as LogListHeavy gives it.
+func (q *Queries) EventListHeavyForward(ctx context.Context, db DBTX, arg EventListHeavyForwardParams) ([]EventListHeavyForwardRow, error) {
+	rows, err := db.Query(ctx, eventListHeavyForward,
+		arg.MaxBytes,
+		arg.StreamID,
+		arg.FromVersion,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []EventListHeavyForwardRow
+	for rows.Next() {
+		var i EventListHeavyForwardRow
 		if err := rows.Scan(
 			&i.Position,
 			&i.Version,

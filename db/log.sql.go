@@ -41,7 +41,22 @@ func (q *Queries) LogHoldsEvent(ctx context.Context, db DBTX, arg LogHoldsEventP
 }
 
 const logListBackward = `-- name: LogListBackward :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.position > $1::bigint AND e.position <= $2::bigint
 ORDER BY e.position DESC
@@ -54,16 +69,31 @@ type LogListBackwardParams struct {
 	PageSize int32
 }
 
+type LogListBackwardRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
+}
+
 // A page of the log, downwards.
-func (q *Queries) LogListBackward(ctx context.Context, db DBTX, arg LogListBackwardParams) ([]Event, error) {
+func (q *Queries) LogListBackward(ctx context.Context, db DBTX, arg LogListBackwardParams) ([]LogListBackwardRow, error) {
 	rows, err := db.Query(ctx, logListBackward, arg.After, arg.Until, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Event
+	var items []LogListBackwardRow
 	for rows.Next() {
-		var i Event
+		var i LogListBackwardRow
 		if err := rows.Scan(
 			&i.Position,
 			&i.Version,
@@ -89,7 +119,22 @@ func (q *Queries) LogListBackward(ctx context.Context, db DBTX, arg LogListBackw
 }
 
 const logListFewPartitions = `-- name: LogListFewPartitions :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM unnest($1::integer[]) AS p (id)
 CROSS JOIN LATERAL (
     SELECT q.position, q.version, q.event_id, q.occurred_at, q.recorded_at, q.partition_id, q.stream_id, q.tenant_id, q.type, q.payload, q.data, q.metadata
@@ -109,8 +154,23 @@ type LogListFewPartitionsParams struct {
 	PageSize     int32
 }
 
+type LogListFewPartitionsRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
+}
+
 // The same for one or two among many, each by its own index: the planner likes to go through the log of all of them.
-func (q *Queries) LogListFewPartitions(ctx context.Context, db DBTX, arg LogListFewPartitionsParams) ([]Event, error) {
+func (q *Queries) LogListFewPartitions(ctx context.Context, db DBTX, arg LogListFewPartitionsParams) ([]LogListFewPartitionsRow, error) {
 	rows, err := db.Query(ctx, logListFewPartitions,
 		arg.PartitionIds,
 		arg.After,
@@ -121,9 +181,9 @@ func (q *Queries) LogListFewPartitions(ctx context.Context, db DBTX, arg LogList
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Event
+	var items []LogListFewPartitionsRow
 	for rows.Next() {
-		var i Event
+		var i LogListFewPartitionsRow
 		if err := rows.Scan(
 			&i.Position,
 			&i.Version,
@@ -159,9 +219,12 @@ SELECT
     e.stream_id::text AS stream_id,
     e.tenant_id::text AS tenant_id,
     e.type::text AS type,
-    e.payload::jsonb AS payload,
-    e.data::bytea AS data,
-    e.metadata::jsonb AS metadata
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.read_log(
     $1::bigint,
     $2::bigint,
@@ -195,9 +258,9 @@ type LogListFilteredRow struct {
 	StreamID    string
 	TenantID    string
 	Type        string
-	Payload     json.RawMessage
-	Data        []byte
-	Metadata    json.RawMessage
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
 }
 
 // A page of the events that a filter selects; NULL selects all.
@@ -244,7 +307,22 @@ func (q *Queries) LogListFiltered(ctx context.Context, db DBTX, arg LogListFilte
 }
 
 const logListForward = `-- name: LogListForward :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.position > $1::bigint AND e.position <= $2::bigint
 ORDER BY e.position
@@ -257,16 +335,146 @@ type LogListForwardParams struct {
 	PageSize int32
 }
 
-// A page of the log, upwards.
-func (q *Queries) LogListForward(ctx context.Context, db DBTX, arg LogListForwardParams) ([]Event, error) {
+type LogListForwardRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
+}
+
+// A page of the log, upwards. An event that is not light comes without what it says, in this query and the next four: its payload is
+// NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
+func (q *Queries) LogListForward(ctx context.Context, db DBTX, arg LogListForwardParams) ([]LogListForwardRow, error) {
 	rows, err := db.Query(ctx, logListForward, arg.After, arg.Until, arg.PageSize)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Event
+	var items []LogListForwardRow
 	for rows.Next() {
-		var i Event
+		var i LogListForwardRow
+		if err := rows.Scan(
+			&i.Position,
+			&i.Version,
+			&i.EventID,
+			&i.OccurredAt,
+			&i.RecordedAt,
+			&i.PartitionID,
+			&i.StreamID,
+			&i.TenantID,
+			&i.Type,
+			&i.Payload,
+			&i.Data,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const logListHeavy = `-- name: LogListHeavy :many
+SELECT
+    w.position::bigint AS position,
+    w.version::bigint AS version,
+    w.event_id::uuid AS event_id,
+    w.occurred_at::timestamptz AS occurred_at,
+    w.recorded_at::timestamptz AS recorded_at,
+    w.partition_id::integer AS partition_id,
+    w.stream_id::text AS stream_id,
+    w.tenant_id::text AS tenant_id,
+    w.type::text AS type,
+    CASE WHEN w.fits THEN w.payload END::jsonb AS payload,
+    CASE WHEN w.fits THEN w.data END::bytea AS data,
+    CASE WHEN w.fits THEN w.metadata END::jsonb AS metadata
+FROM (
+    SELECT
+        s.position, s.version, s.event_id, s.occurred_at, s.recorded_at, s.partition_id, s.stream_id, s.tenant_id, s.type, s.payload, s.data, s.metadata, s.place, s.weight, s.number, s.bytes,
+        s.bytes <= $1::bigint OR s.number = 1 AS fits
+    FROM (
+        SELECT
+            e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata,
+            CASE WHEN $2::boolean THEN -e.position ELSE e.position END AS place,
+            eventstream.event_weight(e.payload, e.data, e.metadata) AS weight,
+            row_number() OVER w AS number,
+            sum(eventstream.event_weight(e.payload, e.data, e.metadata)) OVER w AS bytes
+        FROM eventstream.read_log(
+            $3::bigint,
+            $4::bigint,
+            $5::integer,
+            $2::boolean,
+            $6::integer[],
+            $7::text,
+            $8::text[],
+            $9::text
+        ) AS e
+        WINDOW w AS (ORDER BY CASE WHEN $2::boolean THEN -e.position ELSE e.position END ROWS UNBOUNDED PRECEDING)
+    ) AS s
+    -- Whatever the first one weighs, the second tells whether that was all.
+    WHERE s.bytes - s.weight <= $1::bigint OR s.number <= 2
+) AS w
+ORDER BY w.place
+`
+
+type LogListHeavyParams struct {
+	MaxBytes     int64
+	Backwards    bool
+	After        int64
+	Until        int64
+	PageSize     int32
+	PartitionIds []int32
+	Category     *string
+	Types        []string
+	TenantID     *string
+}
+
+type LogListHeavyRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     json.RawMessage
+	Data        []byte
+	Metadata    json.RawMessage
+}
+
+// A page where events are large: as many as have max_bytes together, at least one, and then the next one without what it says.
+func (q *Queries) LogListHeavy(ctx context.Context, db DBTX, arg LogListHeavyParams) ([]LogListHeavyRow, error) {
+	rows, err := db.Query(ctx, logListHeavy,
+		arg.MaxBytes,
+		arg.Backwards,
+		arg.After,
+		arg.Until,
+		arg.PageSize,
+		arg.PartitionIds,
+		arg.Category,
+		arg.Types,
+		arg.TenantID,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LogListHeavyRow
+	for rows.Next() {
+		var i LogListHeavyRow
 		if err := rows.Scan(
 			&i.Position,
 			&i.Version,
@@ -292,7 +500,22 @@ func (q *Queries) LogListForward(ctx context.Context, db DBTX, arg LogListForwar
 }
 
 const logListPartitions = `-- name: LogListPartitions :many
-SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.partition_id = ANY ($1::integer[]) AND e.position > $2::bigint AND e.position <= $3::bigint
 ORDER BY e.position
@@ -306,8 +529,23 @@ type LogListPartitionsParams struct {
 	PageSize     int32
 }
 
+type LogListPartitionsRow struct {
+	Position    int64
+	Version     int64
+	EventID     uuid.UUID
+	OccurredAt  time.Time
+	RecordedAt  time.Time
+	PartitionID int32
+	StreamID    string
+	TenantID    string
+	Type        string
+	Payload     interface{}
+	Data        interface{}
+	Metadata    interface{}
+}
+
 // A page of the events of some partitions, upwards.
-func (q *Queries) LogListPartitions(ctx context.Context, db DBTX, arg LogListPartitionsParams) ([]Event, error) {
+func (q *Queries) LogListPartitions(ctx context.Context, db DBTX, arg LogListPartitionsParams) ([]LogListPartitionsRow, error) {
 	rows, err := db.Query(ctx, logListPartitions,
 		arg.PartitionIds,
 		arg.After,
@@ -318,9 +556,9 @@ func (q *Queries) LogListPartitions(ctx context.Context, db DBTX, arg LogListPar
 		return nil, err
 	}
 	defer rows.Close()
-	var items []Event
+	var items []LogListPartitionsRow
 	for rows.Next() {
-		var i Event
+		var i LogListPartitionsRow
 		if err := rows.Scan(
 			&i.Position,
 			&i.Version,

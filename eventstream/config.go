@@ -17,6 +17,8 @@ const (
 	defaultGroupBytes  = 1 << 20
 	defaultInFlight    = 2
 	defaultMaxAhead    = 1_000_000
+	defaultReadBytes   = 64 << 20
+	minReadBytes       = 1 << 20
 )
 
 // Config adjusts a Repository. Nil and the zero value mean the defaults.
@@ -24,9 +26,15 @@ type Config struct {
 	// PageSize is how many rows a read fetches in one round trip, from 1 to 100,000: more costs memory, fewer cost time.
 	// Default: 500.
 	PageSize int
-	// Connections is how many connections of the pool all running subscriptions may use together: one by which others see that
-	// the process is alive, one to poll, the others to fetch and handle events; with Notify, one to listen. From 3, or 4 with
-	// Notify, to 1000. Default: 4.
+	// MaxReadBytes bounds the events that all reading of this repository holds in memory at a time, from 1 MiB: loops over ReadLog and
+	// Read with what they read ahead, and every shard of every subscription with what its handler has. It counts payloads, data and
+	// metadata, and 288 bytes for each event. A loop or a shard takes a quarter at most, and no more than its fair share; where nothing
+	// is free, each goes on event by event, and an event that is larger than its share comes alone. Go's collector lets the heap
+	// grow to about twice of what is held. Default: 64 MiB.
+	MaxReadBytes int64
+	// Connections is how many connections all running subscriptions may use together: one by which others see that the process is alive,
+	// one to poll, and with Notify one to listen, which are opened as the pool's are and are none of these; and, of the pool, the others
+	// to fetch and handle events. From 3, or 4 with Notify, to 1000. Default: 4.
 	Connections int
 	// MaxAhead is how far above a stream's watermark the version of an ingested event may be, from 1: one that is further ahead is a mistake
 	// that would end the stream, and is refused. Default: 1,000,000.
@@ -97,6 +105,10 @@ func (c *Config) withDefaults() (Config, error) {
 	setDefault(&out.MaxAhead, defaultMaxAhead)
 	if out.MaxAhead < 1 {
 		return Config{}, invalidValue("Config.MaxAhead", strconv.FormatInt(out.MaxAhead, 10), "1 or more, or 0 for 1000000")
+	}
+	setDefault(&out.MaxReadBytes, defaultReadBytes)
+	if out.MaxReadBytes < minReadBytes {
+		return Config{}, invalidValue("Config.MaxReadBytes", strconv.FormatInt(out.MaxReadBytes, 10), "1048576 or more, or 0 for 67108864")
 	}
 	if out.Lease < minLease {
 		return Config{}, invalidValue("Config.Lease", out.Lease.String(), "1s or more, or 0 for 15s")

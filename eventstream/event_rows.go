@@ -154,17 +154,3 @@ func (s *eventScanner) typeOf(name []byte) EventType {
 func timeOf(b []byte) time.Time {
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(b)) + postgresEpoch).UTC()
 }
-
-// collectEvents reads all rows.
-func collectEvents(rows pgx.Rows) ([]Event, error) {
-	defer rows.Close()
-	var events []Event
-	scanner := eventScanner{rows: rows}
-	for rows.Next() {
-		events = append(events, Event{})
-		if err := scanner.scan(&events[len(events)-1]); err != nil {
-			return nil, err
-		}
-	}
-	return events, rows.Err()
-}

@@ -22,8 +22,13 @@ import (
 type hub struct {
 	repo *Repository
 	pool *pgxpool.Pool
+	// own has the connections that keep this process a member, poll and listen: whoever uses up the pool must not cost it its shards. It is
+	// opened when the first subscription runs, and closed after the last.
+	own *pgxpool.Pool
 	// slots holds a token for each connection that shard workers may use at a time.
 	slots chan struct{}
+	// buffers holds the memory of pages that shard workers are done with, until the garbage collector wants it.
+	buffers sync.Pool
 	// kick makes the poller look at once.
 	kick chan struct{}
 	// busy is when something happened last: the poller looks more often after it. A time that time.Now gave, since what has passed since
@@ -64,12 +69,9 @@ func (r *run) fail(err error) {
 }
 
 func newHub(repo *Repository, pool *pgxpool.Pool) *hub {
-	// One connection is the member's, one the poller's, one the listener's, which is none of the pool's.
-	workers := repo.config.Connections - 2
-	if repo.config.Notify {
-		workers--
-	}
-	// A small pool must not leave the poller without.
+	// One connection is the member's, one the poller's, and one the listener's: these are the hub's own.
+	workers := repo.config.Connections - ownConnections(repo.config)
+	// In a small pool, handlers must not leave nothing to those who wait for them, or to what they ask for themselves.
 	workers = min(workers, int(pool.Config().MaxConns)-2)
 	return &hub{
 		repo:    repo,
@@ -81,7 +83,7 @@ func newHub(repo *Repository, pool *pgxpool.Pool) *hub {
 	}
 }
 
-// checkPool demands room for the member's connection, the poller's, and one to work with.
+// checkPool demands room to fetch, to handle, and for what a handler asks for by itself.
 func (h *hub) checkPool() error {
 	if size := int(h.pool.Config().MaxConns); size < minConnections {
 		return invalidValue("pool size", strconv.Itoa(size), fmt.Sprintf("MaxConns of %d or more to run subscriptions, better more than %d",
@@ -209,7 +211,7 @@ func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
 	conn, err := h.pool.Acquire(ctx)
 	if err != nil {
 		<-h.slots
-		return nil, nil, err
+		return nil, nil, &unreachedError{err}
 	}
 	return conn, func() { conn.Release(); <-h.slots }, nil
 }

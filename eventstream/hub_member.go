@@ -11,8 +11,9 @@ import (
 const (
 	// cleanupTimeout bounds what is done after a context has ended: rollbacks, giving shards back.
 	cleanupTimeout = 5 * time.Second
-	// memberBackoff is the pause before a process that lost its membership joins again.
-	memberBackoff = 200 * time.Millisecond
+	// memberBackoff is the pause before a process that lost its membership joins again, and longestMemberBackoff what it grows to while
+	// the database is away.
+	memberBackoff, longestMemberBackoff = 200 * time.Millisecond, 5 * time.Second
 	// beginMember opens the transaction that holds the member's lock. It has no snapshot and no transaction id, so that it is in
 	// nobody's way; it must not be ended for being idle, nor, from PostgreSQL 17 on, for being old.
 	beginMember = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = 0; " +
@@ -26,14 +27,23 @@ func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<
 	if previous != nil {
 		<-previous
 	}
+	defer h.closeOwn()
+	pause := newBackoff()
 	for {
-		err := h.membership(ctx)
+		began := time.Now()
+		err := h.openOwn()
+		if err == nil {
+			err = h.membership(ctx)
+		}
 		h.stopWorkers()
 		if ctx.Err() != nil {
 			return
 		}
 		h.report(err)
-		if sleep(ctx, memberBackoff) != nil {
+		if time.Since(began) > longestMemberBackoff {
+			pause = newBackoff()
+		}
+		if pause.wait(ctx) != nil {
 			return
 		}
 	}
@@ -44,7 +54,7 @@ func (h *hub) membership(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	member := 1 + rand.Int64N(1<<48-1)
-	conn, err := h.pool.Acquire(ctx)
+	conn, err := h.own.Acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,29 +91,37 @@ func (h *hub) membership(ctx context.Context) error {
 
 // listen wakes the poller when another process's poller saw the log move.
 func (h *hub) listen(ctx context.Context) {
-	for ctx.Err() == nil {
-		err := func() error {
-			conn, err := h.pool.Acquire(ctx)
-			if err != nil {
-				return err
-			}
-			// What a session listens to must not go back into the pool.
-			own := conn.Hijack()
-			defer closeConn(own)
-			if _, err := own.Exec(ctx, "LISTEN eventstream_log"); err != nil {
-				return err
-			}
-			for {
-				if _, err := own.WaitForNotification(ctx); err != nil {
-					return err
-				}
-				h.wake()
-			}
-		}()
-		if ctx.Err() == nil {
-			h.report(err)
-			_ = sleep(ctx, memberBackoff)
+	for pause := newBackoff(); ctx.Err() == nil; {
+		began := time.Now()
+		err := h.listenOnce(ctx)
+		if ctx.Err() != nil {
+			return
 		}
+		h.report(err)
+		if time.Since(began) > longestMemberBackoff {
+			pause = newBackoff()
+		}
+		_ = pause.wait(ctx)
+	}
+}
+
+// listenOnce listens as long as a connection lasts.
+func (h *hub) listenOnce(ctx context.Context) error {
+	conn, err := h.own.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	// What a session listens to must not go back into a pool.
+	session := conn.Hijack()
+	defer closeConn(session)
+	if _, err := session.Exec(ctx, "LISTEN eventstream_log"); err != nil {
+		return err
+	}
+	for {
+		if _, err := session.WaitForNotification(ctx); err != nil {
+			return err
+		}
+		h.wake()
 	}
 }
 

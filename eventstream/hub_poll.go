@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -30,6 +32,8 @@ var errNotMember = errors.New("the server that answers does not have the lock of
 // poller is what the poll loop remembers, as long as the membership lasts.
 type poller struct {
 	*hub
+	// pool is the hub's own, which nobody else can use up.
+	pool                              *pgxpool.Pool
 	member                            int64
 	keepAt, idleAt, claimedAt, heldAt time.Time
 }
@@ -37,7 +41,7 @@ type poller struct {
 // poll looks at the log, claims shards and moves idle checkpoints, until ctx ends or, with an error, the lease cannot be kept. It runs one
 // query at a time, so that a process costs one connection for it, whatever the number of its subscriptions.
 func (h *hub) poll(ctx context.Context, member int64) error {
-	p := &poller{hub: h, member: member, heldAt: time.Now()}
+	p := &poller{hub: h, pool: h.own, member: member, heldAt: time.Now()}
 	// The server of an earlier membership may have been ahead of this one.
 	h.publish(0)
 	h.isBusy(time.Now())

@@ -40,7 +40,7 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 			return err
 		}
 		for _, v := range ranges {
-			events, err := r.eventPage(ctx, tx, v.stream, v.first, int(v.last-v.first+1), false)
+			events, err := r.eventRange(ctx, tx, v.stream, v.first, int(v.last-v.first+1))
 			if err != nil {
 				return mapError(err)
 			}

@@ -1,54 +1,84 @@
 package eventstream
 
+import "context"
+
 // logAhead reads the next page of the log while the last one is gone through: by a reader that has come so far that its pages are as large as
 // they get, and on a pool, where another connection is to be had. The memory of two pages is used in turn, and the loop's body gets copies.
 type logAhead struct {
-	pages *logPages
-	read  func(left int, buffer []LogEvent) ([]LogEvent, error)
-	may   bool
-	// buffers are the page that is gone through, and the one before.
+	pages  *logPages
+	repo   *Repository
+	handle Handle
+	may    bool
+	// share counts the bytes of both pages, and held is those of the one that is gone through.
+	share *readShare
+	held  int64
+	// buffers are the page that is gone through, and room for the next one.
 	buffers [2][]LogEvent
-	// page is what is read ahead; nil if nothing is.
-	page chan logPageRead
+	// page is what is read ahead, and cancel ends that; nil if nothing is.
+	page   chan logPageRead
+	cancel context.CancelFunc
 }
 
 type logPageRead struct {
 	events []LogEvent
+	bytes  int64
 	err    error
 }
 
 // atEnd says that there is no further page.
 func (a *logAhead) atEnd() bool { return a.page == nil && a.pages.atEnd() }
 
-// next gives the next page, which is good until the one after the next is asked for.
-func (a *logAhead) next(left int) (events []LogEvent, err error) {
+// next gives the next page, which is good until it is called again.
+func (a *logAhead) next(ctx context.Context, left int) ([]LogEvent, error) {
+	clear(a.buffers[0]) // or what these events say would stay in memory
+	a.share.release(a.held)
+	a.held = 0
+	var read logPageRead
 	if a.page != nil {
-		read := <-a.page
+		read = <-a.page
 		a.page = nil
-		events, err = read.events, read.err
+		a.cancel()
 	} else {
-		events, err = a.read(left, a.buffers[1])
+		reserved, err := a.share.reserve(ctx) // at once, since nothing is held
+		if err != nil {
+			return nil, err
+		}
+		read = a.read(ctx, left, reserved, a.buffers[1])
 	}
-	a.buffers[0], a.buffers[1] = events, a.buffers[0]
-	return events, err
+	a.held = read.bytes
+	a.buffers[0], a.buffers[1] = read.events, a.buffers[0]
+	return read.events, read.err
 }
 
-// start begins to read ahead, if there is more to read. No event is read twice or left out: only one page is read at a time.
-func (a *logAhead) start(left int) {
-	if !a.may || left <= 0 || a.pages.atEnd() || a.pages.size.size < a.pages.size.most {
+// read reads a page for which bytes are reserved.
+func (a *logAhead) read(ctx context.Context, left int, reserved int64, buffer []LogEvent) logPageRead {
+	events, err := a.pages.next(ctx, a.repo, a.handle, left, reserved, buffer)
+	bytes := bytesOf(events)
+	a.share.keep(reserved, bytes)
+	return logPageRead{events, bytes, err}
+}
+
+// start begins to read ahead, if there is more to read, and room for it. No event is read twice or left out: only one page is read at a time.
+func (a *logAhead) start(ctx context.Context, left int) {
+	if !a.may || left <= 0 || a.pages.atEnd() || !a.pages.size.grown() {
+		return
+	}
+	reserved, ok := a.share.tryReserve()
+	if !ok {
 		return
 	}
 	page, buffer := make(chan logPageRead, 1), a.buffers[1]
 	a.page = page
-	go func() {
-		events, err := a.read(left, buffer)
-		page <- logPageRead{events, err}
-	}()
+	ctx, a.cancel = context.WithCancel(ctx)
+	go func() { page <- a.read(ctx, left, reserved, buffer) }()
 }
 
-// stop waits for what is read ahead: its connection goes back to the pool.
+// stop ends what is read ahead: its connection goes back to the pool, or, if it was in the middle of a statement, which the server is told
+// to cancel, it is closed.
 func (a *logAhead) stop() {
 	if a.page != nil {
+		a.cancel()
 		<-a.page
 	}
+	a.share.close()
 }

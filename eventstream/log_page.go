@@ -12,8 +12,10 @@ const (
 	firstPage = 64
 	// pagesPerRead is how many times Config.PageSize a page of the log may grow to.
 	pagesPerRead = 8
-	// pageBytes is what a page should not exceed: with large payloads pages get smaller.
+	// pageBytes is what a page does not exceed, but for an event that is larger by itself.
 	pageBytes = 4 << 20
+	// largePages is how many pages after a large event the server weighs the events of each page.
+	largePages = 16
 	// fewPartitions is the share of all partitions, one in so many, up to which each is read by itself, and not by leaving out the rest.
 	fewPartitions = 16
 	// firstWindow and widestWindow bound how many positions one query goes through: all of them, if no index serves its filter, or if the
@@ -21,14 +23,18 @@ const (
 	firstWindow, widestWindow = 4096, 1 << 20
 )
 
-// pageSize adapts how much is read at once: full pages ask for larger ones and a narrower window, heavy pages for smaller ones,
-// pages that are not full for a wider window.
+// pageSize adapts how much is read at once: full pages ask for larger ones and a narrower window, pages that bytes ended for smaller ones,
+// pages that the window ended for a wider one.
 type pageSize struct {
 	// most bounds size.
 	most int
-	// size is how many events to ask for, window in how many positions, and room how many to expect.
-	size, room int
-	window     int64
+	// size is how many events to ask for, and window in how many positions.
+	size   int
+	window int64
+	// large is how many more pages are read as those of large events are: where the server weighs each, which costs it something.
+	large int
+	// filled says that the last page was about as large as its bytes may be.
+	filled bool
 }
 
 // next returns how many events to ask for, at most limit.
@@ -39,18 +45,25 @@ func (s *pageSize) next(limit int) int {
 	return min(s.size, limit)
 }
 
-// adapt takes in how the last page was: how many events it had, whether they were all that was asked for, or, if not, whether it was the
-// window that ended it, and their bytes.
-func (s *pageSize) adapt(count int, full, windowed bool, bytes int) {
+// adapt takes in how the last page was: how many events it had, why it ended, whether the window did not reach the end of what is
+// to be read, and its bytes beside those that it could have had.
+func (s *pageSize) adapt(count int, end pageEnd, windowed bool, bytes, limit int64) {
+	s.large = max(s.large-1, 0)
+	s.filled = end == endOfBytes || end == endAtLarge || bytes > limit/2
 	switch {
-	case bytes > pageBytes:
-		// As many of the same weight as fit.
-		s.size = max(int(int64(count)*pageBytes/int64(bytes)), 1)
-	case full && 2*bytes <= pageBytes:
+	case end == endAtLarge:
+		s.large = largePages
+		if count > 0 {
+			// Some more than came, so that they fill the page if they are smaller: the server does not read those that do not fit.
+			s.size = min(count+count/8+1, s.most)
+		}
+	case end == endOfBytes:
+		s.size = count
+	case end == endOfCount && !s.filled:
 		s.size = min(2*s.size, s.most)
 	}
 	switch {
-	case full:
+	case end != endOfRange:
 		s.window /= 2
 	case windowed:
 		s.window = min(4*s.window, widestWindow)
@@ -59,13 +72,8 @@ func (s *pageSize) adapt(count int, full, windowed bool, bytes int) {
 	s.window = max(s.window, firstWindow, 2*int64(s.size))
 }
 
-func bytesOf(events []LogEvent) int {
-	bytes := 0
-	for i := range events {
-		bytes += len(events[i].Payload) + len(events[i].Data) + len(events[i].Metadata)
-	}
-	return bytes
-}
+// grown says that pages are as large as they get, by count or by bytes.
+func (s *pageSize) grown() bool { return s.size >= s.most || s.filled }
 
 // dropBefore leaves out events of partitions that start further on.
 func dropBefore(events []LogEvent, apart map[int]int64) []LogEvent {
@@ -75,31 +83,42 @@ func dropBefore(events []LogEvent, apart map[int]int64) []LogEvent {
 	return slices.DeleteFunc(events, func(e LogEvent) bool { return e.Position <= apart[e.PartitionID] })
 }
 
-// logPage reads the events above a position, up to another one that is stable, of the numberer's filter: at most size, numbered. room is
-// how many are expected, and buffer is reused if that many fit.
+// pageWanted describes a page of the log: events above a position, up to another one that is stable; so many at most, and so many bytes,
+// but for the first one, unless that is large and no page of large events is wanted.
+type pageWanted struct {
+	after, until int64
+	size         int
+	bytes        int64
+	large        bool
+}
+
+// logPage reads a page of the numberer's filter, numbered, into a buffer if that is large enough.
 func (r *Repository) logPage(
-	ctx context.Context, h Handle, after, until int64, size, room int, n *numberer, buffer []LogEvent,
-) ([]LogEvent, error) {
+	ctx context.Context, h Handle, wanted pageWanted, n *numberer, buffer []LogEvent,
+) ([]LogEvent, pageEnd, error) {
 	rows := &rowsOf{Handle: h}
-	if err := r.queryLog(ctx, rows, after, until, int32(size), n.filter, n.backwards); err != nil {
-		return nil, err
+	if err := r.queryLog(ctx, rows, wanted, n.filter, n.backwards); err != nil {
+		return nil, endOfRange, err
 	}
-	events, err := rows.collect(buffer, min(size, room))
+	events, end, err := collect(rows, buffer, logEvent, wanted.size, wanted.bytes)
 	if err != nil {
-		return nil, err
+		return nil, endOfRange, err
 	}
-	return events, n.number(ctx, r, h, events)
+	return events, end, n.number(ctx, r, h, events)
 }
 
 // queryLog runs the query that serves a filter.
-func (r *Repository) queryLog(
-	ctx context.Context, h Handle, after, until int64, size int32, filter LogFilter, backwards bool,
-) (err error) {
+func (r *Repository) queryLog(ctx context.Context, h Handle, wanted pageWanted, filter LogFilter, backwards bool) (err error) {
+	after, until, size := wanted.after, wanted.until, int32(wanted.size)
 	partitions := make([]int32, len(filter.Partitions))
 	for i, p := range filter.Partitions {
 		partitions[i] = int32(p)
 	}
 	switch {
+	case wanted.large:
+		params := db.LogListHeavyParams{After: after, Until: until, PageSize: size, Backwards: backwards, MaxBytes: wanted.bytes}
+		filter.fill(&params, partitions)
+		_, err = r.queries.LogListHeavy(ctx, h, params)
 	case filter.isZero() && backwards:
 		_, err = r.queries.LogListBackward(ctx, h, db.LogListBackwardParams{After: after, Until: until, PageSize: size})
 	case filter.isZero():
@@ -113,15 +132,18 @@ func (r *Repository) queryLog(
 			PartitionIds: partitions, After: after, Until: until, PageSize: size,
 		})
 	default:
-		params := db.LogListFilteredParams{After: after, Until: until, PageSize: size, Backwards: backwards}
-		filter.fill(&params, partitions)
-		_, err = r.queries.LogListFiltered(ctx, h, params)
+		var given db.LogListHeavyParams
+		filter.fill(&given, partitions)
+		_, err = r.queries.LogListFiltered(ctx, h, db.LogListFilteredParams{
+			After: after, Until: until, PageSize: size, Backwards: backwards,
+			PartitionIds: given.PartitionIds, Category: given.Category, Types: given.Types, TenantID: given.TenantID,
+		})
 	}
 	return err
 }
 
 // fill sets what is given, and leaves the rest NULL.
-func (f LogFilter) fill(params *db.LogListFilteredParams, partitions []int32) {
+func (f LogFilter) fill(params *db.LogListHeavyParams, partitions []int32) {
 	if len(partitions) > 0 {
 		params.PartitionIds = partitions
 	}

@@ -9,58 +9,95 @@ import (
 )
 
 // readPages is a reader of a log whose events all have so many bytes and stand so many positions apart: how many events each of its
-// pages asked for, and how many positions it went through.
-func readPages(most int, events, distance int64, bytes int) (sizes []int, windows []int64) {
+// pages asked for, how many it got, and how many positions it went through.
+func readPages(most int, events, distance int64, bytes int) (sizes, counts []int, windows []int64) {
 	s := pageSize{most: most}
-	for at, end := int64(0), events*distance; at < end; {
+	for at, last := int64(0), events*distance; at < last; {
 		size := s.next(1 << 30)
-		window := min(s.window, end-at)
+		window := min(s.window, last-at)
 		sizes, windows = append(sizes, size), append(windows, window)
-		count := int(min((at+window)/distance-at/distance, int64(size)))
-		full := count == size
-		if full {
-			window = (at/distance+int64(count))*distance - at
+		count, end := int((at+window)/distance-at/distance), endOfRange
+		if count >= size {
+			count, end = size, endOfCount
 		}
-		s.adapt(count, full, !full && at+window < end, count*bytes)
-		at += window
+		switch fit := max(pageBytes/bytes, 1); {
+		case bytes >= 1024 && s.large == 0 && count > 0:
+			count, end = 0, endAtLarge
+		case count > fit && s.large > 0:
+			count, end = fit, endAtLarge
+		case count > fit:
+			count, end = fit, endOfBytes
+		}
+		covered := window
+		if end != endOfRange {
+			covered = (at/distance+int64(count))*distance - at
+		}
+		s.adapt(count, end, at+window < last, int64(count*bytes), pageBytes)
+		counts = append(counts, count)
+		at += covered
 	}
-	return sizes, windows
+	return sizes, counts, windows
 }
 
 func TestPagesGrowWhileTheyAreFullAndLight(t *testing.T) {
 	t.Parallel()
-	sizes, _ := readPages(500, 3000, 1, 100)
+	sizes, _, _ := readPages(500, 3000, 1, 100)
 	require.Equal(t, []int{64, 128, 256, 500, 500, 500, 500, 500, 500}, sizes)
-	sizes, _ = readPages(3, 10, 1, 100)
+	sizes, _, _ = readPages(3, 10, 1, 100)
 	require.Equal(t, []int{3, 3, 3, 3}, sizes)
 }
 
-func TestPagesOfHeavyEventsAreSmall(t *testing.T) {
+// The first page of large events gives none, and says that they are large; those after it are full, and of about what fits.
+func TestPagesOfLargeEventsAreSmall(t *testing.T) {
 	t.Parallel()
-	sizes, _ := readPages(4000, 1000, 1, 1<<20)
-	require.Equal(t, []int{64, 4, 4}, sizes[:3], "4 MiB at once, but for the first page")
-	sizes, _ = readPages(4000, 100, 1, 64<<20)
-	require.Equal(t, []int{64, 1, 1}, sizes[:3])
-	// 40 kB each: 64 are 2.5 MiB, and twice as many would be too much.
-	sizes, _ = readPages(4000, 1000, 1, 40_000)
-	require.Equal(t, 64, sizes[len(sizes)-1])
+	sizes, counts, _ := readPages(4000, 1000, 1, 1<<20)
+	require.Equal(t, []int{64, 64, 5, 5}, sizes[:4])
+	require.Equal(t, []int{0, 4, 4, 4}, counts[:4], "4 MiB")
+	_, counts, _ = readPages(4000, 100, 1, 64<<20)
+	require.Equal(t, []int{0, 1, 1}, counts[:3])
+	sizes, counts, _ = readPages(4000, 1000, 1, 40_000)
+	require.Equal(t, []int{64, 64, 64, 64}, sizes[:4], "64 are 2.4 MiB, and twice as many would be too much")
+	require.Equal(t, []int{0, 64, 64, 64}, counts[:4])
+	// Each by itself is small, and a page of them is not.
+	_, counts, _ = readPages(100_000, 100_000, 1, 1000)
+	require.Equal(t, 4096, slices.Max(counts), "twice as many would be too much")
+	small := pageSize{most: 4000, size: 4000}
+	small.adapt(1234, endOfBytes, true, 1<<20, 1<<20)
+	require.Equal(t, 1234, small.size, "no more than fit: the server sends those that do not")
+}
+
+// After the last large event pages grow again, and soon are read as before.
+func TestPagesGrowAfterLargeEvents(t *testing.T) {
+	t.Parallel()
+	s := pageSize{most: 4000}
+	s.adapt(s.next(4000), endOfCount, true, 1000, pageBytes)
+	s.adapt(100, endAtLarge, true, 1000, pageBytes)
+	s.adapt(4, endAtLarge, true, pageBytes, pageBytes)
+	require.True(t, s.grown(), "by bytes")
+	for range largePages {
+		require.Positive(t, s.large)
+		size := s.next(4000)
+		s.adapt(size, endOfCount, true, int64(size), pageBytes)
+	}
+	require.Zero(t, s.large)
+	require.Equal(t, 4000, s.size)
 }
 
 // What is rare is looked for in windows that grow, up to a million positions; once pages are full, they shrink again.
 func TestWindowsGrowWhileTheyAreEmpty(t *testing.T) {
 	t.Parallel()
-	_, windows := readPages(500, 3, 2_000_000, 100)
+	_, _, windows := readPages(500, 3, 2_000_000, 100)
 	require.Equal(t, []int64{4096, 4 * 4096, 16 * 4096, 64 * 4096, 256 * 4096, 1 << 20}, windows[:6])
 	for _, w := range windows {
 		require.LessOrEqual(t, w, int64(1<<20))
 	}
 	// One in a hundred: a window has a few hundred events, and a page is asked for as many.
-	_, windows = readPages(500, 100_000, 100, 100)
+	_, _, windows = readPages(500, 100_000, 100, 100)
 	for _, w := range windows {
 		require.LessOrEqual(t, w, int64(4*500*100))
 	}
 	// None is left out: a window is at least twice the page.
-	_, windows = readPages(100_000, 1_000_000, 1, 1)
+	_, _, windows = readPages(100_000, 1_000_000, 1, 1)
 	require.Equal(t, int64(200_000), slices.Max(windows))
 }
 
@@ -76,8 +113,15 @@ func TestPagesStayInBounds(t *testing.T) {
 			require.GreaterOrEqual(t, s.window, int64(firstWindow))
 			require.LessOrEqual(t, s.window, max(int64(widestWindow), 2*int64(s.most)))
 			count := rapid.IntRange(0, size).Draw(t, "count")
-			full := count == size
-			s.adapt(count, full, !full && rapid.Bool().Draw(t, "windowed"), count*rapid.IntRange(0, 10<<20).Draw(t, "bytes"))
+			end := endOfCount
+			if count < size {
+				end = rapid.SampledFrom([]pageEnd{endOfRange, endOfBytes, endAtLarge}).Draw(t, "end")
+			}
+			if end == endOfBytes {
+				count = max(count, 1) // the first event always is in the page
+			}
+			s.adapt(count, end, rapid.Bool().Draw(t, "windowed"), int64(count*rapid.IntRange(0, 10<<20).Draw(t, "bytes")),
+				rapid.Int64Range(1, pageBytes).Draw(t, "limit"))
 		}
 	})
 }

@@ -36,8 +36,9 @@ type LogHead struct {
 }
 
 // ReadLog goes through the events of all streams in the one order of the log, up to the stable position of the moment it begins,
-// numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and about 4 MiB: memory stays bounded, no transaction is
-// held, and the loop's body may use the same connection. On a standby it goes as far as the replicated stable position.
+// numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and 4 MiB, within Config.MaxReadBytes: memory stays bounded,
+// whatever the sizes of events, no transaction is held, and the loop's body may use the same connection. On a pool, the next page is read
+// meanwhile; leaving the loop cancels that. On a standby it goes as far as the replicated stable position.
 //
 // An error comes once, as the last pair: an *InvalidValueError for bad options, a *BeyondLogError for a start that the log has
 // not reached. Only an *UnreadableEventError is not the last: it comes in the place of its event, and a loop that goes on gets those after it,
@@ -82,12 +83,10 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
-		ahead := &logAhead{pages: pages, read: func(left int, buffer []LogEvent) ([]LogEvent, error) {
-			return pages.next(ctx, r, h, left, buffer)
-		}, may: r.onPool(h)}
+		ahead := &logAhead{pages: pages, repo: r, handle: h, may: r.onPool(h), share: r.budget.share()}
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
-			events, err := ahead.next(left)
+			events, err := ahead.next(ctx, left)
 			if unreadable := asUnreadable(err); unreadable != nil {
 				if !yield(LogEvent{Event: unreadable.Event}, unreadable) {
 					return
@@ -100,7 +99,7 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 				return
 			}
 			left -= len(events)
-			ahead.start(left)
+			ahead.start(ctx, left)
 			for i := range events {
 				if !yield(events[i], nil) {
 					return
@@ -254,47 +253,54 @@ func (p *logPages) skipTo(partitions int) {
 
 func (p *logPages) atEnd() bool { return p.after >= p.until }
 
-// next reads the next page, and moves on over the positions that it covered. After an *UnreadableEventError it goes on behind that event.
-func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, buffer []LogEvent) ([]LogEvent, error) {
+// next reads the next page, of so many events and bytes at most, and moves on over the positions that it covered. After an
+// *UnreadableEventError it goes on behind that event.
+func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, bytes int64, buffer []LogEvent) ([]LogEvent, error) {
 	h, release, err := p.on(ctx, r, h)
 	if err != nil || p.atEnd() {
 		return nil, err
 	}
 	defer release()
-	size := p.size.next(limit)
-	window := min(p.size.window, p.until-p.after)
-	after, until := p.after, p.after+window
-	backwards := p.numbers.backwards
-	if backwards {
-		after, until = p.until-window, p.until
-	}
-	after, until, reached := p.clip(after, until)
-	if reached {
-		return nil, p.pass()
-	}
-	var events []LogEvent
-	err = orReadCommitted(ctx, h, func(h Handle) (err error) {
-		events, err = r.logPage(ctx, h, after, until, size, p.size.room, &p.numbers, buffer)
-		return err
-	})
-	if err != nil {
-		if p.unreadable, err = r.unreadableInLog(ctx, h, after, until, size, &p.numbers, err); err != nil {
-			return nil, err
+	for {
+		size := p.size.next(limit)
+		window := min(p.size.window, p.until-p.after)
+		wanted := pageWanted{after: p.after, until: p.after + window, size: size, bytes: bytes, large: p.size.large > 0}
+		if p.numbers.backwards {
+			wanted.after, wanted.until = p.until-window, p.until
 		}
-		return nil, nil // the next page ends before it
+		if p.clip(&wanted) {
+			return nil, p.pass()
+		}
+		var events []LogEvent
+		var end pageEnd
+		err := orReadCommitted(ctx, h, func(h Handle) (err error) {
+			events, end, err = r.logPage(ctx, h, wanted, &p.numbers, buffer)
+			return err
+		})
+		if err != nil {
+			p.unreadable, err = r.unreadableInLog(ctx, h, wanted, &p.numbers, err)
+			return nil, err // without one, the next page ends before the event that cannot be read
+		}
+		p.same.read(events)
+		p.size.adapt(len(events), end, window < p.until-p.after, bytesOf(events), bytes)
+		if end == endAtLarge && len(events) == 0 {
+			continue // the first one is large, and now comes with the page
+		}
+		p.moveOn(wanted, events, end)
+		return dropBefore(events, p.apart), nil
 	}
-	p.same.read(events)
-	full := len(events) == size
-	p.size.adapt(len(events), full, window < p.until-p.after, bytesOf(events))
-	switch {
-	case backwards && full:
-		p.until = events[size-1].Position - 1
+}
+
+// moveOn leaves behind what a page covered.
+func (p *logPages) moveOn(wanted pageWanted, events []LogEvent, end pageEnd) {
+	switch backwards := p.numbers.backwards; {
+	case backwards && end != endOfRange:
+		p.until = events[len(events)-1].Position - 1
 	case backwards:
-		p.until = after
-	case full:
-		p.after = events[size-1].Position
+		p.until = wanted.after
+	case end != endOfRange:
+		p.after = events[len(events)-1].Position
 	default:
-		p.after = until
+		p.after = wanted.until
 	}
-	return dropBefore(events, p.apart), nil
 }

@@ -60,6 +60,11 @@ func (p *Projector) handler(schema string) TxHandler {
 // Create makes the tables, unless their schema is there, and the subscription. The role needs the right to create schemas in the
 // database, or a schema that was made for it, with the tables in it.
 func (p *Projector) Create(ctx context.Context) error {
+	return unwrapFailure(p.create(ctx))
+}
+
+// create is Create, but for errors of Setup, which it marks.
+func (p *Projector) create(ctx context.Context) error {
 	err := p.inTx(ctx, func(tx pgx.Tx) error { return p.setup(ctx, tx, p.projection.Name) })
 	if err != nil {
 		return err
@@ -69,8 +74,8 @@ func (p *Projector) Create(ctx context.Context) error {
 
 // Run makes the tables unless they are there, and then is Subscription.Run.
 func (p *Projector) Run(ctx context.Context) error {
-	if err := p.Create(ctx); err != nil {
-		return unlessEnded(ctx, err)
+	if err := p.onceReached(ctx, p.create); err != nil {
+		return unlessEnded(ctx, unwrapFailure(err))
 	}
 	return p.Subscription.Run(ctx)
 }
@@ -87,7 +92,11 @@ func (p *Projector) setup(ctx context.Context, tx pgx.Tx, schema string) error {
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA "+identifier(schema)); err != nil {
 		return err
 	}
-	return p.projection.Setup(ctx, batchTx{tx}, schema)
+	err = call(func() error { return p.projection.Setup(ctx, batchTx{tx}, schema) })
+	if tx.Conn().IsClosed() {
+		return unwrapFailure(err) // which is why it failed
+	}
+	return err
 }
 
 func (p *Projector) inTx(ctx context.Context, do func(pgx.Tx) error) error {

@@ -21,6 +21,8 @@ type Repository struct {
 	config  Config
 	// partitions is the store's partition count once it is known, else 0. It never changes.
 	partitions atomic.Int32
+	// budget bounds what readers and subscriptions hold.
+	budget *readBudget
 	// hub is what subscriptions share; nil if the handle is not a pool.
 	hub *hub
 	// group is what concurrent Appends share; nil if each goes by itself.
@@ -40,7 +42,7 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo := &Repository{handle: handle, queries: db.New(), config: complete}
+	repo := &Repository{handle: handle, queries: db.New(), config: complete, budget: &readBudget{most: complete.MaxReadBytes}}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
 		repo.hub = newHub(repo, pool)
 		repo.group = repo.newAppendGroup(pool)

@@ -141,7 +141,7 @@ func (p *importPlan) taken(ctx context.Context, e *Event, head *importHead) erro
 		}
 		return conflict
 	}
-	rows, err := p.repo.eventPage(ctx, p.tx, e.StreamID, e.Version, 1, false)
+	rows, err := p.repo.eventRange(ctx, p.tx, e.StreamID, e.Version, 1)
 	if err != nil {
 		return mapError(err)
 	}

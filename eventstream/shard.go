@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/puddle/v2"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -35,8 +36,6 @@ type shardWorker struct {
 	draining chan struct{}
 	drain    func()
 	done     chan struct{}
-	// buffers holds the memory of pages that are done with.
-	buffers chan []LogEvent
 	// lent is the memory of what a handler is looking at.
 	lent []LogEvent
 	// checkpoint is the position last written; idle is one up to which everything is handled, for the poller to write.
@@ -46,15 +45,19 @@ type shardWorker struct {
 	filter LogFilter
 	// nothing says that no partition of the shard passes the subscription's filter.
 	nothing bool
-	apart   map[int]int64
-	skips   map[int64]bool
-	parked  bool
+	// share is made anew in each session.
+	share  *readShare
+	apart  map[int]int64
+	skips  map[int64]bool
+	parked bool
 }
 
 // page is a part of the log: the events of it that are for the shard, and up to where it goes.
 type page struct {
 	events []LogEvent
 	upto   int64
+	// bytes is what they take in memory.
+	bytes int64
 	// whole is the memory of all that was fetched at once, with the last batch of it.
 	whole []LogEvent
 	// unreadable says that the one event of the page cannot be read, so that no handler gets it.
@@ -72,7 +75,6 @@ func startWorker(h *hub, r *run, shard int, epoch int64, before *shardWorker) *s
 		draining: draining,
 		drain:    sync.OnceFunc(func() { close(draining) }),
 		done:     make(chan struct{}),
-		buffers:  make(chan []LogEvent, 2),
 	}
 	go w.work(ctx)
 	return w
@@ -141,7 +143,8 @@ func (w *shardWorker) work(ctx context.Context) {
 func isFinal(err error) bool {
 	var handler *HandlerError
 	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
-		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated) || errors.Is(err, ErrSessionFormat)
+		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated) || errors.Is(err, ErrSessionFormat) ||
+		errors.Is(err, puddle.ErrClosedPool)
 }
 
 // session reads where the shard stands and goes on from there, until something goes wrong.
@@ -154,9 +157,11 @@ func (w *shardWorker) session(ctx context.Context) error {
 	}
 	pages := make(chan page, pagesAhead)
 	fetched := make(chan struct{})
+	w.share = w.hub.repo.budget.share()
+	defer w.share.close()
 	go func() {
 		defer close(fetched)
-		cancel(w.fetch(ctx, position, pages))
+		cancel(w.fetch(ctx, position, w.share, pages))
 	}()
 	err = w.process(ctx, pages)
 	if ctx.Err() != nil {

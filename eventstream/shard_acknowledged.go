@@ -122,6 +122,7 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 	}
 	if count, _, _ := q.state(); count == 0 && len(p.events) == 0 {
 		w.idle.Store(p.upto)
+		w.recycle(p)
 		return nil
 	}
 	b := &ackBatch{page: p, handed: events, behind: behind, ended: len(events) == 0}
@@ -213,6 +214,7 @@ func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	if more {
 		return errRewind
 	}
+	w.recycle(b.page)
 	q.batches = nil
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 const batchesPerFetch = 4
 
 // fetch reads the log ahead of the handler, page by page, as it becomes stable.
-func (w *shardWorker) fetch(ctx context.Context, after int64, out chan<- page) error {
+func (w *shardWorker) fetch(ctx context.Context, after int64, share *readShare, out chan<- page) error {
 	pages := newLogPages(w.filter, false, after, after, batchesPerFetch*w.sub.config.BatchSize)
 	for {
 		stable, err := w.hub.waitStable(ctx, pages.after)
@@ -17,7 +17,7 @@ func (w *shardWorker) fetch(ctx context.Context, after int64, out chan<- page) e
 			return err
 		}
 		pages.until = stable
-		events, err := w.fetchPage(ctx, pages)
+		events, err := w.fetchPage(ctx, pages, share)
 		unreadable := asUnreadable(err)
 		if err != nil && unreadable == nil {
 			return err
@@ -36,37 +36,43 @@ func (w *shardWorker) fetch(ctx context.Context, after int64, out chan<- page) e
 	}
 }
 
-func (w *shardWorker) fetchPage(ctx context.Context, pages *logPages) ([]LogEvent, error) {
+// fetchPage reads a page within a share of the budget: once handlers are done with enough of those before.
+func (w *shardWorker) fetchPage(ctx context.Context, pages *logPages, share *readShare) ([]LogEvent, error) {
 	if w.nothing {
 		pages.after = pages.until
 		return nil, nil
 	}
+	reserved, err := share.reserve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var events []LogEvent
+	defer func() { share.keep(reserved, bytesOf(events)) }()
 	conn, release, err := w.hub.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return pages.next(ctx, w.hub.repo, conn, math.MaxInt, w.buffer())
+	events, err = pages.next(ctx, w.hub.repo, conn, math.MaxInt, reserved, w.hub.buffer())
+	return events, err
 }
 
 // buffer gives the memory of a page that is done with, if there is one. Handlers get copies.
-func (w *shardWorker) buffer() []LogEvent {
-	select {
-	case buffer := <-w.buffers:
-		return buffer
-	default:
-		return nil
+func (h *hub) buffer() []LogEvent {
+	if buffer, ok := h.buffers.Get().(*[]LogEvent); ok {
+		return *buffer
 	}
+	return nil
 }
 
-// recycle takes the memory of a page back, with its last batch.
+// recycle takes the memory of a batch back, and with the last batch of a page that of the page.
 func (w *shardWorker) recycle(p page) {
-	if p.whole == nil {
-		return
-	}
-	select {
-	case w.buffers <- p.whole:
-	default:
+	// What is done with must not be kept in memory by what is used again.
+	clear(p.events)
+	clear(w.lent)
+	w.share.release(p.bytes)
+	if p.whole != nil {
+		w.hub.buffers.Put(&p.whole)
 	}
 }
 
@@ -75,8 +81,8 @@ func batches(events []LogEvent, size int, upto int64) []page {
 	pages, whole := make([]page, 0, len(events)/size+1), events
 	for len(events) > size {
 		// Full slices, so that leaving some out of one cannot reach into the next.
-		pages = append(pages, page{events: events[:size:size], upto: events[size-1].Position})
+		pages = append(pages, page{events: events[:size:size], upto: events[size-1].Position, bytes: bytesOf(events[:size])})
 		events = events[size:]
 	}
-	return append(pages, page{events: events, upto: upto, whole: whole})
+	return append(pages, page{events: events, upto: upto, bytes: bytesOf(events), whole: whole})
 }

@@ -98,9 +98,10 @@ func (s *Subscription) Name() string { return s.name }
 // It returns an error when it cannot start: a *SubscriptionMismatchError if the name is taken by another configuration, a
 // *BeyondLogError for a start that the log has not reached, ErrReadOnly on a standby. And it returns a *HandlerError when the
 // handler keeps failing and the policy is to stop, ErrTxEnded when the handler ended its transaction, a *SubscriptionMismatchError
-// when the subscription was given another number of shards meanwhile. Lost connections and lost shards are none of these: it tries again.
+// when the subscription was given another number of shards meanwhile. Lost connections and lost shards are none of these, nor is a database
+// that cannot be reached when it starts: it waits, with pauses that grow to 5 seconds, tells OnError, and goes on once the database is back.
 func (s *Subscription) Run(ctx context.Context) error {
-	err := s.Create(ctx)
+	err := s.onceReached(ctx, s.Create)
 	if err == nil {
 		err = s.repo.hub.run(ctx, s)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -48,7 +49,7 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 			return err
 		}
 		position = row.Position
-		page, err := s.repo.logPage(ctx, tx, row.Position-1, row.Position, 1, 1, &numberer{}, nil)
+		page, _, err := s.repo.logPage(ctx, tx, onePosition(position), &numberer{}, nil)
 		if err != nil {
 			return err
 		}
@@ -85,9 +86,14 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 	return err == nil, mapError(s.nameUnreadable(ctx, position, err))
 }
 
+// onePosition is the page of one event, however large it is.
+func onePosition(position int64) pageWanted {
+	return pageWanted{after: position - 1, until: position, size: 1, bytes: math.MaxInt64, large: true}
+}
+
 // nameUnreadable puts the event at a position in place of the error that reading it ended with.
 func (s *Subscription) nameUnreadable(ctx context.Context, position int64, err error) error {
-	if unreadable, _ := s.repo.unreadableInLog(ctx, s.repo.handle, position-1, position, 1, &numberer{}, err); unreadable != nil {
+	if unreadable, _ := s.repo.unreadableInLog(ctx, s.repo.handle, onePosition(position), &numberer{}, err); unreadable != nil {
 		return unreadable
 	}
 	return err

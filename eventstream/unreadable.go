@@ -21,13 +21,13 @@ func mayBeUnreadable(err error) bool {
 // unreadableInLog looks for the first event of a page of the log that cannot be read, after reading it failed. It returns the error that it
 // was given if there is none, or if it cannot look, as in a transaction that the error has ended.
 func (r *Repository) unreadableInLog(
-	ctx context.Context, h Handle, after, until int64, size int, n *numberer, err error,
+	ctx context.Context, h Handle, page pageWanted, n *numberer, err error,
 ) (*UnreadableEventError, error) {
 	if !mayBeUnreadable(err) {
 		return nil, err
 	}
 	f := n.filter
-	params := db.LogFirstUnreadableParams{After: after, Until: until, PageSize: int32(size), Backwards: n.backwards}
+	params := db.LogFirstUnreadableParams{After: page.after, Until: page.until, PageSize: int32(page.size), Backwards: n.backwards}
 	for _, p := range f.Partitions {
 		params.PartitionIds = append(params.PartitionIds, int32(p))
 	}
@@ -84,15 +84,17 @@ func unreadableFrom(row db.EventFirstUnreadableRow, err error) *UnreadableEventE
 	}
 }
 
-// clip ends a range of positions before an event that cannot be read, if one was met; reached says that nothing is left before it.
-func (p *logPages) clip(after, until int64) (clippedAfter, clippedUntil int64, reached bool) {
+// clip ends a page before an event that cannot be read, if one was met, and says whether nothing is left before it.
+func (p *logPages) clip(page *pageWanted) (reached bool) {
 	switch {
 	case p.unreadable == nil:
-		return after, until, false
+		return false
 	case p.numbers.backwards:
-		return max(after, p.unreadable.Event.Position), until, p.until <= p.unreadable.Event.Position
+		page.after = max(page.after, p.unreadable.Event.Position)
+		return p.until <= p.unreadable.Event.Position
 	default:
-		return after, min(until, p.unreadable.Event.Position-1), p.after >= p.unreadable.Event.Position-1
+		page.until = min(page.until, p.unreadable.Event.Position-1)
+		return p.after >= p.unreadable.Event.Position-1
 	}
 }
 

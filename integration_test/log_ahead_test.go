@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"runtime/pprof"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -136,5 +137,72 @@ func TestLogAheadLeavesNothingBehind(t *testing.T) {
 		require.Zero(t, w.running.Load())
 		require.Equal(t, 24, seen, "three pages")
 		require.Equal(t, stop > seen, failed == 1)
+	}
+}
+
+// However a loop is left while the next page is being read, and be that held up by a lock: it is cancelled. No goroutine, no connection
+// and no statement is left, and the loop does not wait for it.
+func TestLogCancelsWhatIsReadAheadWhenItsLoopIsLeft(t *testing.T) {
+	t.Parallel()
+	for name, leave := range map[string]func(cancel func()) bool{
+		"break":   func(func()) bool { return false },
+		"panic":   func(func()) bool { panic("of the loop's body") },
+		"context": func(cancel func()) bool { cancel(); return true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			given(t, b, "order-1", 100)
+			locker, application := session(t, b), "left "+name
+			w := &pageWatch{before: func(ctx context.Context, page int32) context.Context {
+				if page == 3 {
+					_, err := locker.Exec(b.ctx, `BEGIN; LOCK TABLE eventstream.events IN ACCESS EXCLUSIVE MODE`)
+					require.NoError(t, err)
+				}
+				return ctx
+			}}
+			pool := newPool(t, b.dsn, named(application), func(c *pgxpool.Config) { c.ConnConfig.Tracer = w })
+			repo := sizedRepo(t, pool, 1)
+			ctx, cancel := context.WithCancel(b.ctx)
+			defer cancel()
+			const blocked = `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database() AND wait_event_type = 'Lock'`
+			left := make(chan error, 1)
+			go pprof.Do(ctx, pprof.Labels("test", t.Name()), func(ctx context.Context) {
+				defer func() { _ = recover(); close(left) }()
+				seen := 0
+				for _, err := range repo.ReadLog(ctx, eventstream.LogOptions{}) {
+					if err != nil {
+						left <- err
+						return
+					}
+					// In the second page, of 8 events as the first one: the third is being read.
+					if seen++; seen == 16 {
+						awaitSQL(t, b, "1", blocked, application)
+						if !leave(cancel) {
+							return
+						}
+					}
+				}
+			})
+			select {
+			case err := <-left:
+				if name == "context" {
+					require.ErrorIs(t, err, context.Canceled)
+				} else {
+					require.NoError(t, err)
+				}
+			case <-time.After(blockTimeout):
+				t.Fatalf("the loop was not left\n%s", sessionsOf(b))
+			}
+			requireNoGoroutine(t)
+			awaitSQL(t, b, "0", blocked, application)
+			awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database() AND state <> 'idle'`,
+				application)
+			require.Eventually(t, func() bool { return pool.Stat().AcquiredConns() == 0 }, closeTimeout, time.Millisecond)
+			require.Zero(t, w.running.Load())
+			_, err := locker.Exec(b.ctx, `ROLLBACK`)
+			require.NoError(t, err)
+			require.Len(t, readAll(t, repo.ReadLog(b.ctx, eventstream.LogOptions{})), 100)
+		})
 	}
 }

@@ -194,8 +194,9 @@ func TestSubscriptionNeedsConnections(t *testing.T) {
 	b := setup(t)
 	var invalid *eventstream.InvalidValueError
 	for field, bad := range map[string][]eventstream.Config{
-		"Config.Connections": {{Connections: -1}, {Connections: 2}, {Connections: 1001}, {Connections: 3, Notify: true}},
-		"Config.Lease":       {{Lease: -1}, {Lease: time.Second - 1}},
+		"Config.Connections":  {{Connections: -1}, {Connections: 2}, {Connections: 1001}, {Connections: 3, Notify: true}},
+		"Config.Lease":        {{Lease: -1}, {Lease: time.Second - 1}},
+		"Config.MaxReadBytes": {{MaxReadBytes: -1}, {MaxReadBytes: 1<<20 - 1}},
 	} {
 		for _, c := range bad {
 			_, err := eventstream.NewRepository(b.pool, &c)

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,6 +35,33 @@ func (s *stuck) handle(ctx context.Context, tx pgx.Tx, events []eventstream.LogE
 	s.entered <- struct{}{}
 	<-s.leave
 	return nil
+}
+
+// claimStall is a tracer that, once it stalls, lets no claim of shards through, as if the process hung there.
+type claimStall struct {
+	stalled atomic.Bool
+	resume  chan struct{}
+}
+
+func (c *claimStall) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if c.stalled.Load() && strings.Contains(data.SQL, "-- name: ShardClaim") {
+		select {
+		case <-c.resume:
+		case <-ctx.Done():
+		}
+	}
+	return ctx
+}
+
+func (c *claimStall) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (c *claimStall) on(config *pgxpool.Config) { config.ConnConfig.Tracer = c }
+
+func (c *claimStall) stop() { c.stalled.Store(true) }
+
+func (c *claimStall) goOn() {
+	c.stalled.Store(false)
+	close(c.resume)
 }
 
 func named(name string) bundleOption {
@@ -94,8 +122,8 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 5, "a-1")
-	// Three connections: the member's, the handler's, and one for the poller, which the test takes away.
-	a := process(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3))
+	stall := &claimStall{resume: make(chan struct{})}
+	a := process(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
 	config := quick(eventstream.Stop)
 	errs := make(chan error, 100)
@@ -104,8 +132,7 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	require.NoError(t, err)
 	hung := run1(t, a, s)
 	<-late.entered
-	conn, err := a.pool.Acquire(b.ctx)
-	require.NoError(t, err)
+	stall.stop()
 	epoch := number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`)
 
 	other := process(t, b, lively)
@@ -126,7 +153,7 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	require.Greater(t, lost.CurrentEpoch, epoch)
 	requireHandledOnce(t, b)
 
-	conn.Release()
+	stall.goOn()
 	awaitSQL(t, b, "2", `SELECT count(*)::text FROM eventstream.live_members()`)
 	given(t, b, "b-1", 1)
 	awaitCheckpoint(t, b, taker)
@@ -139,14 +166,14 @@ func TestSubscriptionLeaseEnds(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 5, "a-1")
-	a := process(t, b, &eventstream.Config{Lease: time.Second, Connections: 3}, withMaxConns(3))
+	stall := &claimStall{resume: make(chan struct{})}
+	a := process(t, b, &eventstream.Config{Lease: time.Second, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
 	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), quick(eventstream.Stop))
 	require.NoError(t, err)
 	run1(t, a, s)
 	<-late.entered
-	conn, err := a.pool.Acquire(b.ctx)
-	require.NoError(t, err)
+	stall.stop()
 	other := process(t, b, lively)
 	taker := subscribe(t, other, "reader", handlerKinds["tx"](b, nil), nil)
 	run1(t, other, taker)
@@ -154,7 +181,7 @@ func TestSubscriptionLeaseEnds(t *testing.T) {
 	<-late.ctx.Load().(context.Context).Done()
 	close(late.leave)
 	requireHandledOnce(t, b)
-	conn.Release()
+	stall.goOn()
 	given(t, b, "b-1", 1)
 	awaitCheckpoint(t, b, taker)
 	requireHandledOnce(t, b)

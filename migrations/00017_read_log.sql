@@ -12,6 +12,37 @@ RETURN split_part(p_stream_id, '-', 1) COLLATE "C";
 COMMENT ON FUNCTION eventstream.category(text) IS
     'Category of a stream: the part of its id before the first -, or the whole id if it has none.';
 
+-- How a reader's pages are cut by bytes. None of these functions reads what it judges: the size of a value and whether it is compressed
+-- stand at its head, also of one that is stored out of line.
+CREATE FUNCTION eventstream.is_light(p_value jsonb) RETURNS boolean
+LANGUAGE sql
+STABLE PARALLEL SAFE
+RETURN pg_catalog.pg_column_size(p_value) < 1024 AND pg_catalog.pg_column_compression(p_value) IS NULL;
+
+COMMENT ON FUNCTION eventstream.is_light(jsonb) IS
+    'Whether a value takes less than 1 KiB and is not compressed: such ones a page of the log carries without counting.';
+
+CREATE FUNCTION eventstream.is_light(p_value bytea) RETURNS boolean
+LANGUAGE sql
+STABLE PARALLEL SAFE
+RETURN pg_catalog.pg_column_size(p_value) < 1024 AND pg_catalog.pg_column_compression(p_value) IS NULL;
+
+COMMENT ON FUNCTION eventstream.is_light(bytea) IS 'The same for data.';
+
+-- Compressed values count for eight times their size, which is more than JSON usually gains by it; whoever reads counts what really came. Each
+-- part is bounded, so that the sum fits into its type.
+CREATE FUNCTION eventstream.event_weight(p_payload jsonb, p_data bytea, p_metadata jsonb) RETURNS integer
+LANGUAGE sql
+STABLE PARALLEL SAFE
+RETURN least(pg_catalog.pg_column_size(p_payload), 1 << 25)
+        * CASE WHEN pg_catalog.pg_column_compression(p_payload) IS NULL THEN 1 ELSE 8 END
+    + least(coalesce(pg_catalog.octet_length(p_data), 0), 1 << 28)
+    + least(pg_catalog.pg_column_size(p_metadata), 1 << 25)
+        * CASE WHEN pg_catalog.pg_column_compression(p_metadata) IS NULL THEN 1 ELSE 8 END;
+
+COMMENT ON FUNCTION eventstream.event_weight(jsonb, bytea, jsonb) IS
+    'About how many bytes an event has on the wire, found without reading it.';
+
 -- One statement for all filters: planned for the values at hand (force_custom_plan), it drops those that are not given
 -- and takes the index that serves the others.
 -- +goose StatementBegin
@@ -241,4 +272,7 @@ DROP FUNCTION eventstream.read_fault(bigint);
 DROP FUNCTION eventstream.holds_event(bigint, uuid);
 DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);
 DROP FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text);
+DROP FUNCTION eventstream.event_weight(jsonb, bytea, jsonb);
+DROP FUNCTION eventstream.is_light(bytea);
+DROP FUNCTION eventstream.is_light(jsonb);
 DROP FUNCTION eventstream.category(text);

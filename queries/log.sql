@@ -16,8 +16,24 @@ JOIN eventstream.log_state AS l ON l.lane = 0;
 SELECT eventstream.advance_stable_position((@min_age_ms::bigint || ' ms')::interval)::bigint AS stable_position;
 
 -- name: LogListForward :many
--- A page of the log, upwards.
-SELECT e.*
+-- A page of the log, upwards. An event that is not light comes without what it says, in this query and the next four: its payload is
+-- NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.position > @after::bigint AND e.position <= @until::bigint
 ORDER BY e.position
@@ -25,7 +41,22 @@ LIMIT @page_size::integer;
 
 -- name: LogListBackward :many
 -- A page of the log, downwards.
-SELECT e.*
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.position > @after::bigint AND e.position <= @until::bigint
 ORDER BY e.position DESC
@@ -33,7 +64,22 @@ LIMIT @page_size::integer;
 
 -- name: LogListPartitions :many
 -- A page of the events of some partitions, upwards.
-SELECT e.*
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
 WHERE e.partition_id = ANY (@partition_ids::integer[]) AND e.position > @after::bigint AND e.position <= @until::bigint
 ORDER BY e.position
@@ -41,7 +87,22 @@ LIMIT @page_size::integer;
 
 -- name: LogListFewPartitions :many
 -- The same for one or two among many, each by its own index: the planner likes to go through the log of all of them.
-SELECT e.*
+SELECT
+    e.position,
+    e.version,
+    e.event_id,
+    e.occurred_at,
+    e.recorded_at,
+    e.partition_id,
+    e.stream_id,
+    e.tenant_id,
+    e.type,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM unnest(@partition_ids::integer[]) AS p (id)
 CROSS JOIN LATERAL (
     SELECT q.*
@@ -65,9 +126,12 @@ SELECT
     e.stream_id::text AS stream_id,
     e.tenant_id::text AS tenant_id,
     e.type::text AS type,
-    e.payload::jsonb AS payload,
-    e.data::bytea AS data,
-    e.metadata::jsonb AS metadata
+    CASE
+        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
+            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
+    CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
+    CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.read_log(
     @after::bigint,
     @until::bigint,
@@ -78,6 +142,49 @@ FROM eventstream.read_log(
     @types::text[],
     sqlc.narg(tenant_id)::text
 ) AS e;
+
+-- name: LogListHeavy :many
+-- A page where events are large: as many as have max_bytes together, at least one, and then the next one without what it says.
+SELECT
+    w.position::bigint AS position,
+    w.version::bigint AS version,
+    w.event_id::uuid AS event_id,
+    w.occurred_at::timestamptz AS occurred_at,
+    w.recorded_at::timestamptz AS recorded_at,
+    w.partition_id::integer AS partition_id,
+    w.stream_id::text AS stream_id,
+    w.tenant_id::text AS tenant_id,
+    w.type::text AS type,
+    CASE WHEN w.fits THEN w.payload END::jsonb AS payload,
+    CASE WHEN w.fits THEN w.data END::bytea AS data,
+    CASE WHEN w.fits THEN w.metadata END::jsonb AS metadata
+FROM (
+    SELECT
+        s.*,
+        s.bytes <= @max_bytes::bigint OR s.number = 1 AS fits
+    FROM (
+        SELECT
+            e.*,
+            CASE WHEN @backwards::boolean THEN -e.position ELSE e.position END AS place,
+            eventstream.event_weight(e.payload, e.data, e.metadata) AS weight,
+            row_number() OVER w AS number,
+            sum(eventstream.event_weight(e.payload, e.data, e.metadata)) OVER w AS bytes
+        FROM eventstream.read_log(
+            @after::bigint,
+            @until::bigint,
+            @page_size::integer,
+            @backwards::boolean,
+            @partition_ids::integer[],
+            sqlc.narg(category)::text,
+            @types::text[],
+            sqlc.narg(tenant_id)::text
+        ) AS e
+        WINDOW w AS (ORDER BY CASE WHEN @backwards::boolean THEN -e.position ELSE e.position END ROWS UNBOUNDED PRECEDING)
+    ) AS s
+    -- Whatever the first one weighs, the second tells whether that was all.
+    WHERE s.bytes - s.weight <= @max_bytes::bigint OR s.number <= 2
+) AS w
+ORDER BY w.place;
 
 -- name: LogMarks :many
 -- What numbers the events of a page in the whole log.
