@@ -51,7 +51,10 @@ type run struct {
 	ctx     context.Context //nolint:containedctx // workers come and go during one Run
 	cancel  context.CancelFunc
 	workers map[int]*shardWorker
+	// leaving says that no further worker is started.
+	leaving bool
 	failed  chan error
+	*teller
 }
 
 // fail ends the run with an error; the first one counts.
@@ -98,13 +101,17 @@ func (h *hub) run(ctx context.Context, s *Subscription) error {
 	if err := h.join(r); err != nil {
 		return err
 	}
-	defer h.leave(r)
+	var err error
 	select {
 	case <-ctx.Done():
-		return nil
-	case err := <-r.failed:
-		return err
+	case err = <-r.failed:
 	}
+	err = errorsFirst(err, h.leave(r))
+	if err != nil {
+		r.tell(RunStopped{Subscription: s.name, Err: err})
+	}
+	r.close()
+	return err
 }
 
 func (h *hub) join(r *run) error {
@@ -113,6 +120,7 @@ func (h *hub) join(r *run) error {
 	if h.runs[r.sub.name] != nil {
 		return fmt.Errorf("subscription %s: %w", quote(r.sub.name), ErrSubscriptionRunning)
 	}
+	r.teller = newTeller(r.sub.name, r.sub.config.Observer)
 	h.runs[r.sub.name] = r
 	if h.stop == nil {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -126,21 +134,28 @@ func (h *hub) join(r *run) error {
 	return nil
 }
 
-// leave waits for the workers of a run, and gives its shards to others.
-func (h *hub) leave(r *run) {
+// leave gives the shards of a run to others, each once its worker has ended. It returns an error if one does not.
+func (h *hub) leave(r *run) error {
 	r.cancel()
 	h.mu.Lock()
-	workers := r.workers
-	r.workers = nil // none is started any more
+	r.leaving = true
+	var stuck error
+	var once sync.Once
+	var workers sync.WaitGroup
+	for _, w := range r.workers {
+		workers.Go(func() {
+			if !w.awaitEnd(r.sub.config.StopTimeout) {
+				once.Do(func() {
+					stuck = &HandlerStuckError{Subscription: w.sub.name, Shard: w.shard, Limit: r.sub.config.StopTimeout}
+				})
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+			defer cancel()
+			h.release(ctx, r, w.shard, w.epoch)
+		})
+	}
 	h.mu.Unlock()
-	for _, w := range workers {
-		<-w.done
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-	defer cancel()
-	for _, w := range workers {
-		h.release(ctx, w.sub.name, w.shard, w.epoch)
-	}
+	workers.Wait()
 	h.mu.Lock()
 	delete(h.runs, r.sub.name)
 	var stop context.CancelFunc
@@ -154,6 +169,7 @@ func (h *hub) leave(r *run) {
 		stop()
 		<-stopped
 	}
+	return stuck
 }
 
 // wake lets the poller look at once. It is called after every append, and costs nothing while no subscription runs.
@@ -214,15 +230,18 @@ func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
 }
 
 // release gives a shard to others; if the database cannot be told, they find out by who lives and what it runs.
-func (h *hub) release(ctx context.Context, subscription string, shard int, epoch int64) {
+func (h *hub) release(ctx context.Context, r *run, shard int, epoch int64) {
 	conn, release, err := h.acquire(ctx)
 	if err != nil {
 		return
 	}
 	defer release()
-	_, _ = h.repo.queries.ShardRelease(ctx, conn, db.ShardReleaseParams{
-		Subscription: subscription, Shard: int32(shard), Epoch: epoch,
+	released, err := h.repo.queries.ShardRelease(ctx, conn, db.ShardReleaseParams{
+		Subscription: r.sub.name, Shard: int32(shard), Epoch: epoch,
 	})
+	if err == nil && released {
+		r.tell(ShardReleased{Subscription: r.sub.name, Shard: shard, Epoch: epoch})
+	}
 }
 
 // names returns the subscriptions that run, in order.
@@ -237,16 +256,12 @@ func (h *hub) names() []string {
 	return names
 }
 
-// report tells every subscription of an error that is tried again.
+// report tells every subscription of an error that is tried again. It waits for no observer.
 func (h *hub) report(err error) {
 	h.mu.Lock()
-	tell := make([]func(error), 0, len(h.runs))
+	defer h.mu.Unlock()
 	for _, r := range h.runs {
-		tell = append(tell, r.sub.config.OnError)
-	}
-	h.mu.Unlock()
-	for _, f := range tell {
-		f(err)
+		r.tell(Interrupted{Subscription: r.sub.name, Shard: -1, Err: err})
 	}
 }
 

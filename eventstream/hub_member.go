@@ -28,7 +28,7 @@ func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<
 	}
 	for {
 		err := h.membership(ctx)
-		h.stopWorkers()
+		h.cancelWorkers()
 		if ctx.Err() != nil {
 			return
 		}

@@ -44,6 +44,9 @@ type shardWorker struct {
 	lent []LogEvent
 	// checkpoint is the position last written; idle is one up to which everything is handled, for the poller to write.
 	checkpoint, idle atomic.Int64
+	// drainedAt is when the worker was told to finish what it does, late that it did not in time. The hub's mu guards them.
+	drainedAt time.Time
+	late      bool
 
 	// What follows belongs to the worker's own goroutine, and is read anew in each session.
 	apart  map[int]int64
@@ -103,36 +106,47 @@ func (w *shardWorker) work(ctx context.Context) {
 	defer w.cancel()
 	if w.before != nil {
 		w.before.cancel()
-		<-w.before.done
+		w.before.awaitEnd(w.sub.config.StopTimeout)
 		w.before = nil
 	}
+	w.tell(ShardClaimed{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch})
+	err := w.sessions(ctx)
+	switch {
+	case errorsFirst(w.run.ctx.Err(), w.run.outer.Err()) != nil: // the shard is given back once all workers have ended
+	case isFinal(err):
+		w.run.fail(err)
+	case errors.Is(err, errDrained):
+		w.hub.release(ctx, w.run, w.shard, w.epoch)
+	default:
+		if !errors.Is(err, ErrShardLost) {
+			err = ErrShardLost // told by who owns what
+		}
+		w.tell(ShardLost{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch, Err: err})
+		w.hub.claimSoon.Store(true)
+		w.hub.wake()
+	}
+}
+
+// sessions runs one session after the other, and returns why there is no further one.
+func (w *shardWorker) sessions(ctx context.Context) error {
 	pause := w.sub.config.MinBackoff
 	for {
 		began := w.checkpoint.Load()
 		err := w.session(ctx)
 		switch {
 		case w.ending(ctx) != nil:
-			return
-		case errors.Is(err, errDrained):
-			w.hub.release(ctx, w.sub.name, w.shard, w.epoch)
-			return
+			return w.ending(ctx)
+		case isFinal(err), errors.Is(err, errDrained), errors.Is(err, ErrShardLost):
+			return err
 		case errors.Is(err, errRewind):
 			continue
-		case errors.Is(err, ErrShardLost):
-			w.sub.config.OnError(err)
-			w.hub.claimSoon.Store(true)
-			w.hub.wake()
-			return
-		case isFinal(err):
-			w.run.fail(err)
-			return
 		}
-		w.sub.config.OnError(err)
+		w.tell(Interrupted{Subscription: w.sub.name, Shard: w.shard, Err: err})
 		if w.checkpoint.Load() > began {
 			pause = w.sub.config.MinBackoff
 		}
-		if sleep(ctx, pause) != nil {
-			return
+		if err := sleep(ctx, pause); err != nil {
+			return err
 		}
 		pause = min(2*pause, w.sub.config.MaxBackoff)
 	}
@@ -140,9 +154,49 @@ func (w *shardWorker) work(ctx context.Context) {
 
 // isFinal reports whether trying again cannot help.
 func isFinal(err error) bool {
-	var handler *HandlerError
-	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
+	var own handlersError
+	return errors.As(err, &own) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
 		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated)
+}
+
+// awaitEnd waits until a worker that was told to end has done so, and returns false if its handler does not come to an end in time.
+func (w *shardWorker) awaitEnd(limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+		return true
+	case <-timer.C:
+		w.tell(HandlerLate{Subscription: w.sub.name, Shard: w.shard, Limit: limit, Abandoned: true})
+		return false
+	}
+}
+
+// overdue lets a worker finish what it does and go. If that takes too long, its handler's context ends; if that does not help either,
+// nobody waits for it any longer. The caller holds the hub's mu.
+func (w *shardWorker) overdue() bool {
+	if w.drainedAt.IsZero() {
+		w.drainedAt = time.Now()
+		w.drain()
+	}
+	limit, since := w.sub.config.StopTimeout, time.Since(w.drainedAt)
+	if since < limit {
+		return false
+	}
+	abandoned := since >= 2*limit
+	if !w.late || abandoned {
+		w.late = true
+		w.cancel()
+		w.tell(HandlerLate{Subscription: w.sub.name, Shard: w.shard, Limit: limit, Abandoned: abandoned})
+	}
+	return abandoned
+}
+
+// tell tells the run's observer; a replay has none.
+func (w *shardWorker) tell(o Observation) {
+	if w.run != nil {
+		w.run.tell(o)
+	}
 }
 
 // session reads where the shard stands and goes on from there, until something goes wrong.

@@ -98,8 +98,8 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	a := process(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3))
 	late := newStuck()
 	config := quick(eventstream.Stop)
-	errs := make(chan error, 100)
-	config.OnError = func(err error) { errs <- err }
+	told := newWitness()
+	config.Observer = told.observe
 	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), config)
 	require.NoError(t, err)
 	hung := run1(t, a, s)
@@ -121,7 +121,7 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	require.NoError(t, late.ctx.Load().(context.Context).Err(), "the hung process does not know")
 	close(late.leave)
 	var lost *eventstream.ShardLostError
-	require.ErrorAs(t, <-errs, &lost)
+	require.ErrorAs(t, awaitTold[eventstream.ShardLost](t, b, told).Err, &lost)
 	require.Equal(t, []any{"reader", 0, epoch}, []any{lost.Subscription, lost.Shard, lost.Epoch})
 	require.Greater(t, lost.CurrentEpoch, epoch)
 	requireHandledOnce(t, b)
@@ -167,9 +167,9 @@ func TestSubscriptionHungTransactionEnds(t *testing.T) {
 	rounds(t, b, 1, "a-1")
 	a := process(t, b, &eventstream.Config{Lease: time.Second})
 	late := newStuck()
-	errs := make(chan error, 100)
+	told := newWitness()
 	config := quick(eventstream.Stop)
-	config.OnError = func(err error) { errs <- err }
+	config.Observer = told.observe
 	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), config)
 	require.NoError(t, err)
 	run1(t, a, s)
@@ -177,7 +177,7 @@ func TestSubscriptionHungTransactionEnds(t *testing.T) {
 	awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity
 		WHERE datname = current_database() AND query ~ 'INSERT INTO public.handled' AND state = 'idle in transaction'`)
 	close(late.leave)
-	require.Error(t, <-errs)
+	require.ErrorIs(t, awaitTold[eventstream.TryFailed](t, b, told).Err, eventstream.ErrTxIdle)
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
 }

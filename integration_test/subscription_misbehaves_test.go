@@ -223,7 +223,7 @@ func TestSubscriptionHandlerUsesSavepoints(t *testing.T) {
 	requireHandledOnce(t, b, thirds...)
 }
 
-// That a Run is told to end is nobody's failure: OnError hears nothing of it, and no try is counted.
+// That a Run is told to end is nobody's failure: the observer hears nothing of it, and no try is counted.
 func TestSubscriptionEndIsNoFailure(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
@@ -237,7 +237,13 @@ func TestSubscriptionEndIsNoFailure(t *testing.T) {
 		}
 		config := quick(eventstream.Park)
 		config.MaxTries = 1
-		config.OnError = func(err error) { t.Errorf("OnError: %v", err) }
+		config.Observer = func(o eventstream.Observation) {
+			switch o.(type) {
+			case eventstream.ShardClaimed, eventstream.ShardReleased:
+			default:
+				t.Errorf("told of %T: %v", o, o)
+			}
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(b.ctx)
 		ended := make(chan error, 1)

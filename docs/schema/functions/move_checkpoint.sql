@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION eventstream.move_checkpoint(p_subscription text, p_sh
 AS $function$
 DECLARE
     v_is eventstream.subscription_shards;
+    v_failing bigint;
     v_last bigint;
 BEGIN
     -- The token was set where the handler's transaction began. Another value means another transaction: the handler
@@ -22,8 +23,14 @@ BEGIN
     END IF;
     UPDATE eventstream.subscription_shards AS h
     SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
-    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position;
-    IF NOT FOUND THEN
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position
+    RETURNING h.failing_position INTO v_failing;
+    IF FOUND THEN
+        -- What it failed on is handled, parked or skipped. Rare, so that the usual case stays one plain update.
+        IF v_failing <= p_position THEN
+            PERFORM eventstream.forget_failure(p_subscription, p_shard);
+        END IF;
+    ELSE
         SELECT h.* INTO v_is
         FROM eventstream.subscription_shards AS h
         WHERE h.subscription = p_subscription AND h.shard = p_shard;

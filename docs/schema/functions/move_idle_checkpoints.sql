@@ -24,6 +24,11 @@ BEGIN
     SET position = d.position, updated_at = clock_timestamp()
     FROM due AS d
     WHERE h.subscription = d.subscription AND h.shard = d.shard;
+    -- What one failed on was skipped by hand.
+    PERFORM eventstream.forget_failure(h.subscription, h.shard)
+    FROM unnest(p_subscriptions, p_shards) AS u (subscription, shard)
+    JOIN eventstream.subscription_shards AS h ON h.subscription = u.subscription AND h.shard = u.shard
+    WHERE h.failing_position <= h.position;
     SELECT count(*) INTO v_reached
     FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
     JOIN eventstream.subscription_shards AS h
