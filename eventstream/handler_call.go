@@ -11,11 +11,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// handlerFailure is an error of the handler, as opposed to one of the database; lost says that the connection of the transaction that it was
-// given is gone.
+// handlerFailure is an error of the handler, as opposed to one of the database.
 type handlerFailure struct {
-	err  error
+	err error
+	// lost says that the connection of the transaction that the handler was given is gone.
 	lost bool
+	// placed says that what the handler said about how far it came was taken into account.
+	placed bool
 }
 
 func (f *handlerFailure) Error() string { return f.err.Error() }

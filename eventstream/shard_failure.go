@@ -22,11 +22,14 @@ func (w *shardWorker) deliverFailed(ctx context.Context, b part, failure *handle
 			return err
 		}
 		alone := len(b.events) == 1
-		n, cause, known := partOf(failure.err, len(b.handed))
-		if known && !alone {
-			return w.deliverAfter(ctx, b, n, cause, failure.lost)
+		if !failure.placed {
+			n, cause, known := partOf(failure.err, len(b.handed))
+			if known && !alone {
+				return w.deliverAfter(ctx, b, n, cause, failure.lost)
+			}
+			failure = &handlerFailure{err: cause, lost: failure.lost, placed: true}
 		}
-		failure.err = cause
+		cause := failure.err
 		v := w.judge(ctx, failure, alone)
 		if alone && v.counts {
 			tries++
@@ -73,7 +76,7 @@ func (w *shardWorker) deliverAfter(ctx context.Context, b part, n int, cause err
 	if len(rest.events) == 0 {
 		next.upto = rest.upto
 	}
-	err := w.deliverFailed(ctx, part{page: next, handed: next.events}, &handlerFailure{err: cause, lost: lost})
+	err := w.deliverFailed(ctx, part{page: next, handed: next.events}, &handlerFailure{err: cause, lost: lost, placed: true})
 	if err != nil || len(rest.events) == 0 {
 		return err
 	}
@@ -114,7 +117,7 @@ func (w *shardWorker) settlePart(ctx context.Context, first part) error {
 // not possible any more, it does.
 func (w *shardWorker) keepHandled(ctx context.Context, b part, failure *handlerFailure) {
 	n, _, known := partOf(failure.err, len(b.handed))
-	if !known || n == 0 || w.sub.handler.delivery() == deliveryTransaction {
+	if failure.placed || !known || n == 0 || w.sub.handler.delivery() == deliveryTransaction {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)

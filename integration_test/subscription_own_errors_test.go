@@ -62,7 +62,9 @@ func failingOn(b *bundle, kind string, position int64, fail func(context.Context
 	}
 	switch kind {
 	case "tx":
-		return eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error { return each(ctx, tx, events) })
+		return eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+			return each(ctx, tx, events)
+		})
 	case "effect":
 		return eventstream.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error { return each(ctx, b.pool, events) })
 	default:
