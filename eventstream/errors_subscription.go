@@ -21,6 +21,8 @@ var (
 	ErrBeyondLog = errors.New("beyond the end of the log")
 	// ErrTxEnded says that a TxHandler ended the transaction that it was given: what it committed may come again.
 	ErrTxEnded = errors.New("handler ended its transaction: leave COMMIT and ROLLBACK to the subscription")
+	// ErrHandlerExited says that a handler ended the goroutine that called it, by runtime.Goexit, as t.FailNow of a test does.
+	ErrHandlerExited = errors.New("handler ended its goroutine: return an error instead")
 	// ErrTxIdle says that a TxHandler let its transaction wait for longer than SubscriptionConfig.IdleTimeout, so that the server ended it.
 	ErrTxIdle = errors.New("handler left its transaction idle for too long: do slow things outside of it, or raise IdleTimeout")
 	// ErrHandlerTimeout says that a handler took longer than SubscriptionConfig.HandlerTimeout.

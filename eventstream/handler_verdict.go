@@ -23,7 +23,10 @@ var conditionCodes = []string{
 	"40001", // serialization failure
 	"40003", // statement completion unknown
 	"40P01", // deadlock detected
-	"53",    // insufficient resources: disk full, out of memory, too many connections
+	"53000", // insufficient resources
+	"53100", // disk full
+	"53200", // out of memory
+	"53300", // too many connections
 	"55P03", // lock not available
 	"57P01", // terminated by an administrator
 	"57P02", // crash shutdown

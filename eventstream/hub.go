@@ -189,13 +189,19 @@ func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
 	return conn, func() { conn.Release(); <-h.slots }, nil
 }
 
-// names returns the subscriptions that run, in order.
+// names returns the subscriptions that run, in order; not those that are leaving and have no handler at work any more.
 func (h *hub) names() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	names := make([]string, 0, len(h.runs))
-	for name := range h.runs {
-		names = append(names, name)
+	for name, r := range h.runs {
+		working := !r.leaving
+		for _, w := range r.workers {
+			working = working || !w.ended()
+		}
+		if working {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names

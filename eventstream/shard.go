@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -102,8 +103,20 @@ func (w *shardWorker) ended() bool { return isClosed(w.done) }
 
 // work runs sessions, until the shard is no longer this process's, the run ends, or it failed for good.
 func (w *shardWorker) work(ctx context.Context) {
-	defer close(w.done)
-	defer w.cancel()
+	returned := false
+	defer func() {
+		if !returned {
+			w.run.fail(fmt.Errorf("subscription %s, shard %d: %w", quote(w.sub.name), w.shard, ErrHandlerExited))
+		}
+		w.cancel()
+		close(w.done)
+	}()
+	w.own(ctx)
+	returned = true
+}
+
+// own waits for the worker before it, works, and says how that ended.
+func (w *shardWorker) own(ctx context.Context) {
 	if w.before != nil {
 		w.before.cancel()
 		w.before.awaitEnd(w.sub.config.StopTimeout)

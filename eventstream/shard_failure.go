@@ -42,10 +42,13 @@ func (w *shardWorker) deliverFailed(ctx context.Context, b part, failure *handle
 			return w.deliverHalves(ctx, b.page)
 		}
 		again = true
-		if err := w.pause(ctx, max(v.after, pause)); err != nil {
+		wait := v.after
+		if wait <= 0 {
+			wait, pause = pause, min(2*pause, w.sub.config.MaxBackoff)
+		}
+		if err := w.pause(ctx, wait); err != nil {
 			return err
 		}
-		pause = min(2*pause, w.sub.config.MaxBackoff)
 		err := w.attempt(ctx, b)
 		if !errors.As(err, &failure) {
 			return err

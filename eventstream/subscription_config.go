@@ -83,8 +83,8 @@ func (c *SubscriptionConfig) withDefaults(lease time.Duration) (SubscriptionConf
 	setDefault(&out.MaxTries, defaultMaxTries)
 	setDefault(&out.MinBackoff, defaultMinBackoff)
 	setDefault(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
-	setDefault(&out.StopTimeout, lease)
-	setDefault(&out.IdleTimeout, lease)
+	setDefault(&out.StopTimeout, min(lease, longestTimeout))
+	setDefault(&out.IdleTimeout, min(lease, longestTimeout))
 	return out, out.validate()
 }
 

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -57,6 +58,25 @@ func TestSubscriptionHandlerPanics(t *testing.T) {
 			_, err = s.ReplayParked(b.ctx)
 			require.ErrorAs(t, err, &panicked)
 			require.Equal(t, []int64{2}, parkedPositions(t, b, "parks"))
+		})
+	}
+}
+
+// A handler that ends its goroutine, as t.FailNow would, ends Run with an error, and the process lives on.
+func TestSubscriptionHandlerExits(t *testing.T) {
+	t.Parallel()
+	for kind, handler := range map[string]eventstream.Handler{
+		"tx":     eventstream.TxHandler(func(context.Context, pgx.Tx, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
+		"effect": eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			rounds(t, b, 3, "a-1")
+			err := run1(t, b, subscribe(t, b, "reader", handler, quick(eventstream.Park))).wait(t, b)
+			require.ErrorIs(t, err, eventstream.ErrHandlerExited)
+			requireFree(t, b, "reader")
+			require.Zero(t, number(t, b.ctx, b.pool, `SELECT position FROM eventstream.subscription_shards`))
 		})
 	}
 }
