@@ -71,10 +71,11 @@ func TestSubscriptionLostConnectionEndsTheHandler(t *testing.T) {
 	b := withHandled(t, setup(t))
 	rounds(t, b, 3, "a-1")
 	a := process(t, b, nil, named("a"))
-	entered := make(chan struct{}, 100)
+	var calls atomic.Int64
+	entered := make(chan struct{})
 	handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
-		entered <- struct{}{}
-		if len(entered) == 1 {
+		if calls.Add(1) == 1 {
+			close(entered)
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -82,8 +83,8 @@ func TestSubscriptionLostConnectionEndsTheHandler(t *testing.T) {
 	})
 	s := subscribe(t, a, "reader", handler, nil)
 	run1(t, a, s)
-	awaitSQL(t, b, "1", `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'a' AND query ~ 'eventstream.batch' AND state <> 'active'`)
-	execSQL(t, b.ctx, b.pool, `SELECT pg_terminate_backend(pid) FROM (`+keeper+`) AS k`, "a")
+	<-entered
+	killMember(t, b, "a")
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
 }
