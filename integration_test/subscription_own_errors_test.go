@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -78,35 +81,48 @@ func failingOn(b *bundle, kind string, position int64, fail func(context.Context
 // has the very error inside, under no other name.
 func TestSubscriptionHandlerErrorStaysItsOwn(t *testing.T) {
 	t.Parallel()
-	for name, fail := range ownErrors {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachKind(t, func(t *testing.T, b *bundle, kind string) {
-				rounds(t, b, 3, "a-1")
-				want := fail(b.ctx, b.pool)
-				require.Error(t, want)
-				err := run1(t, b, subscribe(t, b, "reader", failingOn(b, kind, 2, fail), quick(eventstream.Stop))).wait(t, b)
-				requireOwnError(t, err, want)
-				var stopped *eventstream.HandlerError
-				require.ErrorAs(t, err, &stopped)
-				require.Equal(t, []any{"reader", 0, int64(2), 3},
-					[]any{stopped.Subscription, stopped.Shard, stopped.Event.Position, stopped.Tries})
-				requireFree(t, b, "reader")
+	eachKindAndSome(t, slices.Sorted(maps.Keys(ownErrors)), func(t *testing.T, b *bundle, kind string, names []string) {
+		rounds(t, b, 3, "a-1")
+		for _, name := range names {
+			fail := ownErrors[name]
+			want := fail(b.ctx, b.pool)
+			require.Error(t, want, name)
+			reader := "reader-" + strings.ReplaceAll(name, " ", "-")
+			err := run1(t, b, subscribe(t, b, reader, failingOn(b, kind, 2, fail), quick(eventstream.Stop))).wait(t, b)
+			requireOwnError(t, err, want)
+			var stopped *eventstream.HandlerError
+			require.ErrorAs(t, err, &stopped, name)
+			require.Equal(t, []any{reader, 0, int64(2), 3},
+				[]any{stopped.Subscription, stopped.Shard, stopped.Event.Position, stopped.Tries})
+			requireFree(t, b, reader)
 
-				// A replay tells the same.
-				s := subscribe(t, b, "reader", failingOn(b, kind, 2, fail), quick(eventstream.Park))
-				run1(t, b, s)
-				awaitCheckpoint(t, b, s)
-				require.Equal(t, []int64{2}, parkedPositions(t, b, "reader"))
-				handled, err := s.ReplayParked(b.ctx)
-				require.Zero(t, handled)
-				requireOwnError(t, err, want)
-				require.ErrorAs(t, err, &stopped)
-				require.Equal(t, []any{"reader", 0, int64(2), 4},
-					[]any{stopped.Subscription, stopped.Shard, stopped.Event.Position, stopped.Tries})
-				require.Equal(t, []int64{2}, parkedPositions(t, b, "reader"))
+			// A replay tells the same.
+			s := subscribe(t, b, reader, failingOn(b, kind, 2, fail), quick(eventstream.Park))
+			parks := run1(t, b, s)
+			awaitCheckpoint(t, b, s)
+			parks.stop(t)
+			require.Equal(t, []int64{2}, parkedPositions(t, b, reader))
+			handled, err := s.ReplayParked(b.ctx)
+			require.Zero(t, handled)
+			requireOwnError(t, err, want)
+			require.ErrorAs(t, err, &stopped, name)
+			require.Equal(t, []any{reader, 0, int64(2), 4},
+				[]any{stopped.Subscription, stopped.Shard, stopped.Event.Position, stopped.Tries})
+			require.Equal(t, []int64{2}, parkedPositions(t, b, reader))
+		}
+	})
+}
+
+// eachKindAndSome is eachKind, with some of the names at a time, so that none of the tests takes long.
+func eachKindAndSome(t *testing.T, names []string, test func(t *testing.T, b *bundle, kind string, names []string)) {
+	t.Helper()
+	for kind := range handlerKinds {
+		for some := range slices.Chunk(names, 5) {
+			t.Run(kind+" "+some[0], func(t *testing.T) {
+				t.Parallel()
+				test(t, withHandled(t, setup(t)), kind, some)
 			})
-		})
+		}
 	}
 }
 
@@ -162,25 +178,23 @@ func TestSubscriptionDeferredConstraintIsTheHandlers(t *testing.T) {
 // An error of Setup, or its panic, is the projection's own, and names it.
 func TestProjectionSetupErrorStaysItsOwn(t *testing.T) {
 	t.Parallel()
+	b := withHandled(t, setup(t))
 	for name, fail := range ownErrors {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := withHandled(t, setup(t))
-			want := fail(b.ctx, b.pool)
-			p := projector(t, b, eventstream.Projection{
-				Name:  "stock",
-				Setup: func(ctx context.Context, tx pgx.Tx, _ string) error { return fail(ctx, tx) },
-				Apply: func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return nil },
-			})
-			for _, err := range []error{p.Run(b.ctx), p.Create(b.ctx), p.Rebuild(b.ctx, nil)} {
-				requireOwnError(t, err, want)
-				var own *eventstream.HandlerError
-				require.ErrorAs(t, err, &own)
-				require.Equal(t, "stock", own.Subscription)
-				require.Zero(t, own.Event.Position)
-				require.ErrorContains(t, err, "Setup")
-			}
+		want := fail(b.ctx, b.pool)
+		own := "p_" + strings.NewReplacer(" ", "_", "-", "_").Replace(name)
+		p := projector(t, b, eventstream.Projection{
+			Name:  own,
+			Setup: func(ctx context.Context, tx pgx.Tx, _ string) error { return fail(ctx, tx) },
+			Apply: func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return nil },
 		})
+		for _, err := range []error{p.Run(b.ctx), p.Create(b.ctx), p.Rebuild(b.ctx, nil)} {
+			requireOwnError(t, err, want)
+			var failed *eventstream.HandlerError
+			require.ErrorAs(t, err, &failed, name)
+			require.Equal(t, own, failed.Subscription)
+			require.Zero(t, failed.Event.Position)
+			require.ErrorContains(t, err, "Setup")
+		}
 	}
 	t.Run("panic", func(t *testing.T) {
 		t.Parallel()

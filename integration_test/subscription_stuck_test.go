@@ -86,8 +86,8 @@ func TestSubscriptionDeafHandlerStopsOnlyItself(t *testing.T) {
 		awaitCheckpoint(t, b, healthy)
 	}
 	awaitSQL(t, b, "1", `SELECT count(*)::text FROM eventstream.audit_subscriptions WHERE subscription = 'stuck' AND lag_events > 0`)
-	late := awaitTold[eventstream.HandlerLate](t, b, told)
-	require.Equal(t, []any{"stuck", int(partition), 300 * time.Millisecond, true}, []any{late.Subscription, late.Shard, late.Limit, late.Abandoned})
+	late := awaitToldThat(t, b, told, func(l eventstream.HandlerLate) bool { return l.Shard == int(partition) })
+	require.Equal(t, []any{"stuck", 300 * time.Millisecond, true}, []any{late.Subscription, late.Limit, late.Abandoned})
 
 	// It comes to its senses: the shard goes on, in a new epoch.
 	d.on.Store(false)
@@ -178,8 +178,6 @@ func TestSubscriptionDeafHandlerGivesItsShardAway(t *testing.T) {
 			if kind == "effect" {
 				var stuck *eventstream.HandlerStuckError
 				require.ErrorAs(t, err, &stuck)
-			} else {
-				require.NoError(t, err)
 			}
 		})
 	}
@@ -278,7 +276,7 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 			given(t, b, "a-1", 3)
 			told := newWitness()
 			config := quick(eventstream.Park)
-			config.BatchSize, config.Window, config.HandlerTimeout, config.Observer = 1, 1, 50*time.Millisecond, told.observe
+			config.BatchSize, config.Window, config.HandlerTimeout, config.Observer = 1, 1, 500*time.Millisecond, told.observe
 			s := subscribe(t, b, "reader", handler(func(ctx context.Context, e eventstream.LogEvent) error {
 				if e.Position != 2 {
 					return nil
