@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const logNotify = `-- name: LogNotify :exec
@@ -43,19 +45,25 @@ func (q *Queries) MemberLock(ctx context.Context, db DBTX, memberID int64) error
 
 const parkedFail = `-- name: ParkedFail :exec
 UPDATE eventstream.parked_events AS p
-SET tries = p.tries + 1, error = $1::text
-WHERE p.subscription = $2::text AND p.position = $3::bigint
+SET tries = p.tries + $1::integer, error = $2::text
+WHERE p.subscription = $3::text AND p.position = $4::bigint
 `
 
 type ParkedFailParams struct {
+	Tries        int32
 	Error        string
 	Subscription string
 	Position     int64
 }
 
-// Counts a try of an event that is still put aside.
+// Adds tries, or none, to those of an event that is still put aside, and says what went wrong.
 func (q *Queries) ParkedFail(ctx context.Context, db DBTX, arg ParkedFailParams) error {
-	_, err := db.Exec(ctx, parkedFail, arg.Error, arg.Subscription, arg.Position)
+	_, err := db.Exec(ctx, parkedFail,
+		arg.Tries,
+		arg.Error,
+		arg.Subscription,
+		arg.Position,
+	)
 	return err
 }
 
@@ -103,7 +111,7 @@ func (q *Queries) ParkedList(ctx context.Context, db DBTX, arg ParkedListParams)
 }
 
 const parkedNext = `-- name: ParkedNext :one
-SELECT p.position, p.stream_id
+SELECT p.position, p.stream_id, p.tries
 FROM eventstream.parked_events AS p
 WHERE p.subscription = $1::text AND p.stream_id = $2::text
 ORDER BY p.position
@@ -119,13 +127,14 @@ type ParkedNextParams struct {
 type ParkedNextRow struct {
 	Position int64
 	StreamID string
+	Tries    int32
 }
 
 // The first event of a stream that is put aside, after a position; kept from others who replay.
 func (q *Queries) ParkedNext(ctx context.Context, db DBTX, arg ParkedNextParams) (ParkedNextRow, error) {
 	row := db.QueryRow(ctx, parkedNext, arg.Subscription, arg.StreamID)
 	var i ParkedNextRow
-	err := row.Scan(&i.Position, &i.StreamID)
+	err := row.Scan(&i.Position, &i.StreamID, &i.Tries)
 	return i, err
 }
 
@@ -362,6 +371,35 @@ func (q *Queries) ShardMoveIdleCheckpoints(ctx context.Context, db DBTX, arg Sha
 	return reached, err
 }
 
+const shardRecordFailure = `-- name: ShardRecordFailure :exec
+SELECT eventstream.record_failure(
+    $1::text, $2::integer, $3::bigint, $4::bigint, $5::uuid, $6::integer, $7::text)
+`
+
+type ShardRecordFailureParams struct {
+	Subscription string
+	Shard        int32
+	Epoch        int64
+	Position     int64
+	EventID      *uuid.UUID
+	Tries        int32
+	Error        string
+}
+
+// Says what a shard fails on; the event is not named while several are tried together.
+func (q *Queries) ShardRecordFailure(ctx context.Context, db DBTX, arg ShardRecordFailureParams) error {
+	_, err := db.Exec(ctx, shardRecordFailure,
+		arg.Subscription,
+		arg.Shard,
+		arg.Epoch,
+		arg.Position,
+		arg.EventID,
+		arg.Tries,
+		arg.Error,
+	)
+	return err
+}
+
 const shardRelease = `-- name: ShardRelease :one
 SELECT eventstream.release_shard($1::text, $2::integer, $3::bigint)::boolean AS released
 `
@@ -425,6 +463,11 @@ SELECT
     a.parked::bigint AS parked,
     a.state::text AS state,
     coalesce(a.application, '')::text AS application,
+    coalesce(a.last_error, '')::text AS last_error,
+    coalesce(a.failing_position, 0)::bigint AS failing_position,
+    coalesce(a.failing_event, '00000000-0000-0000-0000-000000000000')::uuid AS failing_event,
+    coalesce(a.tries, 0)::integer AS tries,
+    coalesce(a.failing_since, a.updated_at)::timestamptz AS failing_since,
     a.updated_at::timestamptz AS updated_at
 FROM eventstream.subscription_lag() AS a
 WHERE $1::text = '' OR a.subscription = $1::text
@@ -432,18 +475,23 @@ ORDER BY a.subscription, a.shard
 `
 
 type SubscriptionLagRow struct {
-	Subscription   string
-	Shard          int32
-	ShardCount     int32
-	Position       int64
-	StablePosition int64
-	LagEvents      int64
-	LagSeconds     float64
-	Events         int64
-	Parked         int64
-	State          string
-	Application    string
-	UpdatedAt      time.Time
+	Subscription    string
+	Shard           int32
+	ShardCount      int32
+	Position        int64
+	StablePosition  int64
+	LagEvents       int64
+	LagSeconds      float64
+	Events          int64
+	Parked          int64
+	State           string
+	Application     string
+	LastError       string
+	FailingPosition int64
+	FailingEvent    uuid.UUID
+	Tries           int32
+	FailingSince    time.Time
+	UpdatedAt       time.Time
 }
 
 // How far each shard is; of one subscription, unless that is empty.
@@ -468,6 +516,11 @@ func (q *Queries) SubscriptionLag(ctx context.Context, db DBTX, subscription str
 			&i.Parked,
 			&i.State,
 			&i.Application,
+			&i.LastError,
+			&i.FailingPosition,
+			&i.FailingEvent,
+			&i.Tries,
+			&i.FailingSince,
 			&i.UpdatedAt,
 		); err != nil {
 			return nil, err

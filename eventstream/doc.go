@@ -33,7 +33,9 @@
 // [NewSubscription] and [Subscription.Run] hand every event to a handler, and remember how far they have come. A [TxHandler] writes
 // to the same database, exactly once; an [EffectHandler] or an [AsyncHandler] does anything else, at least once.
 // [SubscriptionConfig] says where to start, what to select, how many shards processes may share, and what to do about an event
-// that cannot be handled: [Stop], [Park] or [ParkStream], then [Subscription.ReplayParked] or [Repository.SkipEvent].
+// that cannot be handled: [Stop], [Park] or [ParkStream], then [Subscription.ReplayParked] or [Repository.SkipEvent]. A handler says more
+// than yes or no with [Permanent], [RetryAfter] and [HandledFirst]; [EachEvent] makes one of a function for one event. An [Observer] is
+// told what happens, [SlogObserver] by default.
 // [Subscription.WaitFor] reads your own writes, [Subscription.Lag] says how far each shard is. Use one Repository in a process: it
 // is what subscriptions share connections and a poller through.
 //

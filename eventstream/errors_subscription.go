@@ -3,6 +3,7 @@ package eventstream
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -20,6 +21,12 @@ var (
 	ErrBeyondLog = errors.New("beyond the end of the log")
 	// ErrTxEnded says that a TxHandler ended the transaction that it was given: what it committed may come again.
 	ErrTxEnded = errors.New("handler ended its transaction: leave COMMIT and ROLLBACK to the subscription")
+	// ErrHandlerExited says that a handler ended the goroutine that called it, by runtime.Goexit, as t.FailNow of a test does.
+	ErrHandlerExited = errors.New("handler ended its goroutine: return an error instead")
+	// ErrTxIdle says that a TxHandler let its transaction wait for longer than SubscriptionConfig.IdleTimeout, so that the server ended it.
+	ErrTxIdle = errors.New("handler left its transaction idle for too long: do slow things outside of it, or raise IdleTimeout")
+	// ErrHandlerTimeout says that a handler took longer than SubscriptionConfig.HandlerTimeout.
+	ErrHandlerTimeout = errors.New("handler took too long: let it handle less at a time, or raise HandlerTimeout")
 )
 
 // SubscriptionNotFoundError says that nobody has created a subscription of this name.
@@ -103,12 +110,13 @@ func (e *BeyondLogError) Error() string {
 // Is matches ErrBeyondLog.
 func (e *BeyondLogError) Is(target error) bool { return target == ErrBeyondLog }
 
-// HandlerError says that a subscription stopped because its handler failed on an event, and on every further try.
+// HandlerError says that the handler of a subscription failed on an event, and on every further try; or that the Setup of a projection
+// did. The error inside is the handler's own, whatever it is: no condition of this package, unless the handler itself met it.
 type HandlerError struct {
-	// Subscription and Shard say who stopped.
+	// Subscription and Shard say whose handler.
 	Subscription string
 	Shard        int
-	// Event is the event that could not be handled. It has not been left out: the next Run tries it again.
+	// Event is the event that could not be handled. It has not been left out: the next Run tries it again. Zero for Setup.
 	Event LogEvent
 	// Tries is how often it was tried by itself.
 	Tries int
@@ -121,13 +129,34 @@ func (e *HandlerError) Error() string {
 	if unreadable := asUnreadable(e.Err); unreadable != nil {
 		return fmt.Sprintf("subscription %s stopped: %v; or skip it with SkipEvent", quote(e.Subscription), unreadable)
 	}
-	return fmt.Sprintf("subscription %s stopped: its handler failed %d times on the event at position %d (version %d of stream %s): %v; "+
+	if e.Event.Position == 0 {
+		return fmt.Sprintf("Setup of projection %s failed: %v; mend it, and run it again", quote(e.Subscription), e.Err)
+	}
+	return fmt.Sprintf("handler of subscription %s failed %d times on the event at position %d (version %d of stream %s): %v; "+
 		"mend the handler and run it again, or skip the event with SkipEvent", quote(e.Subscription), e.Tries, e.Event.Position,
 		e.Event.Version, quote(string(e.Event.StreamID)), e.Err)
 }
 
 // Unwrap gives the handler's error.
 func (e *HandlerError) Unwrap() error { return e.Err }
+
+func (*HandlerError) ofTheHandler() {}
+
+// HandlerStuckError says that a handler did not come to an end although it was told to, so that Run returned without it. It may still be at
+// work; the checkpoint is out of its reach.
+type HandlerStuckError struct {
+	// Subscription and Shard say whose handler.
+	Subscription string
+	Shard        int
+	// Limit is the time that it had, SubscriptionConfig.StopTimeout.
+	Limit time.Duration
+}
+
+// Error names the shard and the time.
+func (e *HandlerStuckError) Error() string {
+	return fmt.Sprintf("handler of subscription %s, shard %d, did not return within %s (StopTimeout) after its context ended: "+
+		"let it give up when its context ends", quote(e.Subscription), e.Shard, e.Limit)
+}
 
 // HandlerPanicError is the error of a handler that panicked.
 type HandlerPanicError struct {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/gaplesspg/gapless/db"
 )
 
 // hub is what all subscriptions that run in one repository share: a poller, which looks how far the log is stable and claims
@@ -57,7 +55,10 @@ type run struct {
 	ctx     context.Context //nolint:containedctx // workers come and go during one Run
 	cancel  context.CancelFunc
 	workers map[int]*shardWorker
+	// leaving says that no further worker is started.
+	leaving bool
 	failed  chan error
+	*teller
 }
 
 // fail ends the run with an error; the first one counts.
@@ -101,13 +102,17 @@ func (h *hub) run(ctx context.Context, s *Subscription) error {
 	if err := h.join(r); err != nil {
 		return err
 	}
-	defer h.leave(r)
+	var err error
 	select {
 	case <-ctx.Done():
-		return nil
-	case err := <-r.failed:
-		return err
+	case err = <-r.failed:
 	}
+	err = errorsFirst(err, h.leave(r))
+	if err != nil {
+		r.tell(RunStopped{Subscription: s.name, Err: err})
+	}
+	r.close()
+	return err
 }
 
 func (h *hub) join(r *run) error {
@@ -116,6 +121,7 @@ func (h *hub) join(r *run) error {
 	if h.runs[r.sub.name] != nil {
 		return fmt.Errorf("subscription %s: %w", quote(r.sub.name), ErrSubscriptionRunning)
 	}
+	r.teller = newTeller(r.sub.name, r.sub.config.Observer)
 	h.runs[r.sub.name] = r
 	if h.stop == nil {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -127,36 +133,6 @@ func (h *hub) join(r *run) error {
 	h.claimSoon.Store(true)
 	h.wake()
 	return nil
-}
-
-// leave waits for the workers of a run, and gives its shards to others.
-func (h *hub) leave(r *run) {
-	r.cancel()
-	h.mu.Lock()
-	workers := r.workers
-	r.workers = nil // none is started any more
-	h.mu.Unlock()
-	for _, w := range workers {
-		<-w.done
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
-	defer cancel()
-	for _, w := range workers {
-		h.release(ctx, w.sub.name, w.shard, w.epoch)
-	}
-	h.mu.Lock()
-	delete(h.runs, r.sub.name)
-	var stop context.CancelFunc
-	stopped := h.stopped
-	if len(h.runs) == 0 {
-		stop, h.stop = h.stop, nil
-		h.active.Store(false)
-	}
-	h.mu.Unlock()
-	if stop != nil {
-		stop()
-		<-stopped
-	}
 }
 
 // wake lets the poller look at once. It is called after every append, and costs nothing while no subscription runs.
@@ -216,43 +192,30 @@ func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
 	return conn, func() { conn.Release(); <-h.slots }, nil
 }
 
-// release gives a shard to others; if the database cannot be told, they find out by who lives and what it runs.
-func (h *hub) release(ctx context.Context, subscription string, shard int, epoch int64) {
-	conn, release, err := h.acquire(ctx)
-	if err != nil {
-		return
-	}
-	defer release()
-	_ = readCommitted(ctx, conn, func(tx Handle) error {
-		_, err := h.repo.queries.ShardRelease(ctx, tx, db.ShardReleaseParams{
-			Subscription: subscription, Shard: int32(shard), Epoch: epoch,
-		})
-		return err
-	})
-}
-
-// names returns the subscriptions that run, in order.
+// names returns the subscriptions that run, in order; not those that are leaving and have no handler at work any more.
 func (h *hub) names() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	names := make([]string, 0, len(h.runs))
-	for name := range h.runs {
-		names = append(names, name)
+	for name, r := range h.runs {
+		working := !r.leaving
+		for _, w := range r.workers {
+			working = working || !w.ended()
+		}
+		if working {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// report tells every subscription of an error that is tried again.
+// report tells every subscription of an error that is tried again. It waits for no observer.
 func (h *hub) report(err error) {
 	h.mu.Lock()
-	tell := make([]func(error), 0, len(h.runs))
+	defer h.mu.Unlock()
 	for _, r := range h.runs {
-		tell = append(tell, r.sub.config.OnError)
-	}
-	h.mu.Unlock()
-	for _, f := range tell {
-		f(err)
+		r.tell(Interrupted{Subscription: r.sub.name, Shard: -1, Err: err})
 	}
 }
 

@@ -35,7 +35,7 @@ func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<
 		if err == nil {
 			err = h.membership(ctx)
 		}
-		h.stopWorkers()
+		h.cancelWorkers()
 		if ctx.Err() != nil {
 			return
 		}

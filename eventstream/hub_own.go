@@ -73,12 +73,14 @@ func (b *backoff) wait(ctx context.Context) error {
 
 // onceReached does what a subscription begins with, and again while the database is away.
 func (s *Subscription) onceReached(ctx context.Context, do func(context.Context) error) error {
+	told := newTeller(s.name, s.config.Observer)
+	defer told.close()
 	for pause := newBackoff(); ; {
 		err := do(ctx)
 		if err == nil || ctx.Err() != nil || !isAway(err) {
 			return err
 		}
-		s.config.OnError(err)
+		told.tell(Interrupted{Subscription: s.name, Shard: -1, Err: err})
 		if err := pause.wait(ctx); err != nil {
 			return err
 		}

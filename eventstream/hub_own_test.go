@@ -45,7 +45,7 @@ func TestWhatIsAway(t *testing.T) {
 		nil, ErrReadOnly, &NotMigratedError{}, &SubscriptionMismatchError{}, &BeyondLogError{}, errors.New("anything"),
 		code("28P01"), code("3D000"), code("42501"), code("ES011"), code(""), code("5"),
 		puddle.ErrClosedPool, &unreachedError{puddle.ErrClosedPool}, &unreachedError{code("3D000")},
-		&handlerFailure{refused}, &HandlerError{Err: refused}, &handlerFailure{code("57P01")},
+		&handlerFailure{err: refused}, &HandlerError{Err: refused}, &handlerFailure{err: code("57P01")},
 	} {
 		require.False(t, isAway(err), "%v", err)
 	}

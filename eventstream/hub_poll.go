@@ -178,9 +178,7 @@ func (h *hub) assignAll(owned map[string][]db.ShardClaimRow) (surplus []db.Shard
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for name, r := range h.runs {
-		if r.workers != nil {
-			surplus = append(surplus, h.assign(r, owned[name])...)
-		}
+		surplus = append(surplus, h.assign(r, owned[name])...)
 	}
 	return surplus
 }
@@ -194,10 +192,11 @@ func (h *hub) assign(r *run, rows []db.ShardClaimRow) (surplus []db.ShardClaimRo
 		w := r.workers[shard]
 		switch above := i >= int(row.Share); {
 		case w != nil && !w.ended() && w.epoch == row.Epoch:
-			if above {
-				w.drain()
+			if above && w.overdue() {
+				surplus = append(surplus, row)
+				continue
 			}
-		case above:
+		case above || r.leaving:
 			surplus = append(surplus, row)
 			continue
 		default:
@@ -216,19 +215,15 @@ func (h *hub) assign(r *run, rows []db.ShardClaimRow) (surplus []db.ShardClaimRo
 	return surplus
 }
 
-// stopWorkers ends all workers: their shards are lost, or will be.
-func (h *hub) stopWorkers() {
+// cancelWorkers ends all workers: their shards are lost, or will be. It waits for none: a worker of the same shard waits for the one
+// before it, and a handler that does not come to an end is in the way of its own shard alone.
+func (h *hub) cancelWorkers() {
 	h.mu.Lock()
-	var workers []*shardWorker
+	defer h.mu.Unlock()
 	for _, r := range h.runs {
 		for _, w := range r.workers {
 			w.cancel()
-			workers = append(workers, w)
 		}
-	}
-	h.mu.Unlock()
-	for _, w := range workers {
-		<-w.done
 	}
 }
 

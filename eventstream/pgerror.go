@@ -25,16 +25,23 @@ func (e *databaseError) Error() string   { return e.domain.Error() }
 func (e *databaseError) Unwrap() []error { return []error{e.domain, e.cause} }
 
 // mapError turns an error of the database into one of this package, by SQLSTATE or by the constraint's name, never by its text.
-// Anything else is returned as it is.
+// Anything else is returned as it is, and so is what a handler or a Setup returned: that it looks like an error of ours says nothing.
 func mapError(err error) error {
+	var own handlersError
 	var cause *pgconn.PgError
-	if !errors.As(err, &cause) {
+	if errors.As(err, &own) || !errors.As(err, &cause) {
 		return err
 	}
 	if domain := domainError(cause); domain != nil {
 		return &databaseError{domain: domain, cause: cause}
 	}
 	return err
+}
+
+// handlersError is an error that holds one of the user's code.
+type handlersError interface {
+	error
+	ofTheHandler()
 }
 
 // positionKey is the constraint that a writer meets whose position an event has already: the sequence is behind the events.

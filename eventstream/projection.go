@@ -92,11 +92,18 @@ func (p *Projector) setup(ctx context.Context, tx pgx.Tx, schema string) error {
 	if _, err := tx.Exec(ctx, "CREATE SCHEMA "+identifier(schema)); err != nil {
 		return err
 	}
-	err = call(func() error { return p.projection.Setup(ctx, batchTx{tx}, schema) })
-	if tx.Conn().IsClosed() {
-		return unwrapFailure(err) // which is why it failed
+	return p.callSetup(ctx, tx, schema)
+}
+
+// callSetup calls the user's Setup; its error is its own.
+func (p *Projector) callSetup(ctx context.Context, tx pgx.Tx, schema string) error {
+	if err := call(func() error { return p.projection.Setup(ctx, batchTx{tx}, schema) }); err != nil {
+		if tx.Conn().IsClosed() {
+			return unwrapFailure(err) // which is why it failed
+		}
+		return &HandlerError{Subscription: p.name, Tries: 1, Err: unwrapFailure(err)}
 	}
-	return err
+	return nil
 }
 
 func (p *Projector) inTx(ctx context.Context, do func(pgx.Tx) error) error {

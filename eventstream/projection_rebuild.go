@@ -34,6 +34,17 @@ type RebuildOptions struct {
 // once the new ones are live. The projection may run meanwhile, in this process or others. A rebuild that was interrupted leaves
 // the live tables as they are (with InPlace: paused), and the next one begins anew. Two at once are refused.
 func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
+	began := time.Now()
+	err := p.rebuild(ctx, opts)
+	if err == nil {
+		t := newTeller(p.name, p.config.Observer)
+		t.tell(ProjectionRebuilt{Projection: p.name, Took: time.Since(began)})
+		t.close()
+	}
+	return err
+}
+
+func (p *Projector) rebuild(ctx context.Context, opts *RebuildOptions) error {
 	if opts == nil {
 		opts = &RebuildOptions{}
 	}

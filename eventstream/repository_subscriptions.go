@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
@@ -29,6 +30,15 @@ type ShardLag struct {
 	State string
 	// Owner is what the process calls itself that owns the shard; empty if none does.
 	Owner string
+	// LastError is what the handler said last of the event that it fails on; empty while it does not fail.
+	LastError string
+	// FailingPosition and FailingEvent say which event that is, and Tries how often it failed alone. While it is one of several that are tried
+	// together, FailingPosition is that of the first, FailingEvent the zero UUID and Tries 0.
+	FailingPosition int64
+	FailingEvent    uuid.UUID
+	Tries           int
+	// FailingSince is when it first failed there; zero while it does not fail.
+	FailingSince time.Time
 	// UpdatedAt is when the checkpoint moved last.
 	UpdatedAt time.Time
 }
@@ -213,6 +223,10 @@ func (r *Repository) subscriptionLag(ctx context.Context, h Handle, name string)
 			Position: row.Position, StablePosition: row.StablePosition,
 			Events: row.LagEvents, Age: time.Duration(row.LagSeconds * float64(time.Second)),
 			Handled: row.Events, Parked: row.Parked, State: row.State, Owner: row.Application, UpdatedAt: row.UpdatedAt.UTC(),
+			LastError: row.LastError, FailingPosition: row.FailingPosition, FailingEvent: row.FailingEvent, Tries: int(row.Tries),
+		}
+		if row.FailingPosition != 0 {
+			lags[i].FailingSince = row.FailingSince.UTC()
 		}
 	}
 	return lags, nil

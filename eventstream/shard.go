@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"sync"
@@ -40,6 +41,9 @@ type shardWorker struct {
 	lent []LogEvent
 	// checkpoint is the position last written; idle is one up to which everything is handled, for the poller to write.
 	checkpoint, idle atomic.Int64
+	// drainedAt is when the worker was told to finish what it does, late that it did not in time. The hub's mu guards them.
+	drainedAt time.Time
+	late      bool
 
 	// What follows belongs to the worker's own goroutine, and is read anew in each session.
 	filter LogFilter
@@ -100,40 +104,63 @@ func (w *shardWorker) ended() bool { return isClosed(w.done) }
 
 // work runs sessions, until the shard is no longer this process's, the run ends, or it failed for good.
 func (w *shardWorker) work(ctx context.Context) {
-	defer close(w.done)
-	defer w.cancel()
+	returned := false
+	defer func() {
+		if !returned {
+			w.run.fail(fmt.Errorf("subscription %s, shard %d: %w", quote(w.sub.name), w.shard, ErrHandlerExited))
+		}
+		w.cancel()
+		close(w.done)
+	}()
+	w.own(ctx)
+	returned = true
+}
+
+// own waits for the worker before it, works, and says how that ended.
+func (w *shardWorker) own(ctx context.Context) {
 	if w.before != nil {
 		w.before.cancel()
-		<-w.before.done
+		w.before.awaitEnd(w.sub.config.StopTimeout)
 		w.before = nil
 	}
+	w.tell(ShardClaimed{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch})
+	err := w.sessions(ctx)
+	switch {
+	case errorsFirst(w.run.ctx.Err(), w.run.outer.Err()) != nil: // the shard is given back once all workers have ended
+	case isFinal(err):
+		w.run.fail(err)
+	case errors.Is(err, errDrained):
+		w.hub.release(ctx, w.run, w.shard, w.epoch)
+	default:
+		if !errors.Is(err, ErrShardLost) {
+			err = ErrShardLost // told by who owns what
+		}
+		w.tell(ShardLost{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch, Err: err})
+		w.hub.claimSoon.Store(true)
+		w.hub.wake()
+	}
+}
+
+// sessions runs one session after the other, and returns why there is no further one.
+func (w *shardWorker) sessions(ctx context.Context) error {
 	pause := w.sub.config.MinBackoff
 	for {
 		began := w.checkpoint.Load()
 		err := w.session(ctx)
 		switch {
 		case w.ending(ctx) != nil:
-			return
-		case errors.Is(err, errDrained):
-			w.hub.release(ctx, w.sub.name, w.shard, w.epoch)
-			return
+			return w.ending(ctx)
+		case isFinal(err), errors.Is(err, errDrained), errors.Is(err, ErrShardLost):
+			return err
 		case errors.Is(err, errRewind):
 			continue
-		case errors.Is(err, ErrShardLost):
-			w.sub.config.OnError(err)
-			w.hub.claimSoon.Store(true)
-			w.hub.wake()
-			return
-		case isFinal(err):
-			w.run.fail(err)
-			return
 		}
-		w.sub.config.OnError(err)
+		w.tell(Interrupted{Subscription: w.sub.name, Shard: w.shard, Err: err})
 		if w.checkpoint.Load() > began {
 			pause = w.sub.config.MinBackoff
 		}
-		if sleep(ctx, pause) != nil {
-			return
+		if err := sleep(ctx, pause); err != nil {
+			return err
 		}
 		pause = min(2*pause, w.sub.config.MaxBackoff)
 	}
@@ -141,8 +168,8 @@ func (w *shardWorker) work(ctx context.Context) {
 
 // isFinal reports whether trying again cannot help.
 func isFinal(err error) bool {
-	var handler *HandlerError
-	return errors.As(err, &handler) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
+	var own handlersError
+	return errors.As(err, &own) || errors.Is(err, ErrTxEnded) || errors.Is(err, ErrSubscriptionMismatch) ||
 		errors.Is(err, ErrBeyondLog) || errors.Is(err, ErrNotMigrated) || errors.Is(err, ErrSessionFormat) ||
 		errors.Is(err, puddle.ErrClosedPool)
 }
@@ -251,23 +278,4 @@ func (w *shardWorker) due(events []LogEvent) []LogEvent {
 		return events
 	}
 	return slices.DeleteFunc(events, func(e LogEvent) bool { return w.skips[e.Position] })
-}
-
-// ending returns why the worker ends, if it does. A handler sees the context that Run was given end before the worker's own does.
-func (w *shardWorker) ending(ctx context.Context) error {
-	return errorsFirst(ctx.Err(), w.run.outer.Err())
-}
-
-// pause waits between two tries, unless the worker is to go.
-func (w *shardWorker) pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-w.draining:
-		return errDrained
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -3,19 +3,21 @@ package eventstream
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
+	"time"
 )
 
 // errRewind ends a session whose last batches have to be handed out once more.
 var errRewind = errors.New("a batch before the last ones failed")
 
-// ackBatch is a page that was handed out and is not checkpointed yet: events to the handler, behind to nobody.
+// ackBatch is a part that was handed out and is not checkpointed yet.
 type ackBatch struct {
-	page
-	handed, behind []LogEvent
-	ended          bool
-	err            error
+	part
+	began time.Time
+	ended bool
+	err   error
+	// tried says that the failure was looked into.
+	tried bool
 }
 
 // ackQueue holds the batches under way, in order of the log.
@@ -51,17 +53,22 @@ func (q *ackQueue) state() (count int, failed, allEnded bool) {
 	return len(q.batches), failed, allEnded
 }
 
-// takeDone removes the batches at the front that ended well.
-func (q *ackQueue) takeDone() []*ackBatch {
+// done returns the batches at the front that ended well.
+func (q *ackQueue) done() []*ackBatch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	n := 0
 	for n < len(q.batches) && q.batches[n].ended && q.batches[n].err == nil {
 		n++
 	}
-	done := q.batches[:n:n]
+	return q.batches[:n:n]
+}
+
+// remove removes batches at the front.
+func (q *ackQueue) remove(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.batches = q.batches[n:]
-	return done
 }
 
 // processAcknowledged hands out batches while the window has room, and moves the checkpoint as they are acknowledged in order. Once
@@ -69,6 +76,14 @@ func (q *ackQueue) takeDone() []*ackBatch {
 // event comes is in order.
 func (w *shardWorker) processAcknowledged(ctx context.Context, pages <-chan page) error {
 	q := &ackQueue{signal: make(chan struct{}, 1)}
+	err := w.handOutAll(ctx, q, pages)
+	if ctx.Err() != nil {
+		w.settleLate(ctx, q)
+	}
+	return err
+}
+
+func (w *shardWorker) handOutAll(ctx context.Context, q *ackQueue, pages <-chan page) error {
 	for {
 		if err := w.settle(ctx, q); err != nil {
 			return err
@@ -125,7 +140,7 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 		w.recycle(p)
 		return nil
 	}
-	b := &ackBatch{page: p, handed: events, behind: behind, ended: len(events) == 0}
+	b := &ackBatch{part: part{page: p, handed: events, behind: behind}, began: time.Now(), ended: len(events) == 0}
 	if p.unreadable != nil && len(p.events) > 0 {
 		b.ended, b.err = true, p.unreadable // so that it is seen to in its turn
 	}
@@ -138,57 +153,41 @@ func (w *shardWorker) handOut(ctx context.Context, q *ackQueue, p page) error {
 	return nil
 }
 
-// start calls the handler; ack is called once it has ended, by whoever comes first.
-func (w *shardWorker) start(ctx context.Context, events []LogEvent, ack func(error)) {
-	switch h := w.sub.handler.(type) {
-	case EffectHandler:
-		ack(call(func() error { return h(ctx, w.lend(events)) }))
-	case AsyncHandler:
-		if err := call(func() error { h(ctx, slices.Clone(events), ack); return nil }); err != nil {
-			ack(err)
-		}
-	}
-}
-
-// callAndWait calls the handler and waits for its acknowledgement.
-func (w *shardWorker) callAndWait(ctx context.Context, events []LogEvent) error {
-	ended := make(chan error, 1)
-	var once sync.Once
-	w.start(ctx, events, func(err error) { once.Do(func() { ended <- err }) })
-	select {
-	case err := <-ended:
-		return asFailure(err)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func asFailure(err error) error {
-	var failure *handlerFailure
-	if err == nil || errors.As(err, &failure) {
-		return err
-	}
-	return &handlerFailure{err}
-}
-
 // settle moves the checkpoint over what was acknowledged, in one statement for all of it.
 func (w *shardWorker) settle(ctx context.Context, q *ackQueue) error {
-	done := q.takeDone()
+	done := q.done()
 	if len(done) == 0 {
 		return nil
 	}
-	events, behind := 0, []LogEvent(nil)
-	for _, b := range done {
-		events += len(b.handed)
-		behind = append(behind, b.behind...)
+	all := done[0].part
+	for _, b := range done[1:] {
+		all.handed = append(all.handed[:len(all.handed):len(all.handed)], b.handed...)
+		all.behind = append(all.behind[:len(all.behind):len(all.behind)], b.behind...)
+		all.upto = b.upto
 	}
-	if err := w.checkpointAt(ctx, events, behind, done[len(done)-1].upto); err != nil {
+	if err := w.checkpointAt(ctx, all, done[0].began); err != nil {
 		return err
 	}
+	q.remove(len(done))
 	for _, b := range done {
 		w.recycle(b.page)
 	}
 	return nil
+}
+
+// settleLate moves the checkpoint over what was acknowledged before the session was told to end, so that it does not come again. If that is
+// not possible any more, it does.
+func (w *shardWorker) settleLate(ctx context.Context, q *ackQueue) {
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if w.settle(late, q) != nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.batches) > 0 && q.batches[0].err != nil && !q.batches[0].tried {
+		w.keepHandled(ctx, q.batches[0].part, asFailure(q.batches[0].err))
+	}
 }
 
 // retryFailed tries again what failed at the front of the queue, event by event where need be.
@@ -199,14 +198,15 @@ func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	if b.err == nil {
 		return nil // it ended well since the last look
 	}
-	if err := w.ending(ctx); err != nil {
-		return err // which is why it failed
-	}
+	b.tried = true
 	var err error
 	if b.unreadable != nil {
-		err = w.giveUpUnreadable(ctx, b.page)
+		err = errorsFirst(w.ending(ctx))
+		if err == nil {
+			err = w.giveUpUnreadable(ctx, b.page)
+		}
 	} else {
-		err = w.deliverApart(ctx, b.page, unwrapFailure(b.err))
+		err = w.deliverFailed(ctx, b.part, asFailure(b.err))
 	}
 	if err != nil {
 		return err
@@ -217,13 +217,4 @@ func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	w.recycle(b.page)
 	q.batches = nil
 	return nil
-}
-
-// unwrapFailure is the error that a handler returned.
-func unwrapFailure(err error) error {
-	var failure *handlerFailure
-	if errors.As(err, &failure) {
-		return failure.err
-	}
-	return err
 }

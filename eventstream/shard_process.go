@@ -3,11 +3,9 @@ package eventstream
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
+	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -15,11 +13,12 @@ import (
 // waitsBehind is what parked_events says of an event that the handler did not get.
 const waitsBehind = "waits behind a parked event of its stream"
 
-// handlerFailure is an error of the handler, as opposed to one of the database.
-type handlerFailure struct{ err error }
-
-func (f *handlerFailure) Error() string { return f.err.Error() }
-func (f *handlerFailure) Unwrap() error { return f.err }
+// part is what is seen through at once: of a page's events, those for the handler and those that wait behind a parked event of their
+// stream.
+type part struct {
+	page
+	handed, behind []LogEvent
+}
 
 // process hands pages to the handler, in order.
 func (w *shardWorker) process(ctx context.Context, pages <-chan page) error {
@@ -55,19 +54,17 @@ func (w *shardWorker) deliver(ctx context.Context, p page) error {
 
 // deliverPart sees events through that are due.
 func (w *shardWorker) deliverPart(ctx context.Context, p page) error {
-	events, behind, err := w.admit(ctx, p.events)
+	handed, behind, err := w.admit(ctx, p.events)
 	if err != nil {
 		return err
 	}
-	err = w.attempt(ctx, events, behind, p.upto)
+	b := part{page: p, handed: handed, behind: behind}
+	err = w.attempt(ctx, b)
 	var failure *handlerFailure
 	if !errors.As(err, &failure) {
 		return err
 	}
-	if err := w.ending(ctx); err != nil {
-		return err // which is why it failed
-	}
-	return w.deliverApart(ctx, p, failure.err)
+	return w.deliverFailed(ctx, b, failure)
 }
 
 // admit separates what is to be handled from what has to wait behind a parked event of its stream.
@@ -103,112 +100,51 @@ func (w *shardWorker) admit(ctx context.Context, due []LogEvent) (free, behind [
 	return free, behind, nil
 }
 
-// attempt hands events to the handler once, parks those that wait behind others, and moves the checkpoint.
-func (w *shardWorker) attempt(ctx context.Context, events, behind []LogEvent, upto int64) error {
-	if h, ok := w.sub.handler.(TxHandler); ok {
-		return w.inTx(ctx, len(events), upto, func(tx pgx.Tx) error {
-			if err := w.park(ctx, tx, behind, 0, waitsBehind); err != nil {
+// attempt hands a part to the handler once, parks those that wait behind others, and moves the checkpoint.
+func (w *shardWorker) attempt(ctx context.Context, b part) error {
+	began := time.Now()
+	h, ok := w.sub.handler.(TxHandler)
+	if !ok {
+		if len(b.handed) > 0 {
+			if err := w.callAndWait(ctx, b.handed); err != nil {
 				return err
 			}
-			if len(events) == 0 {
-				return nil
-			}
-			// A copy: it may sort or change what it got, and what fails is split and tried again.
-			return call(func() error { return h(ctx, batchTx{tx}, w.lend(events)) })
-		})
+		}
+		return w.checkpointAt(ctx, b, began)
 	}
-	if len(events) > 0 {
-		if err := w.callAndWait(ctx, events); err != nil {
+	err := w.inTx(ctx, len(b.handed), b.upto, func(tx pgx.Tx) error {
+		if err := w.park(ctx, tx, b.behind, 0, waitsBehind); err != nil || len(b.handed) == 0 {
 			return err
 		}
-	}
-	return w.checkpointAt(ctx, len(events), behind, upto)
-}
-
-// checkpointAt parks those that wait behind others, and moves the checkpoint.
-func (w *shardWorker) checkpointAt(ctx context.Context, events int, behind []LogEvent, upto int64) error {
-	return w.inTx(ctx, events, upto, func(tx pgx.Tx) error {
-		return w.park(ctx, tx, behind, 0, waitsBehind)
+		// A copy: it may sort or change what it got, and what fails is split and tried again.
+		return w.callInTx(ctx, tx, h, w.lend(b.handed))
 	})
-}
-
-// inTx does something in a transaction that also moves the checkpoint, if this process still owns the shard by then.
-func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(pgx.Tx) error) error {
-	conn, release, err := w.hub.acquire(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		w.tellHandled(b, began)
 	}
-	defer release()
-	token := fmt.Sprintf("%d.%d.%d", w.shard, w.epoch, upto)
-	tx, err := conn.BeginTx(ctx, w.hub.batchOptions(token))
-	if err != nil {
-		return err
-	}
-	defer rollback(tx)
-	if err := do(tx); err != nil {
-		return endedAnyway(tx, err)
-	}
-	err = w.hub.repo.queries.ShardMoveCheckpoint(ctx, tx, db.ShardMoveCheckpointParams{
-		Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch, Position: upto, Events: int64(events), Token: &token,
-	})
-	if err != nil {
-		return swallowed(err)
-	}
-	if err := tx.Commit(ctx); err != nil {
-		return err
-	}
-	w.checkpoint.Store(upto)
-	w.idle.Store(upto)
-	return nil
-}
-
-// batchOptions begins a transaction for a handler. A hung process must not hold it for longer than its shard. The token tells it from
-// another one that the handler may have begun.
-func (h *hub) batchOptions(token string) pgx.TxOptions {
-	return pgx.TxOptions{BeginQuery: fmt.Sprintf(
-		"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL eventstream.batch = '%s'",
-		h.repo.config.Lease.Milliseconds(), token)}
-}
-
-// endedAnyway adds to a handler's error that it has ended its transaction: a further try would do the committed part twice.
-func endedAnyway(tx pgx.Tx, err error) error {
-	var failure *handlerFailure
-	if conn := tx.Conn().PgConn(); errors.As(err, &failure) && !conn.IsClosed() && conn.TxStatus() == 'I' {
-		return fmt.Errorf("%w; it returned: %w", ErrTxEnded, failure.err)
+	if errors.Is(err, ErrTxEnded) {
+		w.record(ctx, b, 0, err)
 	}
 	return err
 }
 
-// swallowed turns the error of a transaction that had failed before into the handler's: it must have returned nil all the same.
-func swallowed(err error) error {
-	var cause *pgconn.PgError
-	if errors.As(err, &cause) && cause.Code == "25P02" {
-		return &handlerFailure{errors.New("handler returned nil although a statement in its transaction had failed: return the error, or use a savepoint")}
+// checkpointAt parks those that wait behind others, and moves the checkpoint over what was handled since a time.
+func (w *shardWorker) checkpointAt(ctx context.Context, b part, began time.Time) error {
+	err := w.inTx(ctx, len(b.handed), b.upto, func(tx pgx.Tx) error {
+		return w.park(ctx, tx, b.behind, 0, waitsBehind)
+	})
+	if err == nil {
+		w.tellHandled(b, began)
 	}
-	return mapError(err)
+	return err
 }
 
-// call runs a handler, and turns its error or panic into a handlerFailure.
-func call(handler func() error) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = &handlerFailure{&HandlerPanicError{Value: value, Stack: debug.Stack()}}
-		}
-	}()
-	if err := handler(); err != nil {
-		return &handlerFailure{err}
-	}
-	return nil
+func (w *shardWorker) tellHandled(b part, began time.Time) {
+	w.tell(BatchHandled{
+		Subscription: w.sub.name, Shard: w.shard, Events: len(b.handed), Waiting: len(b.behind),
+		Position: b.upto, Took: time.Since(began),
+	})
 }
-
-// batchTx is the transaction of a batch, which the handler must not end.
-type batchTx struct{ pgx.Tx }
-
-// Commit is refused: returning nil from the handler commits.
-func (batchTx) Commit(context.Context) error { return ErrTxEnded }
-
-// Rollback is refused: returning an error from the handler rolls back.
-func (batchTx) Rollback(context.Context) error { return ErrTxEnded }
 
 // lend gives a handler events to look at until it returns: a copy, since a handler that fails may have changed it, whose memory serves
 // the next call.

@@ -27,7 +27,8 @@ type Handler interface {
 type TxHandler func(ctx context.Context, tx pgx.Tx, events []LogEvent) error
 
 // EffectHandler handles events whose effects are elsewhere. The checkpoint moves after it, so after a crash, a lost shard or an
-// error the events since the last checkpoint come again: at least once, in order.
+// error the events since the last checkpoint come again: at least once, in order. HandledFirst says how far it came, and EachEvent makes
+// one of a function that handles one event.
 type EffectHandler func(ctx context.Context, events []LogEvent) error
 
 // AsyncHandler is an EffectHandler that need not have finished when it returns: it calls ack, once, with nil when the effects
@@ -78,7 +79,7 @@ func NewSubscription(repo *Repository, name string, handler Handler, config *Sub
 	if handler == nil || handler.isNil() {
 		return nil, invalidValue("handler", "nil", "a TxHandler, an EffectHandler or an AsyncHandler")
 	}
-	complete, err := config.withDefaults()
+	complete, err := config.withDefaults(repo.config.Lease)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +99,9 @@ func (s *Subscription) Name() string { return s.name }
 // It returns an error when it cannot start: a *SubscriptionMismatchError if the name is taken by another configuration, a
 // *BeyondLogError for a start that the log has not reached, ErrReadOnly on a standby. And it returns a *HandlerError when the
 // handler keeps failing and the policy is to stop, ErrTxEnded when the handler ended its transaction, a *SubscriptionMismatchError
-// when the subscription was given another number of shards meanwhile. Lost connections and lost shards are none of these, nor is a database
-// that cannot be reached when it starts: it waits, with pauses that grow to 5 seconds, tells OnError, and goes on once the database is back.
+// when the subscription was given another number of shards meanwhile, a *HandlerStuckError when the handler did not come to an end. Lost
+// connections and lost shards are none of these, nor is a database that cannot be reached when it starts: it waits, with pauses that grow to
+// 5 seconds, tells the observer, and goes on once the database is back.
 func (s *Subscription) Run(ctx context.Context) error {
 	err := s.onceReached(ctx, s.Create)
 	if err == nil {

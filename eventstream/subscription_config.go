@@ -50,11 +50,23 @@ type SubscriptionConfig struct {
 	// MinBackoff and MaxBackoff are the pauses between two tries: the first, and the longest, which doubling leads to.
 	// Default: 100 ms and 30 s.
 	MinBackoff, MaxBackoff time.Duration
-	// OnError is told of every error that is tried again: of the handler, of the database. It must return soon. Default: nil.
-	OnError func(error)
+	// HandlerTimeout is how long a handler may take for a batch, and an AsyncHandler until it acknowledges. Then its context ends, and the
+	// try has failed. Default: 0, which means for ever.
+	HandlerTimeout time.Duration
+	// StopTimeout is how long a handler may go on once it was told to come to an end: Run's context ended, the shard was lost, or is to
+	// go to another process. After it nobody waits for the handler any longer: its shard goes to others, and a Run that has ended returns
+	// a *HandlerStuckError. Default: Config.Lease.
+	StopTimeout time.Duration
+	// IdleTimeout is how long the transaction of a TxHandler may wait between two statements, from 1 ms: then the server ends it, so that
+	// a process that hangs holds no locks for longer than its shard. That does not count as a try. Default: Config.Lease.
+	IdleTimeout time.Duration
+	// Observer is told what the subscription does: batches handled, tries that failed, events parked, shards claimed and lost. Default:
+	// SlogObserver(nil), which writes to slog.Default().
+	Observer Observer
 }
 
-func (c *SubscriptionConfig) withDefaults() (SubscriptionConfig, error) {
+// withDefaults returns a complete copy, given the lease of the repository.
+func (c *SubscriptionConfig) withDefaults(lease time.Duration) (SubscriptionConfig, error) {
 	out := SubscriptionConfig{}
 	if c != nil {
 		out = *c
@@ -62,8 +74,8 @@ func (c *SubscriptionConfig) withDefaults() (SubscriptionConfig, error) {
 	if out.From == nil {
 		out.From = FromBeginning
 	}
-	if out.OnError == nil {
-		out.OnError = func(error) {}
+	if out.Observer == nil {
+		out.Observer = SlogObserver(nil)
 	}
 	setDefault(&out.Shards, 1)
 	setDefault(&out.BatchSize, defaultBatchSize)
@@ -71,6 +83,8 @@ func (c *SubscriptionConfig) withDefaults() (SubscriptionConfig, error) {
 	setDefault(&out.MaxTries, defaultMaxTries)
 	setDefault(&out.MinBackoff, defaultMinBackoff)
 	setDefault(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
+	setDefault(&out.StopTimeout, min(lease, longestTimeout))
+	setDefault(&out.IdleTimeout, min(lease, longestTimeout))
 	return out, out.validate()
 }
 
@@ -89,7 +103,20 @@ func (c *SubscriptionConfig) validate() error {
 		checkRange("SubscriptionConfig.BatchSize", c.BatchSize, 1, maxBatchSize),
 		checkRange("SubscriptionConfig.Window", c.Window, 1, maxWindow),
 		checkRange("SubscriptionConfig.MaxTries", c.MaxTries, 1, 1_000_000),
+		checkTimeout("SubscriptionConfig.HandlerTimeout", c.HandlerTimeout, 0),
+		checkTimeout("SubscriptionConfig.StopTimeout", c.StopTimeout, time.Millisecond),
+		checkTimeout("SubscriptionConfig.IdleTimeout", c.IdleTimeout, time.Millisecond),
 	)
+}
+
+// longestTimeout is what PostgreSQL can keep of milliseconds.
+const longestTimeout = (1<<31 - 1) * time.Millisecond
+
+func checkTimeout(field string, value, shortest time.Duration) error {
+	if value < shortest || value > longestTimeout {
+		return invalidValue(field, value.String(), "from "+shortest.String()+" to "+longestTimeout.String()+", or 0 for the default")
+	}
+	return nil
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -14,16 +14,17 @@ import (
 func TestSubscriptionConfigDefaults(t *testing.T) {
 	t.Parallel()
 	for _, given := range []*SubscriptionConfig{nil, {}} {
-		config, err := given.withDefaults()
+		config, err := given.withDefaults(time.Minute)
 		require.NoError(t, err)
-		config.OnError(errors.New("is told to nobody"))
-		config.OnError = nil
+		require.NotNil(t, config.Observer)
+		config.Observer = nil
 		require.Equal(t, SubscriptionConfig{
 			From: FromBeginning, Shards: 1, BatchSize: 1000, Window: 4, OnFailure: Stop, MaxTries: 5,
 			MinBackoff: 100 * time.Millisecond, MaxBackoff: 30 * time.Second,
+			StopTimeout: time.Minute, IdleTimeout: time.Minute,
 		}, config)
 	}
-	config, err := (&SubscriptionConfig{MinBackoff: time.Minute}).withDefaults()
+	config, err := (&SubscriptionConfig{MinBackoff: time.Minute}).withDefaults(time.Second)
 	require.NoError(t, err)
 	require.Equal(t, time.Minute, config.MaxBackoff, "never below MinBackoff")
 }
@@ -113,11 +114,12 @@ func TestAckQueue(t *testing.T) {
 	first, second, third := &ackBatch{}, &ackBatch{}, &ackBatch{}
 	q.batches = []*ackBatch{first, second, third}
 	q.end(second, nil)
-	require.Empty(t, q.takeDone())
+	require.Empty(t, q.done())
 	q.end(first, nil)
 	q.end(first, errors.New("late"))
 	q.end(third, errors.New("failed"))
-	require.Equal(t, []*ackBatch{first, second}, q.takeDone())
+	require.Equal(t, []*ackBatch{first, second}, q.done())
+	q.remove(2)
 	count, failed, allEnded := q.state()
 	require.Equal(t, []any{1, true, true}, []any{count, failed, allEnded})
 	require.Len(t, q.signal, 1)

@@ -95,7 +95,8 @@ func TestLogIsReadThoughNothingCanBeKept(t *testing.T) {
 	told := 0
 	j := newJournal()
 	s := subscribe(t, p, "reader", eventstream.TxHandler(j.tx), &eventstream.SubscriptionConfig{
-		Shards: 2, Filter: eventstream.LogFilter{Category: "order"}, OnError: func(error) { mu.Lock(); told++; mu.Unlock() },
+		Shards: 2, Filter: eventstream.LogFilter{Category: "order"}, 
+		Observer: errorsTold(func(error) { mu.Lock(); told++; mu.Unlock() }),
 	})
 	keepRunning(t, p, s)
 	require.Len(t, j.waitCount(t, b.ctx, 3000), 3000)

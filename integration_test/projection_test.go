@@ -58,7 +58,7 @@ func projector(t testing.TB, b *bundle, p eventstream.Projection) *eventstream.P
 	if p.Config == nil {
 		p.Config = &eventstream.SubscriptionConfig{}
 	}
-	p.Config.OnError = func(err error) { t.Logf("projection %s: %v", p.Name, err) }
+	p.Config.Observer = logTroubles(t)
 	projector, err := eventstream.NewProjector(b.repo, p)
 	require.NoError(t, err)
 	return projector

@@ -294,7 +294,7 @@ func TestSettingsOfIsolationUnderConcurrency(t *testing.T) {
 			var mu sync.Mutex
 			var told []error
 			s := subscribe(t, p, "reader", eventstream.TxHandler(j.tx), &eventstream.SubscriptionConfig{
-				Shards: 4, OnError: func(err error) { mu.Lock(); told = append(told, err); mu.Unlock() },
+				Shards: 4, Observer: errorsTold(func(err error) { mu.Lock(); told = append(told, err); mu.Unlock() }),
 			})
 			keepRunning(t, p, s)
 			ctx, cancel := context.WithCancel(b.ctx)

@@ -177,9 +177,9 @@ func TestSubscriptionAckOfTheFirstAfterTheSecondFailed(t *testing.T) {
 	d := newDesk()
 	config := quick(eventstream.Stop)
 	config.BatchSize, config.Window = 1, 2
-	config.OnError = func(err error) {
-		if err == nil {
-			t.Error("OnError was told of no error")
+	config.Observer = func(o eventstream.Observation) {
+		if failed, ok := o.(eventstream.TryFailed); ok && failed.Err == nil {
+			t.Error("told of no error")
 		}
 	}
 	keepRunning(t, b, subscribe(t, b, "reader", d.handler(), config))

@@ -42,10 +42,10 @@ func (n *network) cut(t testing.TB, b *bundle, application string) {
 	awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = $1 AND datname = current_database()`, application)
 }
 
-// told collects what OnError is told.
-func told(config *eventstream.SubscriptionConfig) (count func() int64) {
+// countErrors counts the errors that the observer is told of.
+func countErrors(config *eventstream.SubscriptionConfig) (count func() int64) {
 	var errs atomic.Int64
-	config.OnError = func(error) { errs.Add(1) }
+	config.Observer = errorsTold(func(error) { errs.Add(1) })
 	return errs.Load
 }
 
@@ -59,7 +59,7 @@ func TestSubscriptionWaitsForTheDatabase(t *testing.T) {
 		n.away.Store(true)
 		p := process(t, b, &eventstream.Config{Notify: kind == "tx"}, n.on, named("away"))
 		config := quick(eventstream.Stop)
-		errs := told(config)
+		errs := countErrors(config)
 		s := subscribe(t, p, "reader", handlerKinds[kind](b, nil), config)
 		run := run1(t, p, s)
 		require.Eventually(t, func() bool { return errs() >= 2 && n.tries.Load() >= 2 }, blockTimeout, time.Millisecond)
@@ -85,7 +85,7 @@ func TestSubscriptionThatWaitsEndsWithItsContext(t *testing.T) {
 	n.away.Store(true)
 	p := process(t, b, nil, n.on)
 	config := quick(eventstream.Stop)
-	errs := told(config)
+	errs := countErrors(config)
 	run := run1(t, p, subscribe(t, p, "reader", nothing, config))
 	require.Eventually(t, func() bool { return errs() > 0 }, blockTimeout, time.Millisecond)
 	run.stop(t)
@@ -100,7 +100,7 @@ func TestProjectionWaitsForTheDatabase(t *testing.T) {
 	n.away.Store(true)
 	p := process(t, b, nil, n.on)
 	config := quick(eventstream.Stop)
-	errs := told(config)
+	errs := countErrors(config)
 	projection, err := eventstream.NewProjector(p.repo, counts(config))
 	require.NoError(t, err)
 	run := run1(t, p, projection)

@@ -19,11 +19,9 @@ func TestSubscriptionRetriesUntilItSucceeds(t *testing.T) {
 		rounds(t, b, 10, "a-1", "b-1", "c-1")
 		sick := positionOf(t, b, "b-1", 5)
 		p := poisoned(3, sick)
-		var mu sync.Mutex
-		var told []error
+		told := newWitness()
 		config := &eventstream.SubscriptionConfig{
-			MinBackoff: 10 * time.Millisecond, MaxBackoff: 40 * time.Millisecond,
-			OnError: func(err error) { mu.Lock(); told = append(told, err); mu.Unlock() },
+			MinBackoff: 10 * time.Millisecond, MaxBackoff: 40 * time.Millisecond, Observer: told.observe,
 		}
 		began := time.Now()
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config)
@@ -32,12 +30,12 @@ func TestSubscriptionRetriesUntilItSucceeds(t *testing.T) {
 		requireHandledOnce(t, b)
 		require.GreaterOrEqual(t, time.Since(began), (10+20+40)*time.Millisecond, "three pauses that double")
 		require.Equal(t, 4, p.triedAlone(sick))
-		mu.Lock()
-		defer mu.Unlock()
-		require.NotEmpty(t, told)
-		for _, err := range told {
-			require.ErrorIs(t, err, errPoison, "OnError is told what the handler returned")
+		failed := toldOf[eventstream.TryFailed](told)
+		require.NotEmpty(t, failed)
+		for _, f := range failed {
+			require.ErrorIs(t, f.Err, errPoison, "the observer is told what the handler returned")
 		}
+		require.Empty(t, toldOf[eventstream.Interrupted](told))
 		require.Empty(t, parkedPositions(t, b, "reader"))
 	})
 }

@@ -99,10 +99,11 @@ func TestSubscriptionLostConnectionEndsTheHandler(t *testing.T) {
 	b := withHandled(t, setup(t))
 	rounds(t, b, 3, "a-1")
 	a := process(t, b, nil, named("a"))
-	entered := make(chan struct{}, 100)
+	var calls atomic.Int64
+	entered := make(chan struct{})
 	handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
-		entered <- struct{}{}
-		if len(entered) == 1 {
+		if calls.Add(1) == 1 {
+			close(entered)
 			<-ctx.Done()
 			return ctx.Err()
 		}
@@ -110,8 +111,8 @@ func TestSubscriptionLostConnectionEndsTheHandler(t *testing.T) {
 	})
 	s := subscribe(t, a, "reader", handler, nil)
 	run1(t, a, s)
-	awaitSQL(t, b, "1", `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = 'a' AND query ~ 'eventstream.batch' AND state <> 'active'`)
-	execSQL(t, b.ctx, b.pool, `SELECT pg_terminate_backend(pid) FROM (`+keeper+`) AS k`, "a")
+	<-entered
+	killMember(t, b, "a")
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
 }
@@ -126,8 +127,8 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	a := process(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
 	config := quick(eventstream.Stop)
-	errs := make(chan error, 100)
-	config.OnError = func(err error) { errs <- err }
+	told := newWitness()
+	config.Observer = told.observe
 	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), config)
 	require.NoError(t, err)
 	hung := run1(t, a, s)
@@ -148,7 +149,7 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	require.NoError(t, late.ctx.Load().(context.Context).Err(), "the hung process does not know")
 	close(late.leave)
 	var lost *eventstream.ShardLostError
-	require.ErrorAs(t, <-errs, &lost)
+	require.ErrorAs(t, awaitTold[eventstream.ShardLost](t, b, told).Err, &lost)
 	require.Equal(t, []any{"reader", 0, epoch}, []any{lost.Subscription, lost.Shard, lost.Epoch})
 	require.Greater(t, lost.CurrentEpoch, epoch)
 	requireHandledOnce(t, b)
@@ -194,9 +195,9 @@ func TestSubscriptionHungTransactionEnds(t *testing.T) {
 	rounds(t, b, 1, "a-1")
 	a := process(t, b, &eventstream.Config{Lease: time.Second})
 	late := newStuck()
-	errs := make(chan error, 100)
+	told := newWitness()
 	config := quick(eventstream.Stop)
-	config.OnError = func(err error) { errs <- err }
+	config.Observer = told.observe
 	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), config)
 	require.NoError(t, err)
 	run1(t, a, s)
@@ -204,7 +205,7 @@ func TestSubscriptionHungTransactionEnds(t *testing.T) {
 	awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity
 		WHERE datname = current_database() AND query ~ 'INSERT INTO public.handled' AND state = 'idle in transaction'`)
 	close(late.leave)
-	require.Error(t, <-errs)
+	require.ErrorIs(t, awaitTold[eventstream.TryFailed](t, b, told).Err, eventstream.ErrTxIdle)
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
 }

@@ -309,3 +309,15 @@ func upTo(n int64) []int64 {
 	}
 	return numbers
 }
+
+// errorsTold passes on what an observer is told of errors that are tried again.
+func errorsTold(f func(error)) eventstream.Observer {
+	return func(o eventstream.Observation) {
+		switch o := o.(type) {
+		case eventstream.Interrupted:
+			f(o.Err)
+		case eventstream.TryFailed:
+			f(o.Err)
+		}
+	}
+}

@@ -44,8 +44,8 @@ func TestSubscriptionCheckpointNeedsTheOwnersLock(t *testing.T) {
 	require.Equal(t, int64(2), number(t, b.ctx, b.pool, `SELECT position FROM eventstream.subscription_shards`))
 }
 
-// deaf is a network on which a connection can be made deaf: nothing more arrives on it, not even that it was closed.
-type deaf struct {
+// deafNetwork is a network on which a connection can be made deaf: nothing more arrives on it, not even that it was closed.
+type deafNetwork struct {
 	mu    sync.Mutex
 	byPID map[int64]*deafConn
 }
@@ -58,7 +58,7 @@ type deafConn struct {
 	wake     chan struct{}
 }
 
-func (d *deaf) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (d *deafNetwork) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (d *deaf) dial(ctx context.Context, network, address string) (net.Conn, err
 	return &deafConn{Conn: conn, wake: make(chan struct{})}, nil
 }
 
-func (d *deaf) connected(_ context.Context, conn *pgx.Conn) error {
+func (d *deafNetwork) connected(_ context.Context, conn *pgx.Conn) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.byPID[int64(conn.PgConn().PID())] = conn.PgConn().Conn().(*deafConn)
@@ -74,7 +74,7 @@ func (d *deaf) connected(_ context.Context, conn *pgx.Conn) error {
 }
 
 // freeze makes the connection of a backend deaf.
-func (d *deaf) freeze(t testing.TB, pid int64) {
+func (d *deafNetwork) freeze(t testing.TB, pid int64) {
 	t.Helper()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -86,7 +86,7 @@ func (d *deaf) freeze(t testing.TB, pid int64) {
 }
 
 // thaw lets everything arrive that was held back.
-func (d *deaf) thaw() {
+func (d *deafNetwork) thaw() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, c := range d.byPID {
@@ -131,7 +131,7 @@ func (c *deafConn) SetReadDeadline(t time.Time) error { c.set(t); return c.Conn.
 func TestSubscriptionMembersConnectionHangs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	d := &deaf{byPID: map[int64]*deafConn{}}
+	d := &deafNetwork{byPID: map[int64]*deafConn{}}
 	p := process(t, b, lively, func(c *pgxpool.Config) { c.ConnConfig.DialFunc, c.AfterConnect = d.dial, d.connected })
 	j := newJournal()
 	keepRunning(t, p, subscribe(t, p, "reader", eventstream.TxHandler(j.tx), nil))

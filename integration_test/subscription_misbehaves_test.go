@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -57,6 +58,25 @@ func TestSubscriptionHandlerPanics(t *testing.T) {
 			_, err = s.ReplayParked(b.ctx)
 			require.ErrorAs(t, err, &panicked)
 			require.Equal(t, []int64{2}, parkedPositions(t, b, "parks"))
+		})
+	}
+}
+
+// A handler that ends its goroutine, as t.FailNow would, ends Run with an error, and the process lives on.
+func TestSubscriptionHandlerExits(t *testing.T) {
+	t.Parallel()
+	for kind, handler := range map[string]eventstream.Handler{
+		"tx":     eventstream.TxHandler(func(context.Context, pgx.Tx, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
+		"effect": eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			rounds(t, b, 3, "a-1")
+			err := run1(t, b, subscribe(t, b, "reader", handler, quick(eventstream.Park))).wait(t, b)
+			require.ErrorIs(t, err, eventstream.ErrHandlerExited)
+			requireFree(t, b, "reader")
+			require.Zero(t, number(t, b.ctx, b.pool, `SELECT position FROM eventstream.subscription_shards`))
 		})
 	}
 }
@@ -223,7 +243,7 @@ func TestSubscriptionHandlerUsesSavepoints(t *testing.T) {
 	requireHandledOnce(t, b, thirds...)
 }
 
-// That a Run is told to end is nobody's failure: OnError hears nothing of it, and no try is counted.
+// That a Run is told to end is nobody's failure: the observer hears nothing of it, and no try is counted.
 func TestSubscriptionEndIsNoFailure(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
@@ -237,7 +257,13 @@ func TestSubscriptionEndIsNoFailure(t *testing.T) {
 		}
 		config := quick(eventstream.Park)
 		config.MaxTries = 1
-		config.OnError = func(err error) { t.Errorf("OnError: %v", err) }
+		config.Observer = func(o eventstream.Observation) {
+			switch o.(type) {
+			case eventstream.ShardClaimed, eventstream.ShardReleased:
+			default:
+				t.Errorf("told of %T: %v", o, o)
+			}
+		}
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(b.ctx)
 		ended := make(chan error, 1)

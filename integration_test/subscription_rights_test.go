@@ -30,6 +30,8 @@ func TestSubscriptionRights(t *testing.T) {
 		for _, sql := range []string{
 			`SELECT eventstream.move_checkpoint('reader', 0, 1, 1, 1)`,
 			`SELECT eventstream.move_idle_checkpoints(ARRAY['reader'], ARRAY[0], ARRAY[1], ARRAY[1])`,
+			`SELECT eventstream.record_failure('reader', 0, 1, 1, NULL, 1, 'why')`,
+			`SELECT eventstream.forget_failure('reader', 0)`,
 			`SELECT * FROM eventstream.claim_shards(1, 'me', ARRAY['reader'], '1 s')`,
 			`SELECT eventstream.release_shard('reader', 0, 1)`,
 			`SELECT eventstream.subscribe('other', 1, 'transaction', '{}', '{"from": "latest"}')`,
@@ -73,6 +75,7 @@ const subscriberGrants = `
 		eventstream.release_shard(text, integer, bigint),
 		eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text),
 		eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]),
+		eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text),
 		eventstream.park_events(text, bigint[], integer, text) TO %[1]s;
 	GRANT SELECT, INSERT ON public.handled TO %[1]s`
 

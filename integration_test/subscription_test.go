@@ -101,8 +101,8 @@ func subscribe(t testing.TB, b *bundle, name string, handler eventstream.Handler
 	if config == nil {
 		config = &eventstream.SubscriptionConfig{}
 	}
-	if config.OnError == nil {
-		config.OnError = func(err error) { t.Logf("subscription %s: %v", name, err) }
+	if config.Observer == nil {
+		config.Observer = logTroubles(t)
 	}
 	s, err := eventstream.NewSubscription(b.repo, name, handler, config)
 	require.NoError(t, err)

@@ -64,10 +64,19 @@ CREATE TABLE eventstream.subscription_shards (
     updated_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     shard integer NOT NULL,
     subscription text COLLATE "C" NOT NULL,
+    failing_position bigint,
+    failing_event uuid,
+    failing_since timestamptz,
+    tries integer,
+    last_error text,
     CONSTRAINT subscription_shards_pkey PRIMARY KEY (subscription, shard),
     CONSTRAINT subscription_shards_subscription_fkey FOREIGN KEY (subscription)
         REFERENCES eventstream.subscriptions (name) ON DELETE CASCADE,
-    CONSTRAINT subscription_shards_position_range CHECK (position >= 0)
+    CONSTRAINT subscription_shards_position_range CHECK (position >= 0),
+    -- What a shard fails on is said with all its parts, or not at all; the event, once it is known.
+    CONSTRAINT subscription_shards_failure_whole CHECK (
+        num_nulls(failing_position, failing_since, tries, last_error) IN (0, 4)
+        AND (failing_event IS NULL OR failing_position IS NOT NULL))
 ) WITH (fillfactor = 50);
 
 COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
@@ -80,6 +89,14 @@ COMMENT ON COLUMN eventstream.subscription_shards.member_id IS 'The process that
 COMMENT ON COLUMN eventstream.subscription_shards.updated_at IS 'When the checkpoint moved last.';
 COMMENT ON COLUMN eventstream.subscription_shards.shard IS 'Number of the shard, from 0.';
 COMMENT ON COLUMN eventstream.subscription_shards.subscription IS 'The subscription.';
+COMMENT ON COLUMN eventstream.subscription_shards.failing_position IS
+    'Where the event is that the handler fails on, or the first of several; NULL while it does not fail.';
+COMMENT ON COLUMN eventstream.subscription_shards.failing_event IS
+    'The event_id of that event, once it is alone; NULL while it is one of several.';
+COMMENT ON COLUMN eventstream.subscription_shards.failing_since IS 'When it first failed at that position.';
+COMMENT ON COLUMN eventstream.subscription_shards.tries IS
+    'How often it failed on that event alone, as far as that counts.';
+COMMENT ON COLUMN eventstream.subscription_shards.last_error IS 'What the handler said last.';
 
 CREATE TABLE eventstream.parked_events (
     position bigint NOT NULL,

@@ -195,6 +195,62 @@ COMMENT ON FUNCTION eventstream.release_shard(text, integer, bigint) IS
 
 REVOKE EXECUTE ON FUNCTION eventstream.release_shard(text, integer, bigint) FROM PUBLIC;
 
+-- So that a shard that is stuck does not look healthy to those who have psql alone.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.record_failure(
+    p_subscription text,
+    p_shard integer,
+    p_epoch bigint,
+    p_position bigint,
+    p_event_id uuid,
+    p_tries integer,
+    p_error text
+) RETURNS void
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+BEGIN
+    UPDATE eventstream.subscription_shards AS h
+    SET failing_position = p_position,
+        failing_event = p_event_id,
+        failing_since = CASE
+            WHEN h.failing_position = p_position THEN h.failing_since
+            ELSE clock_timestamp()
+        END,
+        tries = p_tries,
+        last_error = left(p_error, 8192)
+    WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position < p_position;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text) IS
+    'Says what the handler of a shard fails on, for audit_subscriptions; without effect for anyone but the owner of '
+    'p_epoch. It is forgotten once the checkpoint has passed it.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text) FROM PUBLIC;
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.forget_failure(p_subscription text, p_shard integer) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+BEGIN
+    UPDATE eventstream.subscription_shards AS h
+    SET failing_position = NULL, failing_event = NULL, failing_since = NULL, tries = NULL, last_error = NULL
+    WHERE h.subscription = p_subscription AND h.shard = p_shard;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.forget_failure(text, integer) IS
+    'Forgets what a shard failed on: its checkpoint has passed it.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.forget_failure(text, integer) FROM PUBLIC;
+
 -- The moment that decides: whatever the handler did stays only if this goes through.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.move_checkpoint(
@@ -213,6 +269,7 @@ AS $$
 DECLARE
     v_is eventstream.subscription_shards;
     v_member bigint;
+    v_failing bigint;
     v_last bigint;
 BEGIN
     -- The token was set where the handler's transaction began. Another value means another transaction: the handler
@@ -227,8 +284,13 @@ BEGIN
     UPDATE eventstream.subscription_shards AS h
     SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
     WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position
-    RETURNING h.member_id INTO v_member;
-    IF NOT FOUND THEN
+    RETURNING h.member_id, h.failing_position INTO v_member, v_failing;
+    IF FOUND THEN
+        -- What it failed on is handled, parked or skipped. Rare, so that the usual case stays one plain update.
+        IF v_failing <= p_position THEN
+            PERFORM eventstream.forget_failure(p_subscription, p_shard);
+        END IF;
+    ELSE
         SELECT h.* INTO v_is
         FROM eventstream.subscription_shards AS h
         WHERE h.subscription = p_subscription AND h.shard = p_shard;
@@ -286,7 +348,7 @@ DECLARE
     v_reached bigint;
 BEGIN
     WITH due AS (
-        SELECT h.subscription, h.shard, u.position
+        SELECT h.subscription, h.shard, u.position, h.failing_position <= u.position AS passed
         FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
         JOIN eventstream.subscription_shards AS h
             ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
@@ -298,7 +360,14 @@ BEGIN
         FOR NO KEY UPDATE OF h SKIP LOCKED
     )
     UPDATE eventstream.subscription_shards AS h
-    SET position = d.position, updated_at = clock_timestamp()
+    SET position = d.position,
+        updated_at = clock_timestamp(),
+        -- What one failed on was skipped by hand.
+        failing_position = CASE WHEN d.passed THEN NULL ELSE h.failing_position END,
+        failing_event = CASE WHEN d.passed THEN NULL ELSE h.failing_event END,
+        failing_since = CASE WHEN d.passed THEN NULL ELSE h.failing_since END,
+        tries = CASE WHEN d.passed THEN NULL ELSE h.tries END,
+        last_error = CASE WHEN d.passed THEN NULL ELSE h.last_error END
     FROM due AS d
     WHERE h.subscription = d.subscription AND h.shard = d.shard;
     SELECT count(*) INTO v_reached
@@ -320,6 +389,8 @@ REVOKE EXECUTE ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], 
 -- +goose Down
 DROP FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]);
 DROP FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text);
+DROP FUNCTION eventstream.forget_failure(text, integer);
+DROP FUNCTION eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text);
 DROP FUNCTION eventstream.release_shard(text, integer, bigint);
 DROP FUNCTION eventstream.claim_shards(bigint, text, text[], interval);
 DROP FUNCTION eventstream.fair_shares(bigint, bigint[], text[]);

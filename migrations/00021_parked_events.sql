@@ -58,6 +58,9 @@ BEGIN
     JOIN eventstream.subscriptions AS s ON s.name = p_subscription
     WHERE e.position = p_position
         AND h.subscription = p_subscription AND h.shard = e.partition_id % s.shard_count AND h.position < p_position;
+    PERFORM eventstream.forget_failure(h.subscription, h.shard)
+    FROM eventstream.subscription_shards AS h
+    WHERE h.subscription = p_subscription AND h.failing_position = p_position;
 END;
 $$;
 -- +goose StatementEnd

@@ -123,6 +123,11 @@ CREATE FUNCTION eventstream.subscription_lag() RETURNS TABLE (
     member_id bigint,
     application text,
     lease_until timestamptz,
+    last_error text,
+    failing_position bigint,
+    failing_event uuid,
+    tries integer,
+    failing_since timestamptz,
     epoch bigint,
     updated_at timestamptz
 )
@@ -170,6 +175,11 @@ BEGIN
         h.member_id,
         m.application,
         m.lease_until,
+        h.last_error,
+        h.failing_position,
+        h.failing_event,
+        h.tries,
+        h.failing_since,
         h.epoch,
         h.updated_at
     FROM log_end AS g
@@ -214,7 +224,7 @@ SELECT * FROM eventstream.subscription_lag();
 
 COMMENT ON VIEW eventstream.audit_subscriptions IS
     'How far each shard of each subscription is: events of its partitions not handled yet, whatever its filter, the '
-    'age of the oldest of them in seconds, what is parked, and who owns it.';
+    'age of the oldest of them in seconds, what is parked, who owns it, and what its handler fails on.';
 
 -- +goose Down
 DROP VIEW eventstream.audit_subscriptions;

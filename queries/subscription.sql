@@ -56,6 +56,11 @@ SELECT
     a.parked::bigint AS parked,
     a.state::text AS state,
     coalesce(a.application, '')::text AS application,
+    coalesce(a.last_error, '')::text AS last_error,
+    coalesce(a.failing_position, 0)::bigint AS failing_position,
+    coalesce(a.failing_event, '00000000-0000-0000-0000-000000000000')::uuid AS failing_event,
+    coalesce(a.tries, 0)::integer AS tries,
+    coalesce(a.failing_since, a.updated_at)::timestamptz AS failing_since,
     a.updated_at::timestamptz AS updated_at
 FROM eventstream.subscription_lag() AS a
 WHERE @subscription::text = '' OR a.subscription = @subscription::text
@@ -101,6 +106,11 @@ SELECT eventstream.release_shard(@subscription::text, @shard::integer, @epoch::b
 SELECT eventstream.move_checkpoint(
     @subscription::text, @shard::integer, @epoch::bigint, @position::bigint, @events::bigint, sqlc.narg(token)::text);
 
+-- name: ShardRecordFailure :exec
+-- Says what a shard fails on; the event is not named while several are tried together.
+SELECT eventstream.record_failure(
+    @subscription::text, @shard::integer, @epoch::bigint, @position::bigint, sqlc.narg(event_id)::uuid, @tries::integer, @error::text);
+
 -- name: ShardMoveIdleCheckpoints :one
 SELECT eventstream.move_idle_checkpoints(
     @subscriptions::text[], @shards::integer[], @epochs::bigint[], @positions::bigint[])::bigint AS reached;
@@ -137,7 +147,7 @@ WHERE p.subscription = @subscription::text
 
 -- name: ParkedNext :one
 -- The first event of a stream that is put aside, after a position; kept from others who replay.
-SELECT p.position, p.stream_id
+SELECT p.position, p.stream_id, p.tries
 FROM eventstream.parked_events AS p
 WHERE p.subscription = @subscription::text AND p.stream_id = @stream_id::text
 ORDER BY p.position
@@ -151,7 +161,7 @@ WHERE p.subscription = @subscription::text AND p.position = @position::bigint
     AND current_setting('eventstream.batch', true) = @token::text;
 
 -- name: ParkedFail :exec
--- Counts a try of an event that is still put aside.
+-- Adds tries, or none, to those of an event that is still put aside, and says what went wrong.
 UPDATE eventstream.parked_events AS p
-SET tries = p.tries + 1, error = @error::text
+SET tries = p.tries + @tries::integer, error = @error::text
 WHERE p.subscription = @subscription::text AND p.position = @position::bigint;

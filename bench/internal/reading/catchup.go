@@ -132,7 +132,7 @@ func (b *benchmark) catchUp(ctx context.Context, name string, shards int, handle
 	if err != nil {
 		return 0, err
 	}
-	sub, err := eventstream.NewSubscription(b.Repo, name, handler, &eventstream.SubscriptionConfig{Shards: shards, OnError: b.triedAgain})
+	sub, err := eventstream.NewSubscription(b.Repo, name, handler, &eventstream.SubscriptionConfig{Shards: shards, Observer: b.observe})
 	if err != nil {
 		return 0, err
 	}

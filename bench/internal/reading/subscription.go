@@ -26,15 +26,22 @@ func (b *benchmark) newProcess(ctx context.Context, application string, config *
 	return process{pool: pool, repo: repo}, err
 }
 
-// triedAgain reports what a subscription got over.
-func (b *benchmark) triedAgain(err error) { fmt.Fprintln(b.log, "tried again:", err) }
+// observe reports what a subscription got over.
+func (b *benchmark) observe(o eventstream.Observation) {
+	switch o := o.(type) {
+	case eventstream.TryFailed:
+		fmt.Fprintln(b.log, "tried again:", o.Err)
+	case eventstream.Interrupted:
+		fmt.Fprintln(b.log, "tried again:", o.Err)
+	}
+}
 
 // start runs a subscription from the end of the log, and returns once it owns its shard.
 func (b *benchmark) start(
 	ctx context.Context, repo *eventstream.Repository, name string, handler eventstream.Handler,
 ) (stop func(), err error) {
 	s, err := eventstream.NewSubscription(repo, name, handler, &eventstream.SubscriptionConfig{
-		From: eventstream.FromLatest, OnError: b.triedAgain,
+		From: eventstream.FromLatest, Observer: b.observe,
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ AS $function$
 DECLARE
     v_is eventstream.subscription_shards;
     v_member bigint;
+    v_failing bigint;
     v_last bigint;
 BEGIN
     -- The token was set where the handler's transaction began. Another value means another transaction: the handler
@@ -24,8 +25,13 @@ BEGIN
     UPDATE eventstream.subscription_shards AS h
     SET position = p_position, events = h.events + p_events, updated_at = clock_timestamp()
     WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position <= p_position
-    RETURNING h.member_id INTO v_member;
-    IF NOT FOUND THEN
+    RETURNING h.member_id, h.failing_position INTO v_member, v_failing;
+    IF FOUND THEN
+        -- What it failed on is handled, parked or skipped. Rare, so that the usual case stays one plain update.
+        IF v_failing <= p_position THEN
+            PERFORM eventstream.forget_failure(p_subscription, p_shard);
+        END IF;
+    ELSE
         SELECT h.* INTO v_is
         FROM eventstream.subscription_shards AS h
         WHERE h.subscription = p_subscription AND h.shard = p_shard;

@@ -11,7 +11,7 @@ DECLARE
     v_reached bigint;
 BEGIN
     WITH due AS (
-        SELECT h.subscription, h.shard, u.position
+        SELECT h.subscription, h.shard, u.position, h.failing_position <= u.position AS passed
         FROM unnest(p_subscriptions, p_shards, p_epochs, p_positions) AS u (subscription, shard, epoch, position)
         JOIN eventstream.subscription_shards AS h
             ON h.subscription = u.subscription AND h.shard = u.shard AND h.epoch = u.epoch
@@ -23,7 +23,14 @@ BEGIN
         FOR NO KEY UPDATE OF h SKIP LOCKED
     )
     UPDATE eventstream.subscription_shards AS h
-    SET position = d.position, updated_at = clock_timestamp()
+    SET position = d.position,
+        updated_at = clock_timestamp(),
+        -- What one failed on was skipped by hand.
+        failing_position = CASE WHEN d.passed THEN NULL ELSE h.failing_position END,
+        failing_event = CASE WHEN d.passed THEN NULL ELSE h.failing_event END,
+        failing_since = CASE WHEN d.passed THEN NULL ELSE h.failing_since END,
+        tries = CASE WHEN d.passed THEN NULL ELSE h.tries END,
+        last_error = CASE WHEN d.passed THEN NULL ELSE h.last_error END
     FROM due AS d
     WHERE h.subscription = d.subscription AND h.shard = d.shard;
     SELECT count(*) INTO v_reached

@@ -1,7 +1,7 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 CREATE OR REPLACE FUNCTION eventstream.subscription_lag()
- RETURNS TABLE(subscription text, shard integer, shard_count integer, "position" bigint, stable_position bigint, lag_events bigint, lag_seconds double precision, events bigint, parked bigint, state text, member_id bigint, application text, lease_until timestamp with time zone, epoch bigint, updated_at timestamp with time zone)
+ RETURNS TABLE(subscription text, shard integer, shard_count integer, "position" bigint, stable_position bigint, lag_events bigint, lag_seconds double precision, events bigint, parked bigint, state text, member_id bigint, application text, lease_until timestamp with time zone, last_error text, failing_position bigint, failing_event uuid, tries integer, failing_since timestamp with time zone, epoch bigint, updated_at timestamp with time zone)
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET jit TO 'off'
@@ -46,6 +46,11 @@ BEGIN
         h.member_id,
         m.application,
         m.lease_until,
+        h.last_error,
+        h.failing_position,
+        h.failing_event,
+        h.tries,
+        h.failing_since,
         h.epoch,
         h.updated_at
     FROM log_end AS g
