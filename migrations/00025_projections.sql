@@ -366,9 +366,13 @@ COMMENT ON VIEW eventstream.audit_projections IS
     'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one runs '
     'or was interrupted.';
 
+-- The first release: no code from before it knows this schema.
+SELECT eventstream.declare_version(25, 25);
+
 SELECT eventstream.record_schema();
 
 -- +goose Down
+DELETE FROM eventstream.schema_versions WHERE version = 25;
 DROP VIEW eventstream.audit_projections;
 DROP FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid);
 DROP FUNCTION eventstream.hold_projection(text);
