@@ -46,7 +46,7 @@ func newAppendItem(requests []AppendRequest) (*appendItem, error) {
 			item.size.Bytes += len(e.Payload) + len(e.Data) + len(e.Metadata)
 		}
 	}
-	return item, nil
+	return item, checkRepeats(requests, item.size.Count)
 }
 
 func prepare(request AppendRequest) (preparedRequest, error) {
