@@ -91,7 +91,10 @@ func TestAPIWithZeroValues(t *testing.T) {
 		}
 	})
 	for _, value := range []any{
-		eventstream.New(""), &eventstream.EventStream{}, eventstream.Event{}, &eventstream.Event{}, eventstream.PartitionKey{},
+		eventstream.New(""), &eventstream.EventStream{},
+		eventstream.Event{},
+		&eventstream.Event{},
+		eventstream.PartitionKey{},
 		new(eventstream.PartitionKey), eventstream.StreamID(""), eventstream.TenantID(""), eventstream.EventType(""), &eventstream.LogEvent{},
 		&eventstream.VersionConflictError{}, &eventstream.BatchError{}, &eventstream.HandlerError{}, &eventstream.ImportError{},
 		&eventstream.AppendCanceledError{}, &eventstream.EventIDConflictError{}, &eventstream.ProjectionMismatchError{}, &eventstream.ReconstructError{},
