@@ -64,7 +64,7 @@ func NewProjector(repo *Repository, projection Projection) (*Projector, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Subscription.create = p.createTables
+	p.create = p.createTables
 	return p, nil
 }
 
