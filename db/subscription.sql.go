@@ -533,29 +533,6 @@ func (q *Queries) SubscriptionLag(ctx context.Context, db DBTX, subscription str
 	return items, nil
 }
 
-const subscriptionLock = `-- name: SubscriptionLock :one
-WITH subscription AS MATERIALIZED (
-    SELECT s.name FROM eventstream.subscriptions AS s WHERE s.name = $1::text FOR UPDATE
-)
-SELECT max(l.position)::bigint AS furthest
-FROM (
-    SELECT h.position
-    FROM subscription AS s
-    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
-    FOR UPDATE OF h
-) AS l
-HAVING count(*) > 0
-`
-
-// Keeps a subscription where it is until the transaction ends: how far its furthest shard has come.
-// The subscription first and its shards second, as everybody else locks them.
-func (q *Queries) SubscriptionLock(ctx context.Context, db DBTX, name string) (int64, error) {
-	row := db.QueryRow(ctx, subscriptionLock, name)
-	var furthest int64
-	err := row.Scan(&furthest)
-	return furthest, err
-}
-
 const subscriptionPause = `-- name: SubscriptionPause :exec
 SELECT eventstream.pause_subscription($1::text, $2::boolean)
 `
@@ -571,16 +548,17 @@ func (q *Queries) SubscriptionPause(ctx context.Context, db DBTX, arg Subscripti
 }
 
 const subscriptionReplace = `-- name: SubscriptionReplace :exec
-SELECT eventstream.replace_subscription($1::text, $2::text)
+SELECT eventstream.replace_subscription($1::text, $2::text, $3::integer)
 `
 
 type SubscriptionReplaceParams struct {
 	Name        string
 	Replacement string
+	ShardCount  int32
 }
 
 func (q *Queries) SubscriptionReplace(ctx context.Context, db DBTX, arg SubscriptionReplaceParams) error {
-	_, err := db.Exec(ctx, subscriptionReplace, arg.Name, arg.Replacement)
+	_, err := db.Exec(ctx, subscriptionReplace, arg.Name, arg.Replacement, arg.ShardCount)
 	return err
 }
 
@@ -629,8 +607,9 @@ func (q *Queries) SubscriptionSkipEvent(ctx context.Context, db DBTX, arg Subscr
 
 const subscriptionSkipped = `-- name: SubscriptionSkipped :many
 SELECT k.position
-FROM eventstream.subscription_skips AS k
-WHERE k.subscription = $1::text AND k.position > $2::bigint
+FROM eventstream.subscriptions AS s
+JOIN eventstream.subscription_skips AS k ON k.subscription = coalesce(s.rebuilds, s.name)
+WHERE s.name = $1::text AND k.position > $2::bigint
 `
 
 type SubscriptionSkippedParams struct {
@@ -638,7 +617,7 @@ type SubscriptionSkippedParams struct {
 	After        int64
 }
 
-// Positions above a checkpoint that a person decided to skip.
+// Positions above a checkpoint that a person decided to skip; a rebuild skips what its projection does.
 func (q *Queries) SubscriptionSkipped(ctx context.Context, db DBTX, arg SubscriptionSkippedParams) ([]int64, error) {
 	rows, err := db.Query(ctx, subscriptionSkipped, arg.Subscription, arg.After)
 	if err != nil {

@@ -113,5 +113,10 @@ func (c *Config) withDefaults() (Config, error) {
 	if out.Lease < minLease {
 		return Config{}, invalidValue("Config.Lease", out.Lease.String(), "1s or more, or 0 for 15s")
 	}
+	for i, projection := range out.Inline {
+		if projection == nil {
+			return Config{}, invalidValue("Config.Inline["+strconv.Itoa(i)+"]", "nil", "a function")
+		}
+	}
 	return out, nil
 }

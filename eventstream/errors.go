@@ -154,8 +154,12 @@ func (e *EventIDConflictError) Error() string {
 	if e.FoundStreamID != "" {
 		found = fmt.Sprintf(" (version %d of %s)", e.FoundVersion, quote(string(e.FoundStreamID)))
 	}
-	return fmt.Sprintf("event %s of the append to stream %s %s%s: a retry repeats the same events in the same order, "+
-		"anything else needs event ids of its own", e.EventID, quote(string(e.StreamID)), e.Problem, found)
+	event := "an event id"
+	if e.EventID != uuid.Nil { // as where a constraint alone says it
+		event = fmt.Sprintf("event %s of the append to stream %s", e.EventID, quote(string(e.StreamID)))
+	}
+	return fmt.Sprintf("%s %s%s: a retry repeats the same events in the same order, anything else needs event ids of its own",
+		event, e.Problem, found)
 }
 
 // Is matches ErrEventIDConflict.

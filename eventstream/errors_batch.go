@@ -27,6 +27,9 @@ type RequestError struct {
 
 // Error names the first refused request and how many there are.
 func (e *BatchError) Error() string {
+	if len(e.Refused) == 0 {
+		return fmt.Sprintf("none of %d requests refused", e.Requests)
+	}
 	first := e.Refused[0]
 	return fmt.Sprintf("%d of %d requests refused, nothing appended: request %d: %v",
 		len(e.Refused), e.Requests, first.Index, first.Err)

@@ -15,6 +15,9 @@ var (
 	ErrSubscriptionRunning = errors.New("subscription is running already: run it once in a repository, and in other processes to share it")
 	// ErrRebuildRunning says that somebody rebuilds the projection at this moment.
 	ErrRebuildRunning = errors.New("projection is being rebuilt: wait until that is done, or end it, and rebuild again")
+	// ErrProjectionMismatch says that the tables of a projection and its checkpoint do not belong together. See
+	// ProjectionMismatchError.
+	ErrProjectionMismatch = errors.New("tables and checkpoint of a projection do not belong together: rebuild it")
 	// ErrShardLost says that another process owns a shard by now. See ShardLostError.
 	ErrShardLost = errors.New("shard lost: another process owns it by now, and does the work")
 	// ErrBeyondLog says that the log has not reached a position or sequence number. See BeyondLogError.
@@ -54,11 +57,30 @@ type SubscriptionMismatchError struct {
 // Error names the subscription and what differs.
 func (e *SubscriptionMismatchError) Error() string {
 	return fmt.Sprintf("subscription %s was created with %s: use the configuration that it was created with, change its shards "+
-		"with ReshardSubscription, or give it another name", quote(e.Name), e.Difference)
+		"with ReshardSubscription, or give it another name; a projection takes over another filter when it is rebuilt", quote(e.Name), e.Difference)
 }
 
 // Is matches ErrSubscriptionMismatch.
 func (e *SubscriptionMismatchError) Is(target error) bool { return target == ErrSubscriptionMismatch }
+
+// ProjectionMismatchError says that the tables of a projection and its checkpoint do not belong together, or would not after what
+// was asked for: one of the two is missing, or comes from elsewhere.
+type ProjectionMismatchError struct {
+	// Name is the projection.
+	Name string
+	// Problem says what is wrong, with the schema that it is about.
+	Problem string
+	// Advice says what to do.
+	Advice string
+}
+
+// Error names the projection, what is wrong, and what to do.
+func (e *ProjectionMismatchError) Error() string {
+	return fmt.Sprintf("projection %s: %s. %s", quote(e.Name), e.Problem, e.Advice)
+}
+
+// Is matches ErrProjectionMismatch.
+func (e *ProjectionMismatchError) Is(target error) bool { return target == ErrProjectionMismatch }
 
 // ShardLostError says that another process owns a shard by now: the work of this one is dropped, and done there.
 type ShardLostError struct {

@@ -37,6 +37,11 @@ func TestEveryErrorMatchesItsConditionAndNamesItsValues(t *testing.T) {
 		},
 		{&EventIDConflictError{EventID: id, StreamID: "s", Problem: "is new"}, []error{ErrEventIDConflict}, []string{"is new: a retry"}},
 		{
+			&EventIDConflictError{Problem: "is there already: Key (event_id)=(x)"},
+			[]error{ErrEventIDConflict},
+			[]string{"an event id is there already: Key (event_id)=(x): a retry"},
+		},
+		{
 			&ReconstructError{StreamID: "s", Rule: "rule", Got: "got 1", Bound: "bound 2", cause: ErrInvalidValue},
 			[]error{ErrReconstruct, ErrInvalidValue},
 			[]string{`"s"`, "rule", "got 1", "bound 2"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -81,7 +82,10 @@ func NewEvent(eventType string, payload any, opts ...EventOption) (Event, error)
 		return Event{}, fmt.Errorf("cannot draw an event id: %w", err)
 	}
 	e := Event{ID: id, Type: EventType(eventType), OccurredAt: normalTime(time.Now())}
-	for _, opt := range opts {
+	for i, opt := range opts {
+		if opt == nil {
+			return Event{}, invalidValue("option "+strconv.Itoa(i+1), "nil", "one of those that begin with With")
+		}
 		if err := opt(&e); err != nil {
 			return Event{}, err
 		}

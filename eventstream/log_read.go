@@ -50,7 +50,7 @@ func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[Log
 // ReadLogTx is ReadLog in a transaction of the caller. If that has one snapshot for all of its statements, it goes as far as the
 // stable position that was kept by then.
 func (r *Repository) ReadLogTx(ctx context.Context, tx pgx.Tx, opts LogOptions) iter.Seq2[LogEvent, error] {
-	return r.readLog(ctx, tx, opts)
+	return r.readLog(ctx, handleOf(tx), opts)
 }
 
 // LogHead says how far the log can be read, and how many events that is.
@@ -60,7 +60,7 @@ func (r *Repository) LogHead(ctx context.Context) (LogHead, error) {
 
 // LogHeadTx is LogHead in a transaction of the caller.
 func (r *Repository) LogHeadTx(ctx context.Context, tx pgx.Tx) (LogHead, error) {
-	return r.logHead(ctx, tx)
+	return r.logHead(ctx, handleOf(tx))
 }
 
 func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {

@@ -166,6 +166,8 @@ func refusedSubscription(e *pgconn.PgError, d refusalDetail) error {
 		return &BeyondLogError{Field: d.Field, Value: d.Position, Last: d.Last}
 	case "ES014":
 		return ErrTxEnded
+	case "ES016":
+		return &ProjectionMismatchError{Name: d.Subscription, Problem: d.Problem, Advice: e.Hint}
 	}
 	return nil
 }

@@ -3,39 +3,56 @@ package eventstream
 import (
 	"context"
 	"regexp"
+	"slices"
+	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gaplesspg/gapless/db"
 )
 
 // Projection is a view of the events in tables of the same database, exactly as they say: a TxHandler that knows where its
-// tables are, so that they can be built anew. They live in a PostgreSQL schema of its own, named after it.
+// tables are, so that they can be built anew. They live in a PostgreSQL schema of its own, named after it, whose comment says
+// so: a schema without that comment belongs to somebody else, and is neither used nor changed.
 type Projection struct {
 	// Name is the name of the subscription that feeds it, and of the schema of its tables: 1 to 40 of a-z, 0-9 and _, a letter
-	// first.
+	// first; not public, eventstream, information_schema, or one that begins with pg_.
 	Name string
 	// Setup makes the tables in a schema, which is there and empty. It must write the schema's name out, through
 	// pgx.Identifier if it is not to be trusted; it may set none of its own.
 	Setup func(ctx context.Context, tx pgx.Tx, schema string) error
 	// Apply writes what events mean into the tables of a schema, in the transaction in which the checkpoint moves.
 	Apply func(ctx context.Context, tx pgx.Tx, schema string, events []LogEvent) error
-	// Config is that of the subscription. Default: nil, which means the defaults.
+	// Config is that of the subscription. Its Filter and Shards change with Rebuild. Default: nil, which means the defaults.
 	Config *SubscriptionConfig
 }
 
-// Projector keeps a Projection up to date, and rebuilds it.
+// Projector keeps a Projection up to date, and rebuilds it. What it has of a Subscription works on the tables as well: Create makes
+// them with the subscription, or finds both, and Run does it too. Either returns a *ProjectionMismatchError where one of the two
+// is missing, or where they do not belong together: a schema that was dropped, a subscription that was deleted, a schema that
+// is somebody else's. To create it, the role needs the right to create schemas in the database; to run it, rights on the tables.
 type Projector struct {
 	*Subscription
 	projection Projection
 }
 
-var projectionName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+// projectionName and reservedSchemas are the rule of the constraint subscriptions_projection_name_valid.
+var (
+	projectionName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+	reservedSchemas = []string{"public", "eventstream", "information_schema"}
+)
 
 // NewProjector returns what runs a projection. It returns an *InvalidValueError as NewSubscription does, and does not talk to
 // the database.
 func NewProjector(repo *Repository, projection Projection) (*Projector, error) {
-	switch {
-	case !projectionName.MatchString(projection.Name):
-		return nil, invalidValue("projection name", projection.Name, "1 to 40 of a-z, 0-9 and _, a letter first: it names a schema")
+	switch name := projection.Name; {
+	case !projectionName.MatchString(name):
+		return nil, invalidValue("projection name", name, "1 to 40 of a-z, 0-9 and _, a letter first: it names a schema")
+	case strings.HasPrefix(name, "pg_") || slices.Contains(reservedSchemas, name):
+		return nil, invalidValue("projection name", name,
+			"another one than public, eventstream, information_schema and those that begin with pg_: it names a schema of its own")
 	case projection.Setup == nil:
 		return nil, invalidValue("Projection.Setup", "nil", "a function that makes the tables")
 	case projection.Apply == nil:
@@ -43,81 +60,37 @@ func NewProjector(repo *Repository, projection Projection) (*Projector, error) {
 	}
 	p := &Projector{projection: projection}
 	var err error
-	p.Subscription, err = NewSubscription(repo, projection.Name, p.handler(projection.Name), projection.Config)
+	p.Subscription, err = p.subscription(repo, projection.Name, projection.Name, projection.Config)
 	if err != nil {
 		return nil, err
 	}
+	p.create = p.createTables
 	return p, nil
 }
 
-// handler applies events to the tables of a schema.
-func (p *Projector) handler(schema string) TxHandler {
-	return func(ctx context.Context, tx pgx.Tx, events []LogEvent) error {
+// subscription feeds the tables of a schema.
+func (p *Projector) subscription(repo *Repository, name, schema string, config *SubscriptionConfig) (*Subscription, error) {
+	apply := func(ctx context.Context, tx pgx.Tx, events []LogEvent) error {
 		return p.projection.Apply(ctx, tx, schema, events)
 	}
-}
-
-// Create makes the tables, unless their schema is there, and the subscription. The role needs the right to create schemas in the
-// database, or a schema that was made for it, with the tables in it.
-func (p *Projector) Create(ctx context.Context) error {
-	return unwrapFailure(p.create(ctx))
-}
-
-// create is Create, but for errors of Setup, which it marks.
-func (p *Projector) create(ctx context.Context) error {
-	err := p.inTx(ctx, func(tx pgx.Tx) error { return p.setup(ctx, tx, p.projection.Name) })
+	s, err := NewSubscription(repo, name, TxHandler(apply), config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return p.Subscription.Create(ctx)
+	s.delivery = deliveryProjection
+	return s, nil
 }
 
-// Run makes the tables unless they are there, and then is Subscription.Run.
-func (p *Projector) Run(ctx context.Context) error {
-	if err := p.onceReached(ctx, p.create); err != nil {
-		return unlessEnded(ctx, unwrapFailure(err))
-	}
-	return p.Subscription.Run(ctx)
-}
-
-// setup makes a schema and its tables, unless it is there. Whoever does the same at once waits, and finds it.
-func (p *Projector) setup(ctx context.Context, tx pgx.Tx, schema string) error {
-	_, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('eventstream projection ' || $1, 0))", schema)
-	if err != nil {
-		return err
-	}
-	if there, err := schemaExists(ctx, tx, schema); err != nil || there {
-		return err
-	}
-	if _, err := tx.Exec(ctx, "CREATE SCHEMA "+identifier(schema)); err != nil {
-		return err
-	}
-	return p.callSetup(ctx, tx, schema)
-}
-
-// callSetup calls the user's Setup; its error is its own.
-func (p *Projector) callSetup(ctx context.Context, tx pgx.Tx, schema string) error {
-	if err := call(func() error { return p.projection.Setup(ctx, batchTx{tx}, schema) }); err != nil {
-		if tx.Conn().IsClosed() {
-			return unwrapFailure(err) // which is why it failed
+// createTables makes the subscription and its tables, or finds both.
+func (p *Projector) createTables(ctx context.Context, conn *pgxpool.Conn) error {
+	described := p.subscribeParams()
+	return p.inTx(ctx, conn, func(tx pgx.Tx) error {
+		tables, err := p.repo.queries.ProjectionCreate(ctx, tx, db.ProjectionCreateParams{
+			Name: p.name, ShardCount: described.ShardCount, Filter: described.Filter, Start: described.Start,
+		})
+		if err != nil || tables == uuid.Nil {
+			return err
 		}
-		return &HandlerError{Subscription: p.name, Tries: 1, Err: unwrapFailure(err)}
-	}
-	return nil
+		return p.makeTables(ctx, tx, p.name, tables)
+	})
 }
-
-func (p *Projector) inTx(ctx context.Context, do func(pgx.Tx) error) error {
-	return mapError(pgx.BeginTxFunc(ctx, p.repo.hub.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, do))
-}
-
-func schemaExists(ctx context.Context, tx pgx.Tx, schema string) (there bool, err error) {
-	err = tx.QueryRow(ctx, "SELECT to_regnamespace($1) IS NOT NULL", schema).Scan(&there)
-	return there, err
-}
-
-func dropSchema(ctx context.Context, tx pgx.Tx, schema string) error {
-	_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+identifier(schema)+" CASCADE")
-	return err
-}
-
-func identifier(name string) string { return pgx.Identifier{name}.Sanitize() }

@@ -6,17 +6,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
-)
-
-const (
-	// rebuildSuffix names the subscription that feeds a rebuild; stagedSuffix and oldSuffix name the schemas of the tables that
-	// are being built and of those that were replaced.
-	rebuildSuffix, stagedSuffix, oldSuffix = ":rebuild", "_rebuild", "_old"
-	// switchPatience is how long the live projection may be kept waiting for the new one to come level.
-	switchPatience = 5 * time.Second
 )
 
 // RebuildOptions adjusts Projector.Rebuild. Nil and the zero value mean the defaults.
@@ -30,166 +23,144 @@ type RebuildOptions struct {
 	Shards int
 }
 
-// Rebuild builds the projection's tables anew from the first event on, with the Setup and Apply of this Projector, and returns
-// once the new ones are live. The projection may run meanwhile, in this process or others. A rebuild that was interrupted leaves
-// the live tables as they are (with InPlace: paused), and the next one begins anew. Two at once are refused.
+// rebuild is one Projector.Rebuild.
+type rebuild struct {
+	*Projector
+	inPlace bool
+	config  SubscriptionConfig
+	// schema is where the new tables grow, and tables which these are.
+	schema string
+	tables uuid.UUID
+	// feed fills them.
+	feed *Subscription
+}
+
+// Rebuild builds the projection's tables anew from the first event on, with the Setup, Apply and Config of this Projector, and returns
+// once the new ones are live: so it is how a projection gets another filter, other tables or another number of shards, and how it
+// is mended after a *ProjectionMismatchError. What was skipped on record stays skipped.
+//
+// The projection may run meanwhile, in this process or others; those that run it with another filter or number of shards get a
+// *SubscriptionMismatchError once the new tables are live. A rebuild that was interrupted leaves the live tables as they are (with
+// InPlace: paused), and the next one removes what it left and begins anew. Of two at once, the second one returns ErrRebuildRunning.
 func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
+	r, err := p.newRebuild(opts)
+	if err != nil {
+		return err
+	}
+	if err := p.repo.hub.checkPool(); err != nil {
+		return err
+	}
+	locked, release, err := p.lockRebuild(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
 	began := time.Now()
-	err := p.rebuild(ctx, opts)
+	err = r.run(locked)
 	if err == nil {
-		t := newTeller(p.name, p.config.Observer)
-		t.tell(ProjectionRebuilt{Projection: p.name, Took: time.Since(began)})
-		t.close()
+		told := newTeller(p.name, p.config.Observer)
+		told.tell(ProjectionRebuilt{Projection: p.name, Took: time.Since(began)})
+		told.close()
+	}
+	if cause := context.Cause(locked); err != nil && errors.Is(cause, errRebuildLockLost) && ctx.Err() == nil {
+		return fmt.Errorf("rebuild of projection %s: %w; rebuild it again", quote(p.name), cause)
 	}
 	return err
 }
 
-func (p *Projector) rebuild(ctx context.Context, opts *RebuildOptions) error {
+// newRebuild checks all that can be checked without the database.
+func (p *Projector) newRebuild(opts *RebuildOptions) (*rebuild, error) {
 	if opts == nil {
 		opts = &RebuildOptions{}
 	}
-	config := p.config
-	config.From = FromBeginning
-	if opts.Shards != 0 {
-		config.Shards = opts.Shards
-	}
-	schema := p.projection.Name + stagedSuffix
+	r := &rebuild{Projector: p, inPlace: opts.InPlace, config: p.config, schema: p.stagedSchema()}
 	if opts.InPlace {
-		schema = p.projection.Name
+		r.schema = p.name
 	}
-	feed, err := NewSubscription(p.repo, p.name+rebuildSuffix, p.handler(schema), &config)
+	r.config.From = FromBeginning
+	if opts.Shards != 0 {
+		r.config.Shards = opts.Shards
+	}
+	return r, r.config.validate()
+}
+
+func (r *rebuild) run(ctx context.Context) error {
+	if err := r.checkPartitions(ctx, r.repo.hub.pool); err != nil {
+		return err
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	if err := r.stageTables(ctx); err != nil {
+		return err
+	}
+	if err := r.fill(ctx); err != nil {
+		return r.named(err)
+	}
+	ctx = context.WithoutCancel(ctx) // The new tables are live: what is left is to tidy up.
+	return r.inTx(ctx, r.repo.hub.pool, func(tx pgx.Tx) error { return r.dropTables(ctx, tx, r.oldSchema()) })
+}
+
+// begin makes the feed, and forgets those of earlier attempts. It is committed before tables are touched: who still writes for one of
+// these waits for this, and DROP would wait for them.
+func (r *rebuild) begin(ctx context.Context) error {
+	var begun db.ProjectionBeginRebuildRow
+	err := r.inTx(ctx, r.repo.hub.pool, func(tx pgx.Tx) (err error) {
+		begun, err = r.repo.queries.ProjectionBeginRebuild(ctx, tx, db.ProjectionBeginRebuildParams{
+			Name: r.name, ShardCount: int32(r.Projector.config.Shards), RebuildShardCount: int32(r.config.Shards),
+			Filter: r.filter.json(), InPlace: r.inPlace,
+		})
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := p.prepare(ctx, feed.name, opts.InPlace); err != nil {
-		return err
-	}
-	if err := feed.Create(ctx); err != nil {
-		return err
-	}
+	r.tables = begun.TablesID
+	r.feed, err = r.subscription(r.repo, begun.Rebuild, r.schema, &r.config)
+	return err
+}
+
+// stageTables makes the empty tables that are to be filled, in place of those that earlier attempts left.
+func (r *rebuild) stageTables(ctx context.Context) error {
+	return r.inTx(ctx, r.repo.hub.pool, func(tx pgx.Tx) error {
+		for _, schema := range []string{r.stagedSchema(), r.oldSchema()} {
+			if err := r.dropTables(ctx, tx, schema); err != nil {
+				return err
+			}
+		}
+		if r.inPlace {
+			if err := r.dropTables(ctx, tx, r.schema); err != nil {
+				return err
+			}
+		}
+		return r.makeTables(ctx, tx, r.schema, r.tables)
+	})
+}
+
+// fill runs the feed until the new tables are live.
+func (r *rebuild) fill(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
 		defer cancel()
-		ended <- feed.Run(ctx)
+		ended <- r.feed.Run(ctx)
 	}()
-	err = p.takeOver(ctx, feed, opts.InPlace)
+	err := r.takeOver(ctx)
 	cancel()
-	if fed := <-ended; fed != nil {
+	if fed := <-ended; fed != nil && err != nil {
 		return fed
 	}
-	if err != nil || opts.InPlace {
-		return err
-	}
-	return p.inTx(context.WithoutCancel(ctx), func(tx pgx.Tx) error {
-		return dropSchema(context.WithoutCancel(ctx), tx, p.projection.Name+oldSuffix)
-	})
-}
-
-// prepare makes empty tables to fill, and forgets an earlier attempt.
-func (p *Projector) prepare(ctx context.Context, feed string, inPlace bool) error {
-	return p.inTx(ctx, func(tx pgx.Tx) error {
-		// The live one must be there for the new one to take its place.
-		if _, err := p.repo.queries.SubscriptionSubscribe(ctx, tx, p.subscribeParams()); err != nil {
-			return err
-		}
-		if err := p.forget(ctx, tx, feed); err != nil {
-			return err
-		}
-		for _, schema := range []string{p.projection.Name + stagedSuffix, p.projection.Name + oldSuffix} {
-			if err := dropSchema(ctx, tx, schema); err != nil {
-				return err
-			}
-		}
-		if !inPlace {
-			return p.setup(ctx, tx, p.projection.Name+stagedSuffix)
-		}
-		err := p.repo.queries.SubscriptionPause(ctx, tx, db.SubscriptionPauseParams{Name: p.name, Paused: true})
-		if err != nil {
-			return err
-		}
-		if err := dropSchema(ctx, tx, p.projection.Name); err != nil {
-			return err
-		}
-		return p.setup(ctx, tx, p.projection.Name)
-	})
-}
-
-// forget removes the subscription of an earlier attempt, if there is one that nobody works on.
-func (p *Projector) forget(ctx context.Context, tx pgx.Tx, feed string) error {
-	shards, err := p.repo.subscriptionLag(ctx, tx, feed)
-	if err != nil || len(shards) == 0 {
-		return err
-	}
-	for _, s := range shards {
-		if s.State == "owned" {
-			return fmt.Errorf("projection %s, by %s: %w", quote(p.name), s.Owner, ErrRebuildRunning)
-		}
-	}
-	return p.repo.queries.SubscriptionDelete(ctx, tx, feed)
-}
-
-// takeOver waits until the new tables hold all that was there when it began and all that the live ones hold, and switches.
-func (p *Projector) takeOver(ctx context.Context, feed *Subscription, inPlace bool) error {
-	look, err := p.repo.lookAtLog(ctx, p.repo.handle)
-	if err != nil {
-		return mapError(err)
-	}
-	for {
-		if err := feed.WaitFor(ctx, look.StablePosition); err != nil {
-			return err
-		}
-		switched, err := p.trySwitch(ctx, feed, inPlace)
-		if err != nil || switched {
-			return err
-		}
-	}
-}
-
-// trySwitch stops the live projection where it is, lets the new one come level, and puts it in its place: all in one transaction,
-// which is given up if that takes too long.
-func (p *Projector) trySwitch(ctx context.Context, feed *Subscription, inPlace bool) (bool, error) {
-	late := errors.New("the new tables did not come level in time")
-	err := p.inTx(ctx, func(tx pgx.Tx) error {
-		furthest, err := p.repo.queries.SubscriptionLock(ctx, tx, p.name)
-		if err != nil {
-			return err
-		}
-		patience, cancel := context.WithTimeout(ctx, switchPatience)
-		defer cancel()
-		if !inPlace {
-			if err := feed.waitFor(patience, tx, furthest); err != nil {
-				if ctx.Err() == nil && patience.Err() != nil {
-					return late
-				}
-				return err
-			}
-			if err := p.swapSchemas(ctx, tx); err != nil {
-				return err
-			}
-		}
-		return p.repo.queries.SubscriptionReplace(ctx, tx, db.SubscriptionReplaceParams{Name: p.name, Replacement: feed.name})
-	})
-	if errors.Is(err, late) || SafeToRetry(err) {
-		return false, nil
-	}
-	p.repo.hub.claimSoon.Store(true)
-	return err == nil, err
-}
-
-// swapSchemas renames: readers who name the live schema see the new tables from the commit on. The old ones are dropped later, since that
-// waits for those who still read them.
-func (p *Projector) swapSchemas(ctx context.Context, tx pgx.Tx) error {
-	name := p.projection.Name
-	there, err := schemaExists(ctx, tx, name)
-	if err != nil {
-		return err
-	}
-	if there {
-		if _, err := tx.Exec(ctx, "ALTER SCHEMA "+identifier(name)+" RENAME TO "+identifier(name+oldSuffix)); err != nil {
-			return err
-		}
-	}
-	_, err = tx.Exec(ctx, "ALTER SCHEMA "+identifier(name+stagedSuffix)+" RENAME TO "+identifier(name))
 	return err
+}
+
+// named lets an error of the feed name the projection: that is where an event is skipped.
+func (r *rebuild) named(err error) error {
+	var stopped *HandlerError
+	if errors.As(err, &stopped) {
+		named := *stopped
+		named.Subscription = r.name
+		err = &named
+	}
+	return fmt.Errorf("rebuild of projection %s: %w", quote(r.name), err)
 }

@@ -35,7 +35,7 @@ type Handle = db.DBTX
 // NewRepository returns a repository on a pool, a connection or a transaction. A nil config means the defaults. It returns an
 // *InvalidValueError for a nil handle or a config out of bounds, and does not talk to the database.
 func NewRepository(handle Handle, config *Config) (*Repository, error) {
-	if handle == nil {
+	if isNil(handle) {
 		return nil, invalidValue("handle", "nil", "a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx")
 	}
 	complete, err := config.withDefaults()

@@ -55,7 +55,7 @@ func (r *Repository) Append(ctx context.Context, id StreamID, expected Expected,
 func (r *Repository) AppendTx(
 	ctx context.Context, tx pgx.Tx, id StreamID, expected Expected, events ...Event,
 ) (AppendResult, error) {
-	return r.append(ctx, tx, AppendRequest{StreamID: id, Expected: expected, Events: events})
+	return r.append(ctx, handleOf(tx), AppendRequest{StreamID: id, Expected: expected, Events: events})
 }
 
 // AppendMany appends to many streams, all or nothing, in one round trip, and returns a result for each request in their order.
@@ -67,7 +67,7 @@ func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) 
 
 // AppendManyTx is AppendMany in a transaction of the caller, as AppendTx is Append.
 func (r *Repository) AppendManyTx(ctx context.Context, tx pgx.Tx, requests ...AppendRequest) ([]AppendResult, error) {
-	return r.appendMany(ctx, tx, requests)
+	return r.appendMany(ctx, handleOf(tx), requests)
 }
 
 // append runs a request on h.

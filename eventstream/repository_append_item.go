@@ -55,7 +55,7 @@ func newAppendItem(requests []AppendRequest) (*appendItem, error) {
 	}
 	item.stream = requests[0].StreamID
 	slices.SortStableFunc(item.requests, func(a, b preparedRequest) int { return strings.Compare(a.stream, b.stream) })
-	return item, nil
+	return item, checkRepeats(requests, item.size.Count)
 }
 
 // asCalled puts rows, one for each of the item's requests, into the order in which the caller gave these.

@@ -44,7 +44,7 @@ func (r *Repository) Audit(ctx context.Context) ([]AuditFinding, error) {
 
 // AuditTx is Audit in a transaction of the caller.
 func (r *Repository) AuditTx(ctx context.Context, tx pgx.Tx) ([]AuditFinding, error) {
-	return r.audit(ctx, tx)
+	return r.audit(ctx, handleOf(tx))
 }
 
 // VerifyGapless checks one stream in the database: that its events run 1, 2, 3 ... up to its last one. It returns nil if so, a
@@ -56,7 +56,7 @@ func (r *Repository) VerifyGapless(ctx context.Context, id StreamID) error {
 
 // VerifyGaplessTx is VerifyGapless in a transaction of the caller.
 func (r *Repository) VerifyGaplessTx(ctx context.Context, tx pgx.Tx, id StreamID) error {
-	return r.verifyGapless(ctx, tx, id)
+	return r.verifyGapless(ctx, handleOf(tx), id)
 }
 
 // PartitionStats returns what each partition holds, for those that hold a stream, by reading the first event of each stream.
@@ -66,7 +66,7 @@ func (r *Repository) PartitionStats(ctx context.Context) ([]PartitionStat, error
 
 // PartitionStatsTx is PartitionStats in a transaction of the caller.
 func (r *Repository) PartitionStatsTx(ctx context.Context, tx pgx.Tx) ([]PartitionStat, error) {
-	return r.partitionStats(ctx, tx)
+	return r.partitionStats(ctx, handleOf(tx))
 }
 
 func (r *Repository) audit(ctx context.Context, h Handle) ([]AuditFinding, error) {

@@ -35,7 +35,7 @@ func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (
 
 // IngestTx is Ingest in a transaction of the caller.
 func (r *Repository) IngestTx(ctx context.Context, tx pgx.Tx, id StreamID, events ...Event) (IngestResult, error) {
-	return r.ingest(ctx, tx, id, events)
+	return r.ingest(ctx, handleOf(tx), id, events)
 }
 
 // AdvanceWatermark moves events that wait for nothing any more into the stream and returns its watermark. Ingest does so by
@@ -47,7 +47,7 @@ func (r *Repository) AdvanceWatermark(ctx context.Context, id StreamID) (int64, 
 
 // AdvanceWatermarkTx is AdvanceWatermark in a transaction of the caller.
 func (r *Repository) AdvanceWatermarkTx(ctx context.Context, tx pgx.Tx, id StreamID) (int64, error) {
-	return r.advanceWatermark(ctx, tx, id)
+	return r.advanceWatermark(ctx, handleOf(tx), id)
 }
 
 // DiscardPending gives up the events of a stream that wait from a version on, 1 for all of them, because nothing will ever fill the hole
@@ -59,7 +59,7 @@ func (r *Repository) DiscardPending(ctx context.Context, id StreamID, reason str
 
 // DiscardPendingTx is DiscardPending in a transaction of the caller.
 func (r *Repository) DiscardPendingTx(ctx context.Context, tx pgx.Tx, id StreamID, reason string, from int64) (int64, error) {
-	return r.discardPending(ctx, tx, id, reason, from)
+	return r.discardPending(ctx, handleOf(tx), id, reason, from)
 }
 
 func (r *Repository) discardPending(ctx context.Context, h Handle, id StreamID, reason string, from int64) (int64, error) {

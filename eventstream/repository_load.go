@@ -19,7 +19,7 @@ func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error
 
 // LoadTx is Load in a transaction of the caller.
 func (r *Repository) LoadTx(ctx context.Context, tx pgx.Tx, id StreamID) (*EventStream, error) {
-	return r.load(ctx, tx, id)
+	return r.load(ctx, handleOf(tx), id)
 }
 
 // GetOrCreate is Load, but for a stream that is not there it returns an empty one. Nothing is written: the stream is created
@@ -30,7 +30,7 @@ func (r *Repository) GetOrCreate(ctx context.Context, id StreamID) (*EventStream
 
 // GetOrCreateTx is GetOrCreate in a transaction of the caller.
 func (r *Repository) GetOrCreateTx(ctx context.Context, tx pgx.Tx, id StreamID) (*EventStream, error) {
-	return r.getOrCreate(ctx, tx, id)
+	return r.getOrCreate(ctx, handleOf(tx), id)
 }
 
 // Save appends the new events of a stream, in one round trip, and moves its watermark over them. The stream must still be at
@@ -43,7 +43,7 @@ func (r *Repository) Save(ctx context.Context, stream *EventStream) (AppendResul
 // SaveTx is Save in a transaction of the caller. If that is rolled back, the stream in memory is ahead of the database: load
 // it again.
 func (r *Repository) SaveTx(ctx context.Context, tx pgx.Tx, stream *EventStream) (AppendResult, error) {
-	return r.save(ctx, tx, stream)
+	return r.save(ctx, handleOf(tx), stream)
 }
 
 func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStream, error) {
@@ -98,6 +98,9 @@ func (r *Repository) getOrCreate(ctx context.Context, h Handle, id StreamID) (*E
 }
 
 func (r *Repository) save(ctx context.Context, h Handle, stream *EventStream) (AppendResult, error) {
+	if stream == nil {
+		return AppendResult{}, invalidValue("stream", "nil", "made by New, Load or GetOrCreate")
+	}
 	events := stream.unsaved()
 	if len(events) == 0 {
 		return AppendResult{CurrentVersion: stream.current}, nil

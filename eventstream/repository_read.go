@@ -42,7 +42,7 @@ func (r *Repository) Read(ctx context.Context, id StreamID, opts ReadOptions) it
 
 // ReadTx is Read in a transaction of the caller.
 func (r *Repository) ReadTx(ctx context.Context, tx pgx.Tx, id StreamID, opts ReadOptions) iter.Seq2[Event, error] {
-	return r.read(ctx, tx, id, opts)
+	return r.read(ctx, handleOf(tx), id, opts)
 }
 
 // Event returns the event of an id, or ErrEventNotFound.
@@ -52,7 +52,7 @@ func (r *Repository) Event(ctx context.Context, eventID uuid.UUID) (Event, error
 
 // EventTx is Event in a transaction of the caller.
 func (r *Repository) EventTx(ctx context.Context, tx pgx.Tx, eventID uuid.UUID) (Event, error) {
-	return r.event(ctx, tx, eventID)
+	return r.event(ctx, handleOf(tx), eventID)
 }
 
 func (r *Repository) event(ctx context.Context, h Handle, eventID uuid.UUID) (Event, error) {

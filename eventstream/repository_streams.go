@@ -53,7 +53,7 @@ func (r *Repository) Stream(ctx context.Context, id StreamID) (StreamHead, error
 
 // StreamTx is Stream in a transaction of the caller.
 func (r *Repository) StreamTx(ctx context.Context, tx pgx.Tx, id StreamID) (StreamHead, error) {
-	return r.stream(ctx, tx, id)
+	return r.stream(ctx, handleOf(tx), id)
 }
 
 // Watermark returns the version up to which every event of a stream is there, or a *StreamNotFoundError.
@@ -64,7 +64,7 @@ func (r *Repository) Watermark(ctx context.Context, id StreamID) (int64, error) 
 
 // WatermarkTx is Watermark in a transaction of the caller.
 func (r *Repository) WatermarkTx(ctx context.Context, tx pgx.Tx, id StreamID) (int64, error) {
-	head, err := r.stream(ctx, tx, id)
+	head, err := r.stream(ctx, handleOf(tx), id)
 	return head.Watermark, err
 }
 
@@ -76,7 +76,7 @@ func (r *Repository) Streams(ctx context.Context, filter StreamFilter) iter.Seq2
 
 // StreamsTx is Streams in a transaction of the caller.
 func (r *Repository) StreamsTx(ctx context.Context, tx pgx.Tx, filter StreamFilter) iter.Seq2[StreamHead, error] {
-	return r.streams(ctx, tx, filter)
+	return r.streams(ctx, handleOf(tx), filter)
 }
 
 // CountStreams counts the streams that a filter selects, by reading all of their heads.
@@ -86,7 +86,7 @@ func (r *Repository) CountStreams(ctx context.Context, filter StreamFilter) (int
 
 // CountStreamsTx is CountStreams in a transaction of the caller.
 func (r *Repository) CountStreamsTx(ctx context.Context, tx pgx.Tx, filter StreamFilter) (int64, error) {
-	return r.countStreams(ctx, tx, filter)
+	return r.countStreams(ctx, handleOf(tx), filter)
 }
 
 func (r *Repository) stream(ctx context.Context, h Handle, id StreamID) (StreamHead, error) {

@@ -65,7 +65,7 @@ func (r *Repository) Subscriptions(ctx context.Context) ([]ShardLag, error) {
 
 // SubscriptionsTx is Subscriptions in a transaction of the caller.
 func (r *Repository) SubscriptionsTx(ctx context.Context, tx pgx.Tx) ([]ShardLag, error) {
-	return r.subscriptionLag(ctx, tx, "")
+	return r.subscriptionLag(ctx, handleOf(tx), "")
 }
 
 // ReshardSubscription gives a subscription another number of shards. Every partition goes on where it was: nothing is skipped, and with
@@ -77,7 +77,7 @@ func (r *Repository) ReshardSubscription(ctx context.Context, name string, shard
 
 // ReshardSubscriptionTx is ReshardSubscription in a transaction of the caller.
 func (r *Repository) ReshardSubscriptionTx(ctx context.Context, tx pgx.Tx, name string, shards int) error {
-	return r.reshardSubscription(ctx, tx, name, shards)
+	return r.reshardSubscription(ctx, handleOf(tx), name, shards)
 }
 
 func (r *Repository) reshardSubscription(ctx context.Context, h Handle, name string, shards int) error {
@@ -94,7 +94,7 @@ func (r *Repository) ResetSubscription(ctx context.Context, name string, from St
 
 // ResetSubscriptionTx is ResetSubscription in a transaction of the caller.
 func (r *Repository) ResetSubscriptionTx(ctx context.Context, tx pgx.Tx, name string, from Start) error {
-	return r.resetSubscription(ctx, tx, name, from)
+	return r.resetSubscription(ctx, handleOf(tx), name, from)
 }
 
 func (r *Repository) resetSubscription(ctx context.Context, h Handle, name string, from Start) error {
@@ -126,7 +126,7 @@ func (r *Repository) PauseSubscription(ctx context.Context, name string, paused 
 
 // PauseSubscriptionTx is PauseSubscription in a transaction of the caller.
 func (r *Repository) PauseSubscriptionTx(ctx context.Context, tx pgx.Tx, name string, paused bool) error {
-	return r.pauseSubscription(ctx, tx, name, paused)
+	return r.pauseSubscription(ctx, handleOf(tx), name, paused)
 }
 
 func (r *Repository) pauseSubscription(ctx context.Context, h Handle, name string, paused bool) error {
@@ -142,7 +142,7 @@ func (r *Repository) DeleteSubscription(ctx context.Context, name string) error 
 
 // DeleteSubscriptionTx is DeleteSubscription in a transaction of the caller.
 func (r *Repository) DeleteSubscriptionTx(ctx context.Context, tx pgx.Tx, name string) error {
-	return mapError(r.queries.SubscriptionDelete(ctx, tx, name))
+	return mapError(r.queries.SubscriptionDelete(ctx, handleOf(tx), name))
 }
 
 // SkipEvent decides that a subscription shall not handle an event: one that it parked, or one that it is stuck on. Who did it, when
@@ -153,7 +153,7 @@ func (r *Repository) SkipEvent(ctx context.Context, name string, position int64,
 
 // SkipEventTx is SkipEvent in a transaction of the caller.
 func (r *Repository) SkipEventTx(ctx context.Context, tx pgx.Tx, name string, position int64, reason string) error {
-	return r.skipEvent(ctx, tx, name, position, reason)
+	return r.skipEvent(ctx, handleOf(tx), name, position, reason)
 }
 
 func (r *Repository) skipEvent(ctx context.Context, h Handle, name string, position int64, reason string) error {
@@ -171,7 +171,7 @@ func (r *Repository) ParkedEvents(ctx context.Context, name string) iter.Seq2[Pa
 
 // ParkedEventsTx is ParkedEvents in a transaction of the caller.
 func (r *Repository) ParkedEventsTx(ctx context.Context, tx pgx.Tx, name string) iter.Seq2[ParkedEvent, error] {
-	return r.parkedEvents(ctx, tx, name)
+	return r.parkedEvents(ctx, handleOf(tx), name)
 }
 
 func (r *Repository) parkedEvents(ctx context.Context, h Handle, name string) iter.Seq2[ParkedEvent, error] {

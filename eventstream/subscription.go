@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -39,6 +40,8 @@ type AsyncHandler func(ctx context.Context, events []LogEvent, ack func(error))
 const (
 	deliveryTransaction  = "transaction"
 	deliveryAcknowledged = "acknowledged"
+	// deliveryProjection is a TxHandler's, whose tables belong to the checkpoint.
+	deliveryProjection = "projection"
 )
 
 func (TxHandler) delivery() string     { return deliveryTransaction }
@@ -57,6 +60,10 @@ type Subscription struct {
 	name    string
 	handler Handler
 	config  SubscriptionConfig
+	// delivery is the handler's, or deliveryProjection.
+	delivery string
+	// create makes the subscription, or finds it as described.
+	create func(context.Context, *pgxpool.Conn) error
 	// filter is the config's, in normal form.
 	filter LogFilter
 	// wanted is the highest position that somebody in this process waits for.
@@ -87,7 +94,9 @@ func NewSubscription(repo *Repository, name string, handler Handler, config *Sub
 	if err != nil {
 		return nil, err
 	}
-	return &Subscription{repo: repo, name: name, handler: handler, config: complete, filter: filter}, nil
+	s := &Subscription{repo: repo, name: name, handler: handler, config: complete, delivery: handler.delivery(), filter: filter}
+	s.create = s.subscribe
+	return s, nil
 }
 
 // Name returns the name under which the database keeps how far the subscription has come.
@@ -129,22 +138,38 @@ func (s *Subscription) Create(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	partitions, err := s.repo.partitionCount(ctx, conn)
+	if err := s.checkPartitions(ctx, conn); err != nil {
+		return err
+	}
+	if err := s.numberStart(ctx, conn); err != nil {
+		return err
+	}
+	return s.create(ctx, conn)
+}
+
+// checkPartitions refuses a description that does not fit the store's number of partitions.
+func (s *Subscription) checkPartitions(ctx context.Context, h Handle) error {
+	partitions, err := s.repo.partitionCount(ctx, h)
 	if err != nil {
 		return err
 	}
 	if _, err := s.filter.validate(partitions); err != nil {
 		return err
 	}
-	if err := s.config.From.validate(partitions); err != nil {
-		return err
+	return s.config.From.validate(partitions)
+}
+
+// numberStart makes sure that marks lead to a start that is a number or a time.
+func (s *Subscription) numberStart(ctx context.Context, conn *pgxpool.Conn) error {
+	if s.config.From == startBeginning || s.config.From == startLatest {
+		return nil
 	}
-	if s.config.From != startBeginning && s.config.From != startLatest {
-		// Numbers and times are found by marks.
-		if _, err := s.repo.stableToRead(ctx, conn, true); err != nil {
-			return mapError(err)
-		}
-	}
+	_, err := s.repo.stableToRead(ctx, conn, true)
+	return mapError(err)
+}
+
+// subscribe creates the subscription, unless it is there as described.
+func (s *Subscription) subscribe(ctx context.Context, conn *pgxpool.Conn) error {
 	return mapError(readCommitted(ctx, conn, func(tx Handle) error {
 		_, err := s.repo.queries.SubscriptionSubscribe(ctx, tx, s.subscribeParams())
 		return err
@@ -155,7 +180,7 @@ func (s *Subscription) subscribeParams() db.SubscriptionSubscribeParams {
 	return db.SubscriptionSubscribeParams{
 		Name:       s.name,
 		ShardCount: int32(s.config.Shards),
-		Delivery:   s.handler.delivery(),
+		Delivery:   s.delivery,
 		Filter:     s.filter.json(),
 		Start:      startJSON(s.config.From),
 	}

@@ -95,7 +95,7 @@ func TestLogIsReadThoughNothingCanBeKept(t *testing.T) {
 	told := 0
 	j := newJournal()
 	s := subscribe(t, p, "reader", eventstream.TxHandler(j.tx), &eventstream.SubscriptionConfig{
-		Shards: 2, Filter: eventstream.LogFilter{Category: "order"}, 
+		Shards: 2, Filter: eventstream.LogFilter{Category: "order"},
 		Observer: errorsTold(func(error) { mu.Lock(); told++; mu.Unlock() }),
 	})
 	keepRunning(t, p, s)

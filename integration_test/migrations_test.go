@@ -43,7 +43,7 @@ func TestMigrations(t *testing.T) {
 	// An empty database, and a pool of one connection: what leaks into it shows, and who wants two hangs.
 	setup := func(t *testing.T) *migrationsBundle {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 		t.Cleanup(cancel)
 		dsn := newDatabase(t)
 		return &migrationsBundle{ctx: ctx, dsn: dsn, pool: migrationsPool(t, dsn, nil)}

@@ -139,7 +139,47 @@ CREATE TRIGGER store_frozen
 
 COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never changes.';
 
+-- In a rolling deployment, the first process of a new release migrates while those of the release before still run, and
+-- start anew. So each migration says from which version on code can use the schema that it leaves. A version is that of a
+-- migration; that of code is the highest one that it knows.
+CREATE TABLE eventstream.schema_versions (
+    version bigint NOT NULL,
+    usable_from bigint NOT NULL,
+    CONSTRAINT schema_versions_pkey PRIMARY KEY (version),
+    -- Code of a version can use the schema of that version.
+    CONSTRAINT schema_versions_usable_from_range CHECK (usable_from BETWEEN 1 AND version)
+);
+
+COMMENT ON TABLE eventstream.schema_versions IS
+    'From which version on code can use the schema: a row for each version of it that code was released for.';
+COMMENT ON COLUMN eventstream.schema_versions.version IS 'Version of the schema: the number of its last migration.';
+COMMENT ON COLUMN eventstream.schema_versions.usable_from IS
+    'Code that knows migrations up to this one, or more, works with it.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.declare_version(p_version bigint, p_usable_from bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO eventstream.schema_versions (version, usable_from)
+    -- What an earlier migration took from old code, a later one does not give back.
+    SELECT p_version, greatest(p_usable_from, max(v.usable_from))
+    FROM eventstream.schema_versions AS v
+    WHERE v.version < p_version;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.declare_version(bigint, bigint) IS
+    'Says from which version on code can use the schema of a version. A migration calls it, with its own number, and its '
+    'Down deletes the row: with p_usable_from of the release before if that works with the new schema, else with its own.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.declare_version(bigint, bigint) FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION eventstream.declare_version(bigint, bigint);
+DROP TABLE eventstream.schema_versions;
 DROP TABLE eventstream.store;
 DROP FUNCTION eventstream.partition_count();
 DROP FUNCTION eventstream.refuse_change();

@@ -12,13 +12,26 @@ CREATE TABLE eventstream.subscriptions (
     partition_positions jsonb NOT NULL DEFAULT '{}',
     paused boolean NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    tables_id uuid,
+    rebuilds text COLLATE "C",
     CONSTRAINT subscriptions_pkey PRIMARY KEY (name),
+    -- A rebuild goes with the projection that it is of.
+    CONSTRAINT subscriptions_rebuilds_fkey FOREIGN KEY (rebuilds)
+        REFERENCES eventstream.subscriptions (name) ON DELETE CASCADE,
     -- 1 to 128 bytes: a letter, then letters, digits and _ - . : /
     CONSTRAINT subscriptions_name_valid CHECK (octet_length(name) <= 128 AND name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'),
     -- A shard without a partition would never see an event.
     CONSTRAINT subscriptions_shard_count_range
         CHECK (shard_count >= 1 AND shard_count <= eventstream.partition_count()),
-    CONSTRAINT subscriptions_delivery_known CHECK (delivery IN ('transaction', 'acknowledged'))
+    CONSTRAINT subscriptions_delivery_known CHECK (delivery IN ('transaction', 'acknowledged', 'projection')),
+    -- A projection's name is that of a schema: 1 to 40 of a-z, 0-9 and _, a letter first, and none that others own.
+    CONSTRAINT subscriptions_projection_name_valid CHECK (
+        delivery <> 'projection' OR rebuilds IS NOT NULL
+        OR (name ~ '^[a-z][a-z0-9_]{0,39}$' AND name !~ '^pg_'
+            AND name NOT IN ('public', 'eventstream', 'information_schema'))),
+    -- A checkpoint without tables that fit it says nothing: nobody may go on from there.
+    CONSTRAINT subscriptions_projection_has_tables CHECK (delivery <> 'projection' OR tables_id IS NOT NULL OR paused),
+    CONSTRAINT subscriptions_tables_projection CHECK (delivery = 'projection' OR (tables_id IS NULL AND rebuilds IS NULL))
 );
 
 COMMENT ON TABLE eventstream.subscriptions IS 'Who reads the log: one row per subscription, written by subscribe().';
@@ -27,7 +40,7 @@ COMMENT ON COLUMN eventstream.subscriptions.shard_count IS
     'Number of shards; partition p belongs to shard p % shard_count. Only reshard_subscription() changes it.';
 COMMENT ON COLUMN eventstream.subscriptions.delivery IS
     'transaction: the checkpoint moves in the handler''s transaction (exactly once); acknowledged: after it (at least '
-    'once).';
+    'once); projection: as transaction, and what it writes are tables in a schema of its own.';
 COMMENT ON COLUMN eventstream.subscriptions.filter IS
     'What it reads: partitions, category, types, tenant; {} is everything.';
 COMMENT ON COLUMN eventstream.subscriptions.start IS 'Where it was told to start when it was created.';
@@ -37,6 +50,11 @@ COMMENT ON COLUMN eventstream.subscriptions.partition_positions IS
 COMMENT ON COLUMN eventstream.subscriptions.paused IS
     'Whether nobody may own its shards, as during a rebuild in place.';
 COMMENT ON COLUMN eventstream.subscriptions.created_at IS 'When it was created.';
+COMMENT ON COLUMN eventstream.subscriptions.tables_id IS
+    'Of a projection: which tables its checkpoint is about; their schema carries the same in its comment. NULL while '
+    'there are none that are complete.';
+COMMENT ON COLUMN eventstream.subscriptions.rebuilds IS
+    'The projection that is rebuilt through this subscription; NULL for every other one.';
 
 CREATE TABLE eventstream.subscription_members (
     member_id bigint NOT NULL,

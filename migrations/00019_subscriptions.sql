@@ -130,6 +130,50 @@ COMMENT ON FUNCTION eventstream.remove_shards(text) IS
 REVOKE EXECUTE ON FUNCTION eventstream.remove_shards(text) FROM PUBLIC;
 
 -- +goose StatementBegin
+CREATE FUNCTION eventstream.create_subscription(
+    p_name text,
+    p_shard_count integer,
+    p_delivery text,
+    p_filter jsonb,
+    p_start jsonb,
+    p_tables_id uuid DEFAULT NULL,
+    p_rebuilds text DEFAULT NULL
+) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_stable bigint;
+BEGIN
+    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+    -- Two processes may create it at once: the second one waits here, and is told that it was not the first.
+    INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start, tables_id, rebuilds, paused)
+    VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start, p_tables_id, p_rebuilds,
+        p_delivery = 'projection' AND p_tables_id IS NULL)
+    ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    v_stable := eventstream.stable_position();
+    -- The first epoch is the transaction's number, so that an epoch from before a subscription was deleted never
+    -- comes again.
+    PERFORM eventstream.lay_out_shards(p_name, p_shard_count,
+        eventstream.start_checkpoint(p_start, v_stable), eventstream.start_partitions(p_start, v_stable),
+        pg_current_xact_id()::text::bigint);
+    RETURN true;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.create_subscription(text, integer, text, jsonb, jsonb, uuid, text) IS
+    'Creates a subscription with its shards (true), unless there is one of that name.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.create_subscription(text, integer, text, jsonb, jsonb, uuid, text) FROM PUBLIC;
+
+-- +goose StatementBegin
 CREATE FUNCTION eventstream.subscribe(
     p_name text,
     p_shard_count integer,
@@ -143,7 +187,6 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     v_is eventstream.subscriptions;
-    v_stable bigint;
     v_difference text;
 BEGIN
     -- An existing subscription could be found without a write, but its checkpoints could not move.
@@ -154,21 +197,11 @@ BEGIN
     END IF;
     SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
     IF NOT FOUND THEN
-        IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-            PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-                format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+        -- A projection comes with its tables: create_projection() makes both.
+        IF p_delivery = 'projection' THEN
+            PERFORM eventstream.refuse_unknown_subscription(p_name);
         END IF;
-        -- Two processes may create it at once: the second one waits here, and then compares.
-        INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start)
-        VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start)
-        ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
-        IF FOUND THEN
-            v_stable := eventstream.stable_position();
-            -- The first epoch is the transaction's number, so that an epoch from before a subscription was deleted
-            -- never comes again.
-            PERFORM eventstream.lay_out_shards(p_name, p_shard_count,
-                eventstream.start_checkpoint(p_start, v_stable), eventstream.start_partitions(p_start, v_stable),
-                pg_current_xact_id()::text::bigint);
+        IF eventstream.create_subscription(p_name, p_shard_count, p_delivery, p_filter, p_start) THEN
             RETURN true;
         END IF;
         -- Another process was first, and has committed.
@@ -189,7 +222,9 @@ BEGIN
                 'wanted', jsonb_build_object(
                     'shard_count', p_shard_count, 'delivery', p_delivery, 'filter', p_filter)),
             'Use the configuration that it was created with, change its shards with '
-            'eventstream.reshard_subscription(), or give it another name.');
+            'eventstream.reshard_subscription(), or give it another name.'
+            || CASE WHEN v_is.delivery = 'projection' THEN ' A projection takes over another filter when it is rebuilt.'
+                ELSE '' END);
     END IF;
     RETURN false;
 END;
@@ -198,7 +233,7 @@ $$;
 
 COMMENT ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) IS
     'Creates a subscription (true), or finds one as described (false); ES011 if the one of that name differs. p_start '
-    'counts only at creation.';
+    'counts only at creation. A projection is created by create_projection().';
 
 REVOKE EXECUTE ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) FROM PUBLIC;
 
@@ -240,6 +275,10 @@ DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
     v_stable bigint := eventstream.stable_position();
 BEGIN
+    IF v_is.delivery = 'projection' THEN
+        PERFORM eventstream.refuse_tables(p_name,
+            'a reset would apply every event once more to tables that hold it already', 'Rebuild the projection.');
+    END IF;
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
     UPDATE eventstream.subscriptions AS s SET start = p_start WHERE s.name = p_name;
     PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, eventstream.start_checkpoint(p_start, v_stable),
@@ -249,7 +288,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.reset_subscription(text, jsonb) IS
-    'Starts a subscription anew from p_start; what it had parked is forgotten.';
+    'Starts a subscription anew from p_start; what it had parked is forgotten. ES016 for a projection, which is rebuilt '
+    'instead.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.reset_subscription(text, jsonb) FROM PUBLIC;
 
@@ -262,19 +302,24 @@ AS $$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
 BEGIN
+    IF v_is.delivery = 'projection' AND v_is.tables_id IS NULL AND NOT p_paused THEN
+        PERFORM eventstream.refuse_tables(p_name, 'its tables are not complete',
+            'Let its rebuild finish, or rebuild it again if that was interrupted.');
+    END IF;
     UPDATE eventstream.subscriptions AS s SET paused = p_paused WHERE s.name = v_is.name;
 END;
 $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.pause_subscription(text, boolean) IS
-    'Takes the shards from their owners; while p_paused is set, nobody can claim them.';
+    'Takes the shards from their owners; while p_paused is set, nobody can claim them. ES016 for a projection that '
+    'would go on without complete tables.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.pause_subscription(text, boolean) FROM PUBLIC;
 
 -- The last step of a rebuild: from now on the work of the new subscription goes by the old name.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.replace_subscription(p_name text, p_by text) RETURNS void
+CREATE FUNCTION eventstream.replace_subscription(p_name text, p_by text, p_shard_count integer DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -282,10 +327,17 @@ AS $$
 DECLARE
     v_is eventstream.subscriptions := eventstream.fence_subscription(p_name);
     v_by eventstream.subscriptions := eventstream.fence_subscription(p_by);
+    v_shard_count integer := coalesce(p_shard_count, v_is.shard_count);
     v_positions jsonb := eventstream.partition_checkpoints(p_by);
     v_epoch bigint := greatest(eventstream.remove_shards(p_name), eventstream.remove_shards(p_by));
 BEGIN
-    IF v_is.filter <> v_by.filter OR v_is.delivery <> v_by.delivery THEN
+    IF v_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', v_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+    IF v_is.delivery = 'projection' THEN
+        PERFORM eventstream.refuse_foreign_tables(p_name, p_by, v_by.rebuilds, v_by.tables_id);
+    ELSIF v_is.filter <> v_by.filter OR v_is.delivery <> v_by.delivery THEN
         PERFORM eventstream.refuse(
             'ES011',
             format('subscription %L was created with filter %s and delivery %s, %L with %s and %s',
@@ -298,16 +350,23 @@ BEGIN
     DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
     UPDATE eventstream.parked_events AS k SET subscription = p_name WHERE k.subscription = p_by;
     DELETE FROM eventstream.subscriptions AS s WHERE s.name = p_by;
-    UPDATE eventstream.subscriptions AS s SET paused = false WHERE s.name = p_name;
-    PERFORM eventstream.lay_out_shards(p_name, v_is.shard_count, 0, v_positions, v_epoch);
+    UPDATE eventstream.subscriptions AS s
+    SET shard_count = v_shard_count,
+        filter = v_by.filter,
+        tables_id = v_by.tables_id,
+        -- Who paused a projection with complete tables wants it paused.
+        paused = s.paused AND s.tables_id IS NOT NULL
+    WHERE s.name = p_name;
+    PERFORM eventstream.lay_out_shards(p_name, v_shard_count, 0, v_positions, v_epoch);
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.replace_subscription(text, text) IS
-    'Lets p_name continue where p_by is, with the number of shards that p_name has, and removes p_by.';
+COMMENT ON FUNCTION eventstream.replace_subscription(text, text, integer) IS
+    'Lets p_name continue where p_by is, with p_shard_count shards or as many as it has, and removes p_by. A projection '
+    'takes over the filter and the tables of its rebuild, which are in place by then.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.replace_subscription(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.replace_subscription(text, text, integer) FROM PUBLIC;
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.delete_subscription(p_name text) RETURNS void
@@ -331,11 +390,12 @@ REVOKE EXECUTE ON FUNCTION eventstream.delete_subscription(text) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION eventstream.delete_subscription(text);
-DROP FUNCTION eventstream.replace_subscription(text, text);
+DROP FUNCTION eventstream.replace_subscription(text, text, integer);
 DROP FUNCTION eventstream.pause_subscription(text, boolean);
 DROP FUNCTION eventstream.reset_subscription(text, jsonb);
 DROP FUNCTION eventstream.reshard_subscription(text, integer);
 DROP FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb);
+DROP FUNCTION eventstream.create_subscription(text, integer, text, jsonb, jsonb, uuid, text);
 DROP FUNCTION eventstream.remove_shards(text);
 DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);
 DROP FUNCTION eventstream.partition_checkpoints(text);

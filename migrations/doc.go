@@ -9,8 +9,11 @@
 //
 // [Up] may be called by every process of a service as it starts: one of them migrates, the others wait for it, and where nothing
 // is left to do nobody takes a lock. Each migration is one transaction; one that fails leaves the database at the version before
-// it. A database that a newer release has migrated is refused ([DatabaseNewerError]), and so is a store that was installed with
-// another number of partitions than the one asked for ([StoreMismatchError]).
+// it. A store that was installed with another number of partitions than the one asked for is refused ([StoreMismatchError]).
+//
+// In a rolling deployment, processes of the release before may start after one of the new release has migrated. The schema says
+// from which version on code can use it (eventstream.schema_versions): such code starts as if nothing were to be done, older code
+// is refused ([DatabaseNewerError]), and so is code of either kind that would undo migrations that it does not know.
 //
 // [Status] and [Version] only read: they work on a standby, and on a database that holds nothing yet. [Down] and [DownTo] undo
 // migrations, and the events go with the tables that hold them.

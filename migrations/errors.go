@@ -14,17 +14,24 @@ var ErrReadOnly = errors.New("migrations: the database is read-only")
 // errConnectionLost stands in for the silent reconnect of database/sql: the lock was on the old connection.
 var errConnectionLost = errors.New("migrations: the connection that holds the migration lock was lost")
 
-// DatabaseNewerError says that a newer release has migrated the database: this one does not know what it would meet there.
+// DatabaseNewerError says that a newer release has migrated the database, and that this one cannot use it, or cannot take it back.
 type DatabaseNewerError struct {
 	// Database is the version that the database is at.
 	Database int64
 	// Code is the highest version that this release knows.
 	Code int64
+	// UsableFrom is the version that code must know to use the database; 0 if the database does not say.
+	UsableFrom int64
 }
 
+// Error names the versions, and says what to do.
 func (e *DatabaseNewerError) Error() string {
-	return fmt.Sprintf("migrations: the database is at version %d, and this release of Gapless knows versions up to %d: "+
-		"deploy the newer release, or go back with DownTo(%d) of the newer one", e.Database, e.Code, e.Code)
+	usable := ""
+	if e.UsableFrom > 0 {
+		usable = fmt.Sprintf(", for releases that know version %d or above", e.UsableFrom)
+	}
+	return fmt.Sprintf("migrations: the database is at version %d%s, and this release of Gapless knows versions up to %d: "+
+		"deploy the newer release, or go back with DownTo(%d) of the newer one", e.Database, usable, e.Code, e.Code)
 }
 
 // StoreMismatchError says that the store was installed with another number of partitions than [Options] asks for. The number

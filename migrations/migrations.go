@@ -29,7 +29,8 @@ type Conn interface {
 }
 
 // Up brings the database to the version of this release, and installs it where there is nothing yet. Any number of processes may
-// call it at once: one migrates while the others wait, as long as ctx allows. Where nothing is left to do, it only reads.
+// call it at once: one migrates while the others wait, as long as ctx allows. Where nothing is left to do, it only reads. A database
+// that a newer release has migrated is left as it is, if that release says that this one can use it.
 //
 // Errors: [DatabaseNewerError], [StoreMismatchError], [ErrReadOnly], the error of ctx, or a PostgreSQL error with the name of the
 // migration that failed; the migrations before that one stay applied, and calling Up again goes on from there.
@@ -114,11 +115,12 @@ func up(ctx context.Context, db any, opts *Options, fsys fs.FS) error {
 	if err != nil {
 		return err
 	}
-	if err := st.check(sources, o); err != nil || st.complete(sources) {
+	check := func(st *state) error { return st.check(sources, o) }
+	if err := check(&st); err != nil || st.complete(sources) {
 		return err
 	}
 	return withSession(ctx, db, func(s *session) error {
-		if err := s.prepare(ctx, sources, o); err != nil {
+		if err := s.prepare(ctx, check, o); err != nil {
 			return err
 		}
 		defer s.unprepare(o)
@@ -144,8 +146,9 @@ func down(ctx context.Context, db any, opts *Options, fsys fs.FS, run gooseFunc)
 	if err != nil || st.version == 0 {
 		return err
 	}
+	check := func(st *state) error { return st.checkDown(sources) }
 	return withSession(ctx, db, func(s *session) error {
-		if err := s.prepare(ctx, sources, o); err != nil {
+		if err := s.prepare(ctx, check, o); err != nil {
 			return err
 		}
 		return s.run(ctx, fsys, o, run)

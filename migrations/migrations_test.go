@@ -3,6 +3,7 @@ package migrations
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -84,11 +85,54 @@ func TestStatusMergesWhatIsKnownAndWhatIsThere(t *testing.T) {
 	require.Error(t, st.check(known, Options{PartitionCount: 33}))
 }
 
+func TestNewerDatabasesAreUsedByTheCodeThatTheySay(t *testing.T) {
+	t.Parallel()
+	known := []source{{1, "1_a.sql"}, {2, "2_b.sql"}}
+	all := []applied{{version: 1}, {version: 2}, {version: 3}}
+	for name, c := range map[string]struct {
+		is     state
+		usable bool
+	}{
+		"does not say":                {state{version: 3, applied: all}, false},
+		"for this code":               {state{version: 3, applied: all, usableFrom: 2}, true},
+		"for older code too":          {state{version: 3, applied: all, usableFrom: 1}, true},
+		"for newer code":              {state{version: 3, applied: all, usableFrom: 3}, false},
+		"lacks what this code brings": {state{version: 3, applied: []applied{{version: 1}, {version: 3}}, usableFrom: 2}, false},
+	} {
+		err := c.is.check(known, Options{})
+		if c.usable {
+			require.NoError(t, err, name)
+		} else {
+			require.Equal(t, &DatabaseNewerError{Database: 3, Code: 2, UsableFrom: c.is.usableFrom}, err, name)
+		}
+		require.Error(t, c.is.checkDown(known), name)
+		c.is.partitionCount = 32
+		require.Error(t, c.is.check(known, Options{PartitionCount: 33}), "options are held against it all the same: %s", name)
+	}
+}
+
+// A release is a schema and the code for it, so its last migration says which code can use it.
+func TestTheLastMigrationDeclaresItsVersion(t *testing.T) {
+	t.Parallel()
+	sources, err := list(files)
+	require.NoError(t, err)
+	last := sources[len(sources)-1]
+	text, err := fs.ReadFile(files, last.name)
+	require.NoError(t, err)
+	up, down, _ := strings.Cut(string(text), "\n-- +goose Down\n")
+	require.Contains(t, up, fmt.Sprintf("SELECT eventstream.declare_version(%d, ", last.version), last.name)
+	require.Contains(t, up, "SELECT eventstream.record_schema();", last.name)
+	require.Contains(t, down, fmt.Sprintf("DELETE FROM eventstream.schema_versions WHERE version = %d;", last.version), last.name)
+}
+
 func TestErrorsSayBothValuesAndWhatToDo(t *testing.T) {
 	t.Parallel()
 	require.EqualError(t, &DatabaseNewerError{Database: 12, Code: 10},
 		"migrations: the database is at version 12, and this release of Gapless knows versions up to 10: "+
 			"deploy the newer release, or go back with DownTo(10) of the newer one")
+	require.EqualError(t, &DatabaseNewerError{Database: 12, Code: 10, UsableFrom: 11},
+		"migrations: the database is at version 12, for releases that know version 11 or above, and this release of Gapless knows "+
+			"versions up to 10: deploy the newer release, or go back with DownTo(10) of the newer one")
 	require.EqualError(t, &StoreMismatchError{Installed: 32, Requested: 64},
 		"migrations: the store was installed with 32 partitions, and Options.PartitionCount asks for 64: "+
 			"leave it 0 to take the store as it is, or copy the events into a new store")

@@ -79,13 +79,13 @@ func (c *onceConnector) Connect(ctx context.Context) (driver.Conn, error) {
 }
 
 // prepare makes the connection ready for goose, once the lock is held: what another process did meanwhile counts.
-func (s *session) prepare(ctx context.Context, sources []source, o Options) error {
+func (s *session) prepare(ctx context.Context, check func(*state) error, o Options) error {
 	return s.withPgx(ctx, func(conn *pgx.Conn) error {
 		st, err := readState(ctx, conn)
 		if err != nil {
 			return err
 		}
-		if err := st.check(sources, o); err != nil {
+		if err := check(&st); err != nil {
 			return err
 		}
 		s.before = st.version

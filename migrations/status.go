@@ -50,6 +50,7 @@ type state struct {
 	version        int64
 	applied        []applied // in order of version
 	partitionCount int       // 0: no store
+	usableFrom     int64     // version that code must know; 0: the database does not say
 }
 
 type applied struct {
@@ -69,11 +70,16 @@ func readState(ctx context.Context, db any) (state, error) {
 	if err != nil {
 		return st, err
 	}
-	var hasVersions, hasStore bool
+	var hasVersions, hasStore, hasUsable bool
 	err = q.QueryRow(ctx, `SELECT to_regclass('eventstream.goose_db_version') IS NOT NULL,
-		to_regclass('eventstream.store') IS NOT NULL`).Scan(&hasVersions, &hasStore)
+		to_regclass('eventstream.store') IS NOT NULL,
+		to_regclass('eventstream.schema_versions') IS NOT NULL`).Scan(&hasVersions, &hasStore, &hasUsable)
 	if err == nil && hasVersions {
 		err = st.readVersions(ctx, q)
+	}
+	if err == nil && hasUsable {
+		err = q.QueryRow(ctx, `SELECT coalesce(max(usable_from), 0) FROM eventstream.schema_versions WHERE version = $1`, st.version).
+			Scan(&st.usableFrom)
 	}
 	if err == nil && hasStore {
 		err = q.QueryRow(ctx, `SELECT coalesce(max(partition_count), 0) FROM eventstream.store`).Scan(&st.partitionCount)
@@ -120,13 +126,32 @@ func (st *state) readVersions(ctx context.Context, q querier) error {
 
 // check refuses a database that this release, or these options, do not fit.
 func (st *state) check(sources []source, o Options) error {
-	if known := latest(sources); st.version > known {
-		return &DatabaseNewerError{Database: st.version, Code: known}
+	if st.newer(sources) && !st.usable(sources) {
+		return st.refuseNewer(sources)
 	}
 	if o.PartitionCount != 0 && st.partitionCount != 0 && o.PartitionCount != st.partitionCount {
 		return &StoreMismatchError{Installed: st.partitionCount, Requested: o.PartitionCount}
 	}
 	return nil
+}
+
+// checkDown refuses a database that only a newer release can take back.
+func (st *state) checkDown(sources []source) error {
+	if st.newer(sources) {
+		return st.refuseNewer(sources)
+	}
+	return nil
+}
+
+func (st *state) newer(sources []source) bool { return st.version > latest(sources) }
+
+// usable tells whether a newer database can be used as it is: it says so, and lacks nothing that this release knows.
+func (st *state) usable(sources []source) bool {
+	return st.usableFrom > 0 && st.usableFrom <= latest(sources) && st.complete(sources)
+}
+
+func (st *state) refuseNewer(sources []source) error {
+	return &DatabaseNewerError{Database: st.version, Code: latest(sources), UsableFrom: st.usableFrom}
 }
 
 // complete tells whether every migration is applied.

@@ -13,22 +13,7 @@ SELECT eventstream.reset_subscription(@name::text, @start::jsonb);
 SELECT eventstream.pause_subscription(@name::text, @paused::boolean);
 
 -- name: SubscriptionReplace :exec
-SELECT eventstream.replace_subscription(@name::text, @replacement::text);
-
--- name: SubscriptionLock :one
--- Keeps a subscription where it is until the transaction ends: how far its furthest shard has come.
--- The subscription first and its shards second, as everybody else locks them.
-WITH subscription AS MATERIALIZED (
-    SELECT s.name FROM eventstream.subscriptions AS s WHERE s.name = @name::text FOR UPDATE
-)
-SELECT max(l.position)::bigint AS furthest
-FROM (
-    SELECT h.position
-    FROM subscription AS s
-    JOIN eventstream.subscription_shards AS h ON h.subscription = s.name
-    FOR UPDATE OF h
-) AS l
-HAVING count(*) > 0;
+SELECT eventstream.replace_subscription(@name::text, @replacement::text, @shard_count::integer);
 
 -- name: SubscriptionDelete :exec
 SELECT eventstream.delete_subscription(@name::text);
@@ -37,10 +22,11 @@ SELECT eventstream.delete_subscription(@name::text);
 SELECT eventstream.skip_event(@subscription::text, @position::bigint, @reason::text);
 
 -- name: SubscriptionSkipped :many
--- Positions above a checkpoint that a person decided to skip.
+-- Positions above a checkpoint that a person decided to skip; a rebuild skips what its projection does.
 SELECT k.position
-FROM eventstream.subscription_skips AS k
-WHERE k.subscription = @subscription::text AND k.position > @after::bigint;
+FROM eventstream.subscriptions AS s
+JOIN eventstream.subscription_skips AS k ON k.subscription = coalesce(s.rebuilds, s.name)
+WHERE s.name = @subscription::text AND k.position > @after::bigint;
 
 -- name: SubscriptionLag :many
 -- How far each shard is; of one subscription, unless that is empty.

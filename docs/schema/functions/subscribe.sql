@@ -8,7 +8,6 @@ CREATE OR REPLACE FUNCTION eventstream.subscribe(p_name text, p_shard_count inte
 AS $function$
 DECLARE
     v_is eventstream.subscriptions;
-    v_stable bigint;
     v_difference text;
 BEGIN
     -- An existing subscription could be found without a write, but its checkpoints could not move.
@@ -19,21 +18,11 @@ BEGIN
     END IF;
     SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name;
     IF NOT FOUND THEN
-        IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-            PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-                format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+        -- A projection comes with its tables: create_projection() makes both.
+        IF p_delivery = 'projection' THEN
+            PERFORM eventstream.refuse_unknown_subscription(p_name);
         END IF;
-        -- Two processes may create it at once: the second one waits here, and then compares.
-        INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start)
-        VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start)
-        ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
-        IF FOUND THEN
-            v_stable := eventstream.stable_position();
-            -- The first epoch is the transaction's number, so that an epoch from before a subscription was deleted
-            -- never comes again.
-            PERFORM eventstream.lay_out_shards(p_name, p_shard_count,
-                eventstream.start_checkpoint(p_start, v_stable), eventstream.start_partitions(p_start, v_stable),
-                pg_current_xact_id()::text::bigint);
+        IF eventstream.create_subscription(p_name, p_shard_count, p_delivery, p_filter, p_start) THEN
             RETURN true;
         END IF;
         -- Another process was first, and has committed.
@@ -54,12 +43,14 @@ BEGIN
                 'wanted', jsonb_build_object(
                     'shard_count', p_shard_count, 'delivery', p_delivery, 'filter', p_filter)),
             'Use the configuration that it was created with, change its shards with '
-            'eventstream.reshard_subscription(), or give it another name.');
+            'eventstream.reshard_subscription(), or give it another name.'
+            || CASE WHEN v_is.delivery = 'projection' THEN ' A projection takes over another filter when it is rebuilt.'
+                ELSE '' END);
     END IF;
     RETURN false;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) IS 'Creates a subscription (true), or finds one as described (false); ES011 if the one of that name differs. p_start counts only at creation.';
+COMMENT ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) IS 'Creates a subscription (true), or finds one as described (false); ES011 if the one of that name differs. p_start counts only at creation. A projection is created by create_projection().';
 
 REVOKE ALL ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) FROM PUBLIC;

@@ -83,7 +83,9 @@ BEGIN
         FROM eventstream.parked_events AS x
         JOIN eventstream.events AS e ON e.position = x.position
         WHERE x.subscription = s.name AND e.partition_id % s.shard_count = h.shard
-    ) AS k;
+    ) AS k
+    -- A rebuild begins far behind; audit_projections says how far it is.
+    WHERE s.rebuilds IS NULL;
 END;
 $function$;
 

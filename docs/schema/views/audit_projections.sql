@@ -1,0 +1,44 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+-- Columns:
+--     projection text COLLATE "C"
+--     problem text
+--     rebuild text COLLATE "C"
+--     rebuild_state text
+--     rebuild_position bigint
+--     last_position bigint
+--     rebuild_since timestamp with time zone
+
+CREATE VIEW eventstream.audit_projections AS
+ SELECT s.name AS projection,
+         CASE
+             WHEN (s.tables_id IS NULL) THEN 'its tables are not complete'::text
+             WHEN (NOT p.found) THEN 'its schema does not exist'::text
+             WHEN (p.tables_id IS NULL) THEN 'its schema is not marked as its own'::text
+             WHEN (p.tables_id <> s.tables_id) THEN 'its checkpoint is not about the tables in its schema'::text
+             ELSE NULL::text
+         END AS problem,
+     r.name AS rebuild,
+         CASE
+             WHEN (r.name IS NULL) THEN NULL::text
+             WHEN b.runs THEN 'running'::text
+             ELSE 'interrupted'::text
+         END AS rebuild_state,
+     h."position" AS rebuild_position,
+         CASE
+             WHEN (r.name IS NULL) THEN NULL::bigint
+             ELSE b.last_position
+         END AS last_position,
+     r.created_at AS rebuild_since
+    FROM ((((eventstream.subscriptions s
+      CROSS JOIN LATERAL eventstream.projection_schema(s.name, s.name) p(found, tables_id))
+      CROSS JOIN LATERAL ( SELECT eventstream.is_rebuilding(s.name) AS runs,
+             eventstream.last_position() AS last_position) b)
+      LEFT JOIN eventstream.subscriptions r ON ((r.rebuilds = s.name)))
+      LEFT JOIN LATERAL ( SELECT min(d."position") AS "position"
+            FROM eventstream.subscription_shards d
+           WHERE (d.subscription = r.name)) h ON (true))
+   WHERE ((s.delivery = 'projection'::text) AND (s.rebuilds IS NULL))
+   ORDER BY s.name;
+
+COMMENT ON VIEW eventstream.audit_projections IS 'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one runs or was interrupted.';

@@ -1,0 +1,43 @@
+package eventstream
+
+import (
+	"context"
+	"reflect"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// errNoTx says that a caller's transaction is nil.
+var errNoTx = invalidValue("tx", "nil", "a transaction that has begun; a method without Tx in its name takes its own")
+
+// handleOf is a caller's transaction, or what refuses everything if that is nil.
+func handleOf(tx pgx.Tx) Handle {
+	if isNil(tx) {
+		return noHandle{}
+	}
+	return tx
+}
+
+// isNil reports whether a value is nil, or holds a nil pointer: an interface that was filled from a nil *pgxpool.Pool is not nil itself.
+func isNil(value any) bool {
+	if value == nil {
+		return true
+	}
+	v := reflect.ValueOf(value)
+	return v.Kind() == reflect.Pointer && v.IsNil()
+}
+
+// noHandle refuses everything.
+type noHandle struct{}
+
+func (noHandle) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, errNoTx
+}
+func (noHandle) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errNoTx }
+func (noHandle) QueryRow(context.Context, string, ...any) pgx.Row        { return noRow{} }
+func (noHandle) Begin(context.Context) (pgx.Tx, error)                   { return nil, errNoTx }
+
+type noRow struct{}
+
+func (noRow) Scan(...any) error { return errNoTx }
