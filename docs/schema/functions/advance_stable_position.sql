@@ -21,6 +21,11 @@ DECLARE
     v_newest timestamptz;
 BEGIN
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT pg_is_in_recovery() THEN
+        -- Not silently: where it is the default, a job that calls this would never do anything.
+        RAISE WARNING 'the stable position is not kept: the transaction has one snapshot for all of its statements'
+            USING HINT = 'Call advance_stable_position() in a transaction with ISOLATION LEVEL READ COMMITTED.';
+    END IF;
     IF v_stable <= v_state.stable_position
         -- A time in the future dates from before the clock was set back, and means nothing.
         OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
