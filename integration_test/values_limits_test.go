@@ -72,6 +72,11 @@ func TestAuditFindsValuesBeyondTheLimits(t *testing.T) {
 		simple(t, conn, fmt.Sprintf(`INSERT INTO eventstream.events (stream_id, version, partition_id, type, event_id, payload, data, metadata)
 			VALUES ('a', %d, 0, 't', %s)`, version+1, values))
 	}
-	require.Equal(t, []string{"2 event_id", "3 payload", "4 metadata"},
+	// Damage is no reason for the audit to fail.
+	simple(t, conn, `CREATE CAST (bytea AS jsonb) WITHOUT FUNCTION`,
+		`INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload)
+			SELECT 'a', 5, 0, 't', string_agg('\x00000000'::bytea || sha256(int8send(n)), '')::jsonb FROM generate_series(1, 300) AS n`,
+		`DROP CAST (bytea AS jsonb)`)
+	require.Equal(t, []string{"2 event_id", "3 payload", "4 metadata", "5 payload"},
 		texts(t, b, `SELECT version || ' ' || field FROM eventstream.audit_values ORDER BY version`))
 }

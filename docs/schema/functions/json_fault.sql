@@ -15,11 +15,15 @@ BEGIN
         WHEN jsonb_path_exists(p_value, 'strict $.**{1000} ? (@.type() == "array" || @.type() == "object")')
             THEN 'more than 1000 levels'
     END;
-EXCEPTION WHEN program_limit_exceeded THEN
-    RETURN 'more bytes as text than a text can have';
+EXCEPTION
+    WHEN program_limit_exceeded THEN
+        RETURN 'more bytes as text than a text can have';
+    WHEN internal_error OR data_corrupted THEN
+        -- What is stored has been damaged: the audit says so, rather than to fail.
+        RETURN SQLERRM;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.json_fault(jsonb) IS 'What is wrong with JSON that has more than 64000000 bytes as text, or more than 1000 levels of arrays and objects; else NULL. Prints it: is_json() asks first whether that is needed.';
+COMMENT ON FUNCTION eventstream.json_fault(jsonb) IS 'What is wrong with JSON that has more than 64000000 bytes as text, or more than 1000 levels of arrays and objects, or has been damaged; else NULL. Prints it: is_json() asks first whether that is needed.';
 
 GRANT EXECUTE ON FUNCTION eventstream.json_fault(jsonb) TO PUBLIC;
