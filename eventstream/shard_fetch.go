@@ -41,6 +41,12 @@ func (w *shardWorker) fetchPage(ctx context.Context, pages *logPages) ([]LogEven
 		return nil, err
 	}
 	defer release()
+	if !w.same.knows(conn.Conn()) {
+		if _, err := w.shardRow(ctx, conn); err != nil {
+			return nil, err
+		}
+		w.same.add(conn.Conn())
+	}
 	return pages.next(ctx, w.hub.repo, conn, math.MaxInt, w.buffer())
 }
 

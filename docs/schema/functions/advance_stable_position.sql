@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION eventstream.advance_stable_position(p_min_age interva
 AS $function$
 DECLARE
     v_began timestamptz := clock_timestamp();
-    v_time interval := '100 ms';
+    v_time interval := '5 s';
     v_step_began timestamptz;
     v_step bigint := 2000;
     v_stable bigint := eventstream.stable_position();
@@ -21,6 +21,11 @@ DECLARE
     v_newest timestamptz;
 BEGIN
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
+    IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') AND NOT pg_is_in_recovery() THEN
+        -- Not silently: where it is the default, a job that calls this would never do anything.
+        RAISE WARNING 'the stable position is not kept: the transaction has one snapshot for all of its statements'
+            USING HINT = 'Call advance_stable_position() in a transaction with ISOLATION LEVEL READ COMMITTED.';
+    END IF;
     IF v_stable <= v_state.stable_position
         -- A time in the future dates from before the clock was set back, and means nothing.
         OR v_state.updated_at BETWEEN clock_timestamp() - p_min_age AND clock_timestamp()
@@ -94,6 +99,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, for 100 ms or a quarter of statement_timeout, and at most 200,000 positions, per call. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves log_state.';
+COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, at most 200,000 positions per call, and for 5 s or a quarter of statement_timeout. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves log_state.';
 
 REVOKE ALL ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;
