@@ -276,6 +276,8 @@ SELECT
     s.partition_positions,
     eventstream.last_position()::bigint AS last_position,
     eventstream.partition_count()::integer AS partition_count,
+    -- Whether the server that answers is the one that has the owner's lock.
+    (pg_try_advisory_xact_lock_shared(eventstream.member_key(h.member_id)) IS NOT TRUE)::boolean AS held,
     (s.shard_count = $1::integer AND s.delivery = $2::text AND s.filter = $3::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription
@@ -296,6 +298,7 @@ type ShardGetRow struct {
 	PartitionPositions json.RawMessage
 	LastPosition       int64
 	PartitionCount     int32
+	Held               bool
 	AsDescribed        bool
 }
 
@@ -316,6 +319,7 @@ func (q *Queries) ShardGet(ctx context.Context, db DBTX, arg ShardGetParams) (Sh
 		&i.PartitionPositions,
 		&i.LastPosition,
 		&i.PartitionCount,
+		&i.Held,
 		&i.AsDescribed,
 	)
 	return i, err

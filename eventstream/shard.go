@@ -47,6 +47,8 @@ type shardWorker struct {
 
 	// What follows belongs to the worker's own goroutine, and is read anew in each session.
 	filter LogFilter
+	// same knows the connections that go to the server that has this process's lock.
+	same sameLog
 	// nothing says that no partition of the shard passes the subscription's filter.
 	nothing bool
 	// share is made anew in each session.
@@ -207,18 +209,13 @@ func (w *shardWorker) resume(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	defer release()
-	queries, described := w.hub.repo.queries, w.sub.subscribeParams()
-	row, err := queries.ShardGet(ctx, conn, db.ShardGetParams{
-		Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch,
-		ShardCount: described.ShardCount, Delivery: described.Delivery, Filter: described.Filter,
-	})
+	queries := w.hub.repo.queries
+	row, err := w.shardRow(ctx, conn)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return 0, &ShardLostError{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch}
 	case err != nil:
 		return 0, err
 	case !row.AsDescribed: // by now; this names the difference
-		_, err := queries.SubscriptionSubscribe(ctx, conn, described)
+		_, err := queries.SubscriptionSubscribe(ctx, conn, w.sub.subscribeParams())
 		return 0, err
 	case row.Position > row.LastPosition:
 		return 0, &BeyondLogError{Field: "checkpoint", Value: row.Position, Last: row.LastPosition}
@@ -236,9 +233,27 @@ func (w *shardWorker) resume(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	w.parked = len(streams) > 0
+	w.same = sameLog{conns: []*pgx.Conn{conn.Conn()}}
 	w.checkpoint.Store(row.Position)
 	w.idle.Store(row.Position)
 	return row.Position, nil
+}
+
+// shardRow is the shard as the server has it that a connection goes to, if that is the one that has this process's lock: after a failover
+// it is another, and so it is for a connection that goes to a standby.
+func (w *shardWorker) shardRow(ctx context.Context, h Handle) (db.ShardGetRow, error) {
+	described := w.sub.subscribeParams()
+	row, err := w.hub.repo.queries.ShardGet(ctx, h, db.ShardGetParams{
+		Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch,
+		ShardCount: described.ShardCount, Delivery: described.Delivery, Filter: described.Filter,
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return row, &ShardLostError{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch}
+	case err == nil && !row.Held:
+		return row, errNotMember
+	}
+	return row, err
 }
 
 func (w *shardWorker) readSkips(ctx context.Context, h Handle, after int64) error {

@@ -53,6 +53,12 @@ func (w *shardWorker) fetchPage(ctx context.Context, pages *logPages, share *rea
 		return nil, err
 	}
 	defer release()
+	if !w.same.knows(conn.Conn()) {
+		if _, err := w.shardRow(ctx, conn); err != nil {
+			return nil, err
+		}
+		w.same.add(conn.Conn())
+	}
 	events, err = pages.next(ctx, w.hub.repo, conn, math.MaxInt, reserved, w.hub.buffer())
 	return events, err
 }

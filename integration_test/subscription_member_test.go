@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,4 +155,45 @@ func TestSubscriptionMembersConnectionHangs(t *testing.T) {
 			break
 		}
 	}
+}
+
+// A pool whose new connections lead elsewhere, to a database that has the same shard in the same epoch, while the member's still leads to
+// the first: no event of the other one is handled before this process is a member there.
+func TestSubscriptionReadsWhereItsLockIs(t *testing.T) {
+	t.Parallel()
+	b, other := setup(t), setup(t)
+	var elsewhere atomic.Bool
+	p := process(t, b, lively, func(c *pgxpool.Config) {
+		c.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error {
+			if elsewhere.Load() {
+				config.Database = databaseOf(other)
+			}
+			return nil
+		}
+	})
+	j, early := newJournal(), atomic.Int32{}
+	handle := func(ctx context.Context, events []eventstream.LogEvent) error {
+		for _, e := range events {
+			if e.StreamID == "other-1" && number(t, ctx, other.pool, `SELECT count(*) FROM eventstream.live_members()`) == 0 {
+				early.Add(1)
+			}
+		}
+		j.add(events)
+		return nil
+	}
+	keepRunning(t, p, subscribe(t, p, "reader", eventstream.EffectHandler(handle), nil))
+	given(t, b, "order-1", 5)
+	require.Len(t, j.waitCount(t, b.ctx, 5), 5)
+	awaitSQL(t, b, "5", `SELECT position::text FROM eventstream.subscription_shards`)
+
+	given(t, other, "other-1", 10)
+	require.NoError(t, subscribe(t, other, "reader", eventstream.EffectHandler(j.effect), nil).Create(b.ctx))
+	execSQL(t, b.ctx, other.pool, `UPDATE eventstream.subscription_shards SET position = 5, epoch = $1, member_id = $2`,
+		number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`),
+		number(t, b.ctx, b.pool, `SELECT member_id FROM eventstream.subscription_shards`))
+	elsewhere.Store(true)
+	p.pool.Reset()
+	require.Len(t, j.waitCount(t, b.ctx, 10), 10)
+	awaitSQL(t, other, "10", `SELECT position::text FROM eventstream.subscription_shards`)
+	require.Zero(t, early.Load())
 }

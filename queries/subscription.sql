@@ -70,6 +70,8 @@ SELECT
     s.partition_positions,
     eventstream.last_position()::bigint AS last_position,
     eventstream.partition_count()::integer AS partition_count,
+    -- Whether the server that answers is the one that has the owner's lock.
+    (pg_try_advisory_xact_lock_shared(eventstream.member_key(h.member_id)) IS NOT TRUE)::boolean AS held,
     (s.shard_count = @shard_count::integer AND s.delivery = @delivery::text AND s.filter = @filter::jsonb)::boolean AS as_described
 FROM eventstream.subscription_shards AS h
 JOIN eventstream.subscriptions AS s ON s.name = h.subscription

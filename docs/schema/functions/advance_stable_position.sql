@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION eventstream.advance_stable_position(p_min_age interva
 AS $function$
 DECLARE
     v_began timestamptz := clock_timestamp();
-    v_time interval := '100 ms';
+    v_time interval := '1 min';
     v_step_began timestamptz;
     v_step bigint := 2000;
     v_stable bigint := eventstream.stable_position();
@@ -99,6 +99,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, for 100 ms or a quarter of statement_timeout, and at most 200,000 positions, per call. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves log_state.';
+COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, at most 200,000 positions per call, and for a quarter of statement_timeout. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves log_state.';
 
 REVOKE ALL ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;
