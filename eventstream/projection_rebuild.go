@@ -97,8 +97,22 @@ func (r *rebuild) run(ctx context.Context) error {
 	if err := r.fill(ctx); err != nil {
 		return r.named(err)
 	}
-	ctx = context.WithoutCancel(ctx) // The new tables are live: what is left is to tidy up.
-	return r.inTx(ctx, r.repo.hub.pool, func(tx pgx.Tx) error { return r.dropTables(ctx, tx, r.oldSchema()) })
+	return r.tidyUp(ctx)
+}
+
+// tidyUp drops the tables that were replaced. It waits for those who still read them, and where the context has ended, not for long.
+func (r *rebuild) tidyUp(ctx context.Context) error {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+		defer cancel()
+	}
+	err := r.inTx(ctx, r.repo.hub.pool, func(tx pgx.Tx) error { return r.dropTables(ctx, tx, r.oldSchema()) })
+	if err != nil {
+		return fmt.Errorf("projection %s is rebuilt, and its new tables are live, but the old ones are still in schema %s: %w; "+
+			"the next rebuild drops them", quote(r.name), r.oldSchema(), err)
+	}
+	return nil
 }
 
 // begin makes the feed, and forgets those of earlier attempts. It is committed before tables are touched: who still writes for one of

@@ -71,6 +71,7 @@ func TestProjectionRebuildWithABadConfigChangesNothing(t *testing.T) {
 	}{
 		{&eventstream.SubscriptionConfig{Filter: eventstream.LogFilter{Partitions: []int{32}}}, eventstream.RebuildOptions{InPlace: true}},
 		{&eventstream.SubscriptionConfig{Shards: 33}, eventstream.RebuildOptions{InPlace: true}},
+		{&eventstream.SubscriptionConfig{Shards: 33}, eventstream.RebuildOptions{InPlace: true, Shards: 1}},
 		{nil, eventstream.RebuildOptions{InPlace: true, Shards: 33}},
 		{nil, eventstream.RebuildOptions{Shards: -1}},
 	} {

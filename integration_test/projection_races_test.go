@@ -252,6 +252,34 @@ func TestProjectionRebuildWhoseTablesAreTakenAway(t *testing.T) {
 	}
 }
 
+// Steps: somebody reads the live tables in a transaction that stays open; a rebuild switches, and waits for the reader to drop the old tables;
+// its context ends. It says that the new ones are live, and the next rebuild drops the old ones.
+func TestProjectionRebuildWhoseOldTablesAreRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(16))
+	given(t, b, "order-1", 50)
+	p := projector(t, b, counts(nil))
+	caughtUp(t, b, p)
+	reader, err := b.pool.Begin(b.ctx)
+	require.NoError(t, err)
+	require.Equal(t, int64(50), number(t, b.ctx, reader, `SELECT events FROM counts.streams`))
+	ctx, cancel := context.WithCancel(b.ctx)
+	rebuilding := inBackground(func() error { return p.Rebuild(ctx, nil) })
+	require.Eventually(t, func() bool {
+		return number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'DROP SCHEMA%' AND wait_event_type = 'Lock'
+			AND datname = current_database()`) > 0
+	}, blockTimeout, time.Millisecond)
+	requireCounted(t, b, "counts.streams")
+	cancel()
+	err = <-rebuilding
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "its new tables are live")
+	require.NoError(t, reader.Rollback(b.ctx))
+	require.NoError(t, p.Rebuild(b.ctx, nil))
+	requireCounted(t, b, "counts.streams")
+	requireNoRow(t, b, `SELECT nspname FROM pg_namespace WHERE nspname ~ '^_counts'`)
+}
+
 // A rebuild holds nothing that others wait for: neither what is dead in the database, nor readers of the log.
 func TestProjectionRebuildLockHoldsNothingBack(t *testing.T) {
 	t.Parallel()
