@@ -215,10 +215,10 @@ func TestSubscriptionIdleTransactionParksNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := withHandled(t, setup(t))
-			given(t, b, "a-1", 4)
+			given(t, b, "a-1", 1)
 			var calls atomic.Int64
 			handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
-				if calls.Add(1) > 8 { // more often than MaxTries for each
+				if calls.Add(1) > 3 { // more often than MaxTries
 					return writeHandled(ctx, tx, events)
 				}
 				pid := tx.Conn().PgConn().PID()
@@ -227,17 +227,17 @@ func TestSubscriptionIdleTransactionParksNothing(t *testing.T) {
 			})
 			told := newWitness()
 			config := quick(eventstream.Park)
-			config.IdleTimeout, config.Observer = 100*time.Millisecond, told.observe
+			config.MaxTries, config.IdleTimeout, config.Observer = 1, time.Second, told.observe
 			s := subscribe(t, b, "reader", handler, config)
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
 			require.Empty(t, parkedPositions(t, b, "reader"))
 			requireHandledOnce(t, b)
 			failed := toldOf[eventstream.TryFailed](told)
-			require.GreaterOrEqual(t, len(failed), 8)
+			require.GreaterOrEqual(t, len(failed), 3)
 			for _, f := range failed {
 				require.ErrorIs(t, f.Err, eventstream.ErrTxIdle)
-				require.ErrorContains(t, f.Err, "100ms")
+				require.ErrorContains(t, f.Err, "1s")
 				require.False(t, f.Counted)
 			}
 		})
@@ -261,12 +261,15 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 			return eventstream.EachEvent(slow)
 		},
 		"async": func(slow func(context.Context, eventstream.LogEvent) error) eventstream.Handler {
+			late := func(error) {}
 			return eventstream.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+				late(nil) // while the next batch is under way
+				late = func(error) {}
 				if slow(ctx, events[0]) == nil {
 					ack(nil)
-					return
+				} else {
+					late = ack
 				}
-				ack(nil) // too late
 			})
 		},
 	} {
