@@ -89,6 +89,17 @@ func oneEvent(r *preparedRequest) db.AppendEventParams {
 	return p
 }
 
+// jsonNull and noMetadata are what the database takes for a payload and for metadata that are missing. Among others they are sent, and not
+// left NULL: as text, NULL in an array is a word, which a session with array_nulls off would not understand.
+var jsonNull, noMetadata = json.RawMessage("null"), json.RawMessage("{}")
+
+func orElse(value, other json.RawMessage) json.RawMessage {
+	if value == nil {
+		return other
+	}
+	return value
+}
+
 // eventColumns are events by column.
 type eventColumns struct {
 	ids        []string
@@ -114,7 +125,7 @@ func (c *eventColumns) add(e *Event) {
 	at := len(c.ids)
 	c.ids = append(c.ids, e.ID.String())
 	c.types = append(c.types, string(e.Type))
-	c.payloads = append(c.payloads, e.Payload)
+	c.payloads = append(c.payloads, orElse(e.Payload, jsonNull))
 	c.occurredAt = append(c.occurredAt, e.OccurredAt)
 	if e.Data != nil {
 		if c.data == nil {
@@ -125,6 +136,9 @@ func (c *eventColumns) add(e *Event) {
 	if e.Metadata != nil {
 		if c.metadata == nil {
 			c.metadata = make([]json.RawMessage, c.size)
+			for i := range c.metadata {
+				c.metadata[i] = noMetadata
+			}
 		}
 		c.metadata[at] = e.Metadata
 	}

@@ -120,7 +120,7 @@ func TestGroupLaysOutUnits(t *testing.T) {
 	require.Equal(t, []string{"", "t", "t", ""}, u.TenantIds)
 	require.Nil(t, u.PartitionIds)
 	require.Nil(t, u.Data)
-	require.Equal(t, []json.RawMessage{nil, []byte(`{"m":1}`), []byte(`{"m":1}`), nil}, u.Metadata)
+	require.Equal(t, []json.RawMessage{[]byte(`{}`), []byte(`{"m":1}`), []byte(`{"m":1}`), []byte(`{}`)}, u.Metadata)
 	require.False(t, u.Atomic)
 
 	u = layOut([]*appendItem{plain, plain})

@@ -216,7 +216,28 @@ REVOKE EXECUTE ON FUNCTION eventstream.refuse_sequence() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_old_snapshot() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_partition(text, integer, integer) FROM PUBLIC;
 
+-- A session with array_nulls off reads the word NULL in an array that comes as text as four characters. As JSON, a uuid or a time they are
+-- refused; as bytes they would be stored in place of none.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_null_words(p_data bytea[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF NOT current_setting('array_nulls')::boolean AND '\x4e554c4c' = ANY (p_data) THEN
+        PERFORM eventstream.refuse_value('data', 'NULL', 'sent where array_nulls is on: while it is off, this cannot be told from none at all');
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_null_words(bytea[]) IS
+    'Raises ES008 for data that may have been NULL before array_nulls = off made four characters of it; returns otherwise.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_null_words(bytea[]) FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION eventstream.refuse_null_words(bytea[]);
 DROP FUNCTION eventstream.refuse_event(eventstream.events);
 DROP FUNCTION eventstream.refuse_swallowed();
 DROP FUNCTION eventstream.refuse_sequence();

@@ -210,6 +210,9 @@ DECLARE
     v_tries integer := 0;
     v_ignored text;
 BEGIN
+    IF p_data IS NOT NULL THEN
+        v_ignored := eventstream.refuse_null_words(p_data);
+    END IF;
     v_ignored := eventstream.check_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, p_tenant_ids, p_partition_ids, p_units);
     -- A statement of its own: the next one sees what the lock waited for.

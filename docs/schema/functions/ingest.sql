@@ -17,6 +17,7 @@ BEGIN
     IF array_position(p_types, NULL) IS NOT NULL THEN
         PERFORM eventstream.refuse_value('event_type', NULL, 'given for each event');
     END IF;
+    PERFORM eventstream.refuse_null_words(p_data);
     LOOP
         -- Where the stream stands, or what the first event that waits has fixed.
         SELECT l.version AS watermark, coalesce(l.tenant_id, w.tenant_id) AS tenant_id, coalesce(l.partition_id, w.partition_id) AS partition_id
