@@ -113,14 +113,14 @@ func TestStartFirstGivesUpWhenCancelled(t *testing.T) {
 func TestServerArgs(t *testing.T) {
 	t.Parallel()
 	fast := strings.Join(request{}.serverArgs(), " ")
-	require.Equal(t, "-c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=256MB "+
+	require.Equal(t, "-c fsync=off -c full_page_writes=off -c max_connections=300 -c max_prepared_transactions=100 -c shared_buffers=256MB "+
 		"-c synchronous_commit=off", fast)
 
 	durable := strings.Join(request{opts: Options{
 		Durable:  true,
 		Settings: map[string]string{"shared_buffers": "1GB", "wal_level": "logical"},
 	}}.serverArgs(), " ")
-	require.Equal(t, "-c max_connections=300 -c shared_buffers=1GB -c wal_level=logical", durable)
+	require.Equal(t, "-c max_connections=300 -c max_prepared_transactions=100 -c shared_buffers=1GB -c wal_level=logical", durable)
 }
 
 func TestDSNNamesTheDatabase(t *testing.T) {
