@@ -58,6 +58,8 @@ var tableColumns = map[string]map[string]string{
 	"subscription_shards": {
 		"position": "bigint", "epoch": "bigint", "events": "bigint", "member_id": "bigint, may be NULL",
 		"updated_at": "timestamp with time zone", "shard": "integer", "subscription": "text",
+		"last_error": "text, may be NULL", "failing_position": "bigint, may be NULL", "failing_event": "uuid, may be NULL",
+		"tries": "integer, may be NULL", "failing_since": "timestamp with time zone, may be NULL",
 	},
 	"subscription_skips": {
 		"position": "bigint", "skipped_at": "timestamp with time zone", "subscription": "text", "skipped_by": "text",
@@ -66,7 +68,9 @@ var tableColumns = map[string]map[string]string{
 	"subscriptions": {
 		"name": "text", "shard_count": "integer", "delivery": "text", "filter": "jsonb", "start": "jsonb",
 		"partition_positions": "jsonb", "paused": "boolean", "created_at": "timestamp with time zone",
+		"tables_id": "uuid, may be NULL", "rebuilds": "text, may be NULL",
 	},
+	"schema_versions": {"version": "bigint", "usable_from": "bigint"},
 }
 
 func TestTablesHaveTheDocumentedColumns(t *testing.T) {
@@ -136,18 +140,31 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.pending_events pending_events_event_id_key UNIQUE (event_id)",
 		"eventstream.pending_events pending_events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.schema_record schema_record_pkey PRIMARY KEY (kind, name, recorded_at)",
+		"eventstream.schema_versions schema_versions_pkey PRIMARY KEY (version)",
+		"eventstream.schema_versions schema_versions_usable_from_range CHECK (((usable_from >= 1) AND (usable_from <= version)))",
 		"eventstream.store store_partition_count_range CHECK (((partition_count >= 1) AND (partition_count <= 32768)))",
 		"eventstream.store store_pkey PRIMARY KEY (store_id)",
 		"eventstream.subscription_members subscription_members_pkey PRIMARY KEY (member_id)",
+		"eventstream.subscription_shards subscription_shards_failure_whole CHECK (((num_nulls(failing_position, failing_since, tries, " +
+			"last_error) = ANY (ARRAY[0, 4])) AND ((failing_event IS NULL) OR (failing_position IS NOT NULL))))",
 		"eventstream.subscription_shards subscription_shards_pkey PRIMARY KEY (subscription, shard)",
 		"eventstream.subscription_shards subscription_shards_position_range CHECK ((\"position\" >= 0))",
 		"eventstream.subscription_shards subscription_shards_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE",
 		"eventstream.subscription_skips subscription_skips_pkey PRIMARY KEY (subscription, \"position\")",
 		"eventstream.subscription_skips subscription_skips_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
-		"eventstream.subscriptions subscriptions_delivery_known CHECK ((delivery = ANY (ARRAY['transaction'::text, 'acknowledged'::text])))",
+		"eventstream.subscriptions subscriptions_delivery_known CHECK ((delivery = ANY (ARRAY['transaction'::text, 'acknowledged'::text, 'projection'::text])))",
 		"eventstream.subscriptions subscriptions_name_valid CHECK (((octet_length(name) <= 128) AND (name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'::text)))",
 		"eventstream.subscriptions subscriptions_pkey PRIMARY KEY (name)",
+		"eventstream.subscriptions subscriptions_projection_has_tables CHECK (((delivery <> 'projection'::text) OR (tables_id IS NOT NULL) OR " +
+			"paused))",
+		"eventstream.subscriptions subscriptions_projection_name_valid CHECK (((delivery <> 'projection'::text) OR (rebuilds IS NOT NULL) OR " +
+			"((name ~ '^[a-z][a-z0-9_]{0,39}$'::text) AND (name !~ '^pg_'::text) AND (name <> ALL (ARRAY['public'::text, 'eventstream'::text, " +
+			"'information_schema'::text])))))",
+		"eventstream.subscriptions subscriptions_rebuilds_fkey FOREIGN KEY (rebuilds) REFERENCES eventstream.subscriptions(name) " +
+			"ON DELETE CASCADE",
 		"eventstream.subscriptions subscriptions_shard_count_range CHECK (((shard_count >= 1) AND (shard_count <= eventstream.partition_count())))",
+		"eventstream.subscriptions subscriptions_tables_projection CHECK (((delivery = 'projection'::text) OR ((tables_id IS NULL) AND " +
+			"(rebuilds IS NULL))))",
 	}, got)
 
 	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_indexes

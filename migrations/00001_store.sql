@@ -9,7 +9,8 @@
 -- when they are created (RETURN).
 
 COMMENT ON SCHEMA eventstream IS
-    'Gapless: event streams without a hole. Rules live in constraints and triggers here; SELECT * FROM eventstream.audit() checks them.';
+    'Gapless: event streams without a hole. Rules live in constraints and triggers here; SELECT * FROM '
+    'eventstream.audit() checks them.';
 
 -- Errors are part of the interface: a SQLSTATE in class ES to match on, the numbers as one JSON object in DETAIL, and
 -- what to do in HINT. One function raises them all, so that they cannot come in two shapes.
@@ -108,7 +109,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.partition_count() IS
-    'Number of partitions of this store, chosen at install. Equals store.partition_count; audit() reports a difference.';
+    'Number of partitions of this store, chosen at install. Equals store.partition_count; audit() reports a '
+    'difference.';
 
 CREATE TABLE eventstream.store (
     store_id uuid NOT NULL DEFAULT gen_random_uuid(),
@@ -124,7 +126,8 @@ CREATE UNIQUE INDEX store_one_row ON eventstream.store ((true));
 
 COMMENT ON TABLE eventstream.store IS 'What this store is: one row, written at install, never changed.';
 COMMENT ON COLUMN eventstream.store.store_id IS 'Tells this store from every other one.';
-COMMENT ON COLUMN eventstream.store.partition_count IS 'Number of partitions, 32 unless chosen otherwise at install; never changes.';
+COMMENT ON COLUMN eventstream.store.partition_count IS
+    'Number of partitions, 32 unless chosen otherwise at install; never changes.';
 COMMENT ON COLUMN eventstream.store.created_at IS 'When the store was installed.';
 COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
 
@@ -140,8 +143,8 @@ CREATE TRIGGER store_frozen
 COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never changes.';
 
 -- In a rolling deployment, the first process of a new release migrates while those of the release before still run, and
--- start anew. So each migration says from which version on code can use the schema that it leaves. A version is that of a
--- migration; that of code is the highest one that it knows.
+-- start anew. So each migration says from which version on code can use the schema that it leaves. A version is that of
+-- a migration; that of code is the highest one that it knows.
 CREATE TABLE eventstream.schema_versions (
     version bigint NOT NULL,
     usable_from bigint NOT NULL,
@@ -172,8 +175,10 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.declare_version(bigint, bigint) IS
-    'Says from which version on code can use the schema of a version. A migration calls it, with its own number, and its '
-    'Down deletes the row: with p_usable_from of the release before if that works with the new schema, else with its own.';
+    'Says from which version on code can use the schema of a version. A migration calls it, with its own number, and '
+    'its '
+    'Down deletes the row: with p_usable_from of the release before if that works with the new schema, else with its '
+    'own.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.declare_version(bigint, bigint) FROM PUBLIC;
 

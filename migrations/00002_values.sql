@@ -18,7 +18,8 @@ RETURN octet_length(p_value) <= 128
         '[^\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])?$');
 
 COMMENT ON FUNCTION eventstream.is_name(text) IS
-    'Whether a text may be a stream id or an event type: 1 to 128 bytes, no control characters, no white space at either end.';
+    'Whether a text may be a stream id or an event type: 1 to 128 bytes, no control characters, no white space at '
+    'either end.';
 
 -- Safe in a URL, a file name and a role name.
 CREATE FUNCTION eventstream.is_tenant_id(p_value text) RETURNS boolean
@@ -26,14 +27,16 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN octet_length(p_value) <= 64 AND p_value ~ '^[A-Za-z0-9_-]+$';
 
-COMMENT ON FUNCTION eventstream.is_tenant_id(text) IS 'Whether a text may be a tenant id: 1 to 64 of the characters A-Z a-z 0-9 _ -.';
+COMMENT ON FUNCTION eventstream.is_tenant_id(text) IS
+    'Whether a text may be a tenant id: 1 to 64 of the characters A-Z a-z 0-9 _ -.';
 
 CREATE FUNCTION eventstream.is_partition(p_value integer) RETURNS boolean
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN p_value >= 0 AND p_value < eventstream.partition_count();
 
-COMMENT ON FUNCTION eventstream.is_partition(integer) IS 'Whether the store has this partition: 0 to partition_count() - 1.';
+COMMENT ON FUNCTION eventstream.is_partition(integer) IS
+    'Whether the store has this partition: 0 to partition_count() - 1.';
 
 -- Times that Go and JSON can carry; not infinity. The very first microsecond is Go's zero time, which is what a
 -- forgotten time looks like.
@@ -227,7 +230,8 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_partition_count(integer) IS 'Raises ES008 for a partition count that cannot be. Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_partition_count(integer) IS
+    'Raises ES008 for a partition count that cannot be. Never returns.';
 
 -- SHA-256 is the same in every version of PostgreSQL and of Go, which no built-in hash function promises. The 64 bits
 -- are unsigned: they are taken as two halves of 32, since bigint is signed. Text becomes bytes by a cast, with its
@@ -249,7 +253,8 @@ RETURN CASE
 END;
 
 COMMENT ON FUNCTION eventstream.partition_of(text, integer) IS
-    'Partition of a stream id: the first 8 bytes of its SHA-256, big-endian, modulo the count. The same as PartitionOf in Go.';
+    'Partition of a stream id: the first 8 bytes of its SHA-256, big-endian, modulo the count. The same as PartitionOf '
+    'in Go.';
 
 -- The lock that appenders of a stream take has two keys, so that it cannot look like an in-flight key, which is one of
 -- 64 bits.
@@ -259,7 +264,8 @@ IMMUTABLE PARALLEL SAFE
 RETURN hashtext(p_stream_id COLLATE "C");
 
 COMMENT ON FUNCTION eventstream.stream_key(text) IS
-    'Second key of the advisory lock of a stream; the first is 1163097202 (EStr). Two streams may share one: then they share the lock.';
+    'Second key of the advisory lock of a stream; the first is 1163097202 (EStr). Two streams may share one: then they '
+    'share the lock.';
 
 -- PostgreSQL has uuidv7() from 18 on; events need one on 15 too: 48 bits of milliseconds over a random version 4, with
 -- the version set to 7.
@@ -280,7 +286,8 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.uuid_v7() IS 'A new time-ordered UUID (RFC 9562, version 7), for events whose writer brings none.';
+COMMENT ON FUNCTION eventstream.uuid_v7() IS
+    'A new time-ordered UUID (RFC 9562, version 7), for events whose writer brings none.';
 
 -- +goose Down
 DROP FUNCTION eventstream.uuid_v7();

@@ -10,7 +10,8 @@
 CREATE SEQUENCE eventstream.events_position_seq AS bigint;
 
 COMMENT ON SEQUENCE eventstream.events_position_seq IS
-    'Positions of events. CACHE must stay 1: numbers drawn ahead of time would be given to events long after readers have passed them.';
+    'Positions of events. CACHE must stay 1: numbers drawn ahead of time would be given to events long after readers '
+    'have passed them.';
 
 CREATE TABLE eventstream.events (
     position bigint NOT NULL DEFAULT nextval('eventstream.events_position_seq'::regclass),
@@ -45,18 +46,22 @@ CREATE INDEX events_first_tenant_idx ON eventstream.events (tenant_id, stream_id
 CREATE INDEX events_first_partition_idx ON eventstream.events (partition_id, stream_id) WHERE version = 1;
 
 COMMENT ON TABLE eventstream.events IS
-    'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed.';
+    'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or '
+    'removed.';
 COMMENT ON COLUMN eventstream.events.position IS
-    'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled back.';
+    'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled '
+    'back.';
 COMMENT ON COLUMN eventstream.events.version IS 'Number of the event in its stream, from 1, without a gap.';
 COMMENT ON COLUMN eventstream.events.event_id IS
     'Identity of the event, unique in the store; an append whose ids exist already is a duplicate.';
 COMMENT ON COLUMN eventstream.events.occurred_at IS 'When it happened, by the caller''s clock; years 1 to 9999.';
 COMMENT ON COLUMN eventstream.events.recorded_at IS 'When it was written, by the database''s clock, whoever wrote it.';
 COMMENT ON COLUMN eventstream.events.partition_id IS
-    'Fixed share of the streams that its stream belongs to: partition_of(stream_id, partition_count()) unless placed elsewhere at creation.';
+    'Fixed share of the streams that its stream belongs to: partition_of(stream_id, partition_count()) unless placed '
+    'elsewhere at creation.';
 COMMENT ON COLUMN eventstream.events.stream_id IS
-    'Stream that the event belongs to: 1 to 128 bytes, no control characters, no white space at either end. Up to the first - is its category.';
+    'Stream that the event belongs to: 1 to 128 bytes, no control characters, no white space at either end. Up to the '
+    'first - is its category.';
 COMMENT ON COLUMN eventstream.events.tenant_id IS 'Tenant of its stream: 1 to 64 of A-Z a-z 0-9 _ -.';
 COMMENT ON COLUMN eventstream.events.type IS
     'Kind of the event, as order.placed: 1 to 128 bytes, no control characters, no white space at either end.';
@@ -85,8 +90,10 @@ CREATE TABLE eventstream.pending_events (
 );
 
 COMMENT ON TABLE eventstream.pending_events IS
-    'Events that arrived out of order and wait for the versions before them. Unseen by readers; audit_pending says what is missing.';
-COMMENT ON COLUMN eventstream.pending_events.version IS 'Version that the event will have; above the stream''s watermark.';
+    'Events that arrived out of order and wait for the versions before them. Unseen by readers; audit_pending says '
+    'what is missing.';
+COMMENT ON COLUMN eventstream.pending_events.version IS
+    'Version that the event will have; above the stream''s watermark.';
 COMMENT ON COLUMN eventstream.pending_events.event_id IS 'Identity of the event.';
 COMMENT ON COLUMN eventstream.pending_events.occurred_at IS 'When it happened, by the caller''s clock.';
 COMMENT ON COLUMN eventstream.pending_events.received_at IS 'When it arrived, by the database''s clock.';
@@ -110,9 +117,11 @@ CREATE TABLE eventstream.discarded_events (
 CREATE INDEX discarded_events_stream_idx ON eventstream.discarded_events (stream_id, version);
 
 COMMENT ON TABLE eventstream.discarded_events IS
-    'Events that waited and never entered the log: discarded by a person, or because another event took their version. On record for good.';
+    'Events that waited and never entered the log: discarded by a person, or because another event took their version. '
+    'On record for good.';
 COMMENT ON COLUMN eventstream.discarded_events.discarded_at IS 'When it was discarded, by the database''s clock.';
-COMMENT ON COLUMN eventstream.discarded_events.discarded_by IS 'The database user who discarded it, or whose call found the conflict.';
+COMMENT ON COLUMN eventstream.discarded_events.discarded_by IS
+    'The database user who discarded it, or whose call found the conflict.';
 COMMENT ON COLUMN eventstream.discarded_events.reason IS 'Why it was given up.';
 COMMENT ON INDEX eventstream.discarded_events_stream_idx IS 'What was discarded of a stream.';
 
@@ -176,16 +185,19 @@ FROM eventstream.pending_events AS p
 WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.stream_id = p.stream_id AND e.version = 1)
 GROUP BY p.stream_id;
 
-COMMENT ON VIEW eventstream.streams IS 'Each stream, and where it stands. Computed from events and pending_events; nothing else says so.';
+COMMENT ON VIEW eventstream.streams IS
+    'Each stream, and where it stands. Computed from events and pending_events; nothing else says so.';
 COMMENT ON COLUMN eventstream.streams.stream_id IS 'Name of the stream, in byte order.';
 COMMENT ON COLUMN eventstream.streams.partition_id IS 'Partition of the stream and of every event in it.';
 COMMENT ON COLUMN eventstream.streams.tenant_id IS 'Owner of the stream and of every event in it.';
 COMMENT ON COLUMN eventstream.streams.current_version IS
     'Highest version known, counting those that wait in pending_events; equals the watermark when nothing is missing.';
-COMMENT ON COLUMN eventstream.streams.watermark IS 'Highest version up to which every event is present in events; 0 while there is none.';
+COMMENT ON COLUMN eventstream.streams.watermark IS
+    'Highest version up to which every event is present in events; 0 while there is none.';
 COMMENT ON COLUMN eventstream.streams.last_position IS 'Position of the event at the watermark; 0 while there is none.';
 COMMENT ON COLUMN eventstream.streams.created_at IS 'When the stream''s first event arrived, by the database''s clock.';
-COMMENT ON COLUMN eventstream.streams.updated_at IS 'When an event of the stream arrived last, by the database''s clock.';
+COMMENT ON COLUMN eventstream.streams.updated_at IS
+    'When an event of the stream arrived last, by the database''s clock.';
 
 -- +goose Down
 DROP VIEW eventstream.streams;

@@ -77,7 +77,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.pending_events_leave() IS
-    'Trigger, after DELETE on pending_events: what leaves must be in events by now, or on record in discarded_events (ES004).';
+    'Trigger, after DELETE on pending_events: what leaves must be in events by now, or on record in discarded_events '
+    '(ES004).';
 
 -- A trigger function runs with the rights of its owner. On another table, the types of that table's columns would bring
 -- code of whoever made them. Nobody but the owner may use these functions, and they look where they run before anything
@@ -97,7 +98,8 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_borrowed(text, text) IS 'Raises ES009: a trigger function is used on another table. Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_borrowed(text, text) IS
+    'Raises ES009: a trigger function is used on another table. Never returns.';
 
 CREATE TRIGGER pending_events_leave
     AFTER DELETE ON eventstream.pending_events
@@ -109,8 +111,10 @@ COMMENT ON TRIGGER events_no_truncate ON eventstream.events IS 'Events are never
 COMMENT ON TRIGGER pending_events_append_only ON eventstream.pending_events IS 'What waits is never changed.';
 COMMENT ON TRIGGER pending_events_no_truncate ON eventstream.pending_events IS 'What waits is never dropped.';
 COMMENT ON TRIGGER pending_events_leave ON eventstream.pending_events IS 'What waits leaves into events, or on record.';
-COMMENT ON TRIGGER discarded_events_append_only ON eventstream.discarded_events IS 'What was discarded stays on record.';
-COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS 'What was discarded stays on record.';
+COMMENT ON TRIGGER discarded_events_append_only ON eventstream.discarded_events IS
+    'What was discarded stays on record.';
+COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS
+    'What was discarded stays on record.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.pending_events_leave() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_borrowed(text, text) FROM PUBLIC;

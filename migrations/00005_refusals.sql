@@ -36,7 +36,8 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_partition(text, integer, integer) IS 'Raises ES007 (partition mismatch). Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_partition(text, integer, integer) IS
+    'Raises ES007 (partition mismatch). Never returns.';
 
 -- A sequence behind the events, as after copying the table or logical replication, gives positions that every reader
 -- has passed.
@@ -112,9 +113,11 @@ BEGIN
     IF v_drawn > v_before THEN
         PERFORM eventstream.refuse(
             'ES002',
-            'every event of the statement was dropped: a version or an event id exists already, or a trigger dropped the rows',
+            'every event of the statement was dropped: a version or an event id exists already, or a trigger dropped '
+            'the rows',
             jsonb_build_object('inserted', 0, 'drawn_position', v_drawn),
-            'Leave ON CONFLICT out: eventstream.append recognises an event that was appended before. Remove a trigger on '
+            'Leave ON CONFLICT out: eventstream.append recognises an event that was appended before. Remove a trigger '
+            'on '
             'eventstream.events that returns NULL.');
     END IF;
 END;
@@ -187,7 +190,8 @@ BEGIN
                 p_event.version, p_event.stream_id, p_event.position, v_before.version, v_before.position),
             jsonb_build_object('stream_id', p_event.stream_id, 'version', p_event.version, 'position', p_event.position,
                 'last_position', v_before.position),
-            'Insert the rows of a stream in order of version. If another writer drew in between, try again, or use eventstream.append, '
+            'Insert the rows of a stream in order of version. If another writer drew in between, try again, or use '
+            'eventstream.append, '
             'which locks first.');
     END IF;
     IF NOT EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_event.stream_id) THEN
@@ -216,8 +220,8 @@ REVOKE EXECUTE ON FUNCTION eventstream.refuse_sequence() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_old_snapshot() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_partition(text, integer, integer) FROM PUBLIC;
 
--- A session with array_nulls off reads the word NULL in an array that comes as text as four characters. As JSON, a uuid or a time they are
--- refused; as bytes they would be stored in place of none.
+-- A session with array_nulls off reads the word NULL in an array that comes as text as four characters. As JSON, a uuid
+-- or a time they are refused; as bytes they would be stored in place of none.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_null_words(p_data bytea[]) RETURNS void
 LANGUAGE plpgsql
@@ -232,11 +236,32 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.refuse_null_words(bytea[]) IS
-    'Raises ES008 for data that may have been NULL before array_nulls = off made four characters of it; returns otherwise.';
+    'Raises ES008 for data that may have been NULL before array_nulls = off made four characters of it; returns '
+    'otherwise.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_null_words(bytea[]) FROM PUBLIC;
 
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_unknown_subscription(p_name text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES010',
+        format('there is no subscription %L', p_name),
+        jsonb_build_object('subscription', p_name),
+        'Check its name in eventstream.subscriptions; running a subscription creates it.');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_unknown_subscription(text) FROM PUBLIC;
+
 -- +goose Down
+DROP FUNCTION eventstream.refuse_unknown_subscription(text);
 DROP FUNCTION eventstream.refuse_null_words(bytea[]);
 DROP FUNCTION eventstream.refuse_event(eventstream.events);
 DROP FUNCTION eventstream.refuse_swallowed();

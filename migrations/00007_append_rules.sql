@@ -17,11 +17,12 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.lock_stream(text) IS
-    'Keeps other appenders of a stream waiting until the transaction ends, for who wants to decide first. Read the stream in a later '
+    'Keeps other appenders of a stream waiting until the transaction ends, for who wants to decide first. Read the '
+    'stream in a later '
     'statement, and in READ COMMITTED.';
 
--- Locks live in shared memory, so their number is bounded: after the first 64 streams, a transaction goes without and lets the primary key
--- settle. Whoever asks is counted, for the transaction.
+-- Locks live in shared memory, so their number is bounded: after the first 64 streams, a transaction goes without and
+-- lets the primary key settle. Whoever asks is counted, for the transaction.
 CREATE FUNCTION eventstream.may_lock(p_streams integer) RETURNS boolean
 LANGUAGE sql
 VOLATILE
@@ -54,7 +55,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.lock_streams(text[]) IS
-    'lock_stream() for the streams of a batch, in order of their keys; none at all once the transaction has asked for more than 64.';
+    'lock_stream() for the streams of a batch, in order of their keys; none at all once the transaction has asked for '
+    'more than 64.';
 
 -- What becomes of a request, given where its stream stands: NULL when it can be appended.
 CREATE FUNCTION eventstream.judge(
@@ -90,13 +92,14 @@ CREATE TYPE eventstream.verdicts AS (
     watermarks bigint[],
     tenant_ids text[],
     partition_ids integer[],
-    -- How many events are inserted up to the request's last one, in order of stream and version, NULL where that is the request's own number;
-    -- and how many in all.
+    -- How many events are inserted up to the request's last one, in order of stream and version, NULL where that is the
+    -- request's own number; and how many in all.
     ends integer[],
     events bigint
 );
 
-COMMENT ON TYPE eventstream.verdicts IS 'What becomes of the requests of a batch: an array a column, an element a request.';
+COMMENT ON TYPE eventstream.verdicts IS
+    'What becomes of the requests of a batch: an array a column, an element a request.';
 
 -- One request by itself, without what it takes to tell several apart.
 -- +goose StatementBegin
@@ -154,8 +157,9 @@ $$;
 COMMENT ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) IS
     'judge_together() for a batch of one request.';
 
--- Several requests to one stream, each on its own, as they come together where a stream is hot: one look, and then each after what those
--- before it will have done. NULL if judge_closely() has to: something waits, or a request that is refused may be a repetition.
+-- Several requests to one stream, each on its own, as they come together where a stream is hot: one look, and then each
+-- after what those before it will have done. NULL if judge_closely() has to: something waits, or a request that is
+-- refused may be a repetition.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_run(
     p_stream_id text,
@@ -234,11 +238,12 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) IS
-    'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
+    'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. '
+    'For append_batch alone.';
 
--- The common case in one statement: every request can be applied. Ids that exist are found by the INSERT. Each stream is looked up by
--- LATERAL with LIMIT, which leaves the planner one way: the key, backwards. Where each stream comes once, nothing has to be sorted and no
--- request told apart from another to the same stream, which is half of the cost.
+-- The common case in one statement: every request can be applied. Ids that exist are found by the INSERT. Each stream
+-- is looked up by LATERAL with LIMIT, which leaves the planner one way: the key, backwards. Where each stream comes
+-- once, nothing has to be sorted and no request told apart from another to the same stream, which is half of the cost.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_distinct(
     p_stream_ids text[],
@@ -372,7 +377,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) IS
-    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch alone.';
+    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch '
+    'alone.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;

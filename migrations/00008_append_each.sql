@@ -84,7 +84,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.find_repeated(text[], integer[], uuid[], text[], jsonb[], bytea[]) IS
-    'Where the events of each request are that exist already, the same append again; NULLs if none does; ES005 if an id is used for something '
+    'Where the events of each request are that exist already, the same append again; NULLs if none does; ES005 if an id '
+    'is used for something '
     'else.';
 
 -- Streams are numbered in order of their ids, so that what changes while requests are judged is an array of numbers.
@@ -124,7 +125,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.streams_of_batch(text[]) IS
-    'The number of each request''s stream in the batch; and for each number, the last version, the highest version that waits, tenant and '
+    'The number of each request''s stream in the batch; and for each number, the last version, the highest version that '
+    'waits, tenant and '
     'partition of that stream.';
 
 -- One request after the other, each after what those before it will have done. Requests of one unit are applied all or
@@ -150,8 +152,8 @@ DECLARE
     v_last bigint[] := v_none;
     v_watermarks bigint[] := v_none;
     v_tenant_ids text[] := v_none::text[];
-    -- Of each stream, in order of its first request: what waits, where it stands with what was decided so far, and
-    -- where it stood before the unit in hand.
+    -- Of each stream: what waits, where it stands with what was decided so far, and where it stood before the unit in
+    -- hand.
     v_numbers integer[];
     v_pending bigint[];
     v_now bigint[];
@@ -224,12 +226,9 @@ BEGIN
     -- What waits counts in the current version. How many events are inserted up to the last one of each request.
     SELECT v_outcomes, v_first, v_last, v_none, array_agg(greatest(e.watermark, v_pending[e.number]) ORDER BY e.n), v_watermarks,
         v_tenant_ids, array_agg(v_partitions[e.number] ORDER BY e.n), array_agg(e.so_far::integer ORDER BY e.n), max(e.so_far)
-    INTO v
-    FROM (
-        SELECT u.n, u.number, u.watermark,
-            sum(CASE WHEN u.outcome = 'appended' THEN u.events ELSE 0 END) OVER (ORDER BY u.number, u.n) AS so_far
-        FROM unnest(v_numbers, v_outcomes, p_event_counts, v_watermarks)
-            WITH ORDINALITY AS u (number, outcome, events, watermark, n)
+    INTO v FROM (
+        SELECT u.n, u.number, u.watermark, sum(CASE WHEN u.outcome = 'appended' THEN u.events ELSE 0 END) OVER (ORDER BY u.number, u.n) AS so_far
+        FROM unnest(v_numbers, v_outcomes, p_event_counts, v_watermarks) WITH ORDINALITY AS u (number, outcome, events, watermark, n)
     ) AS e;
     RETURN v;
 END;
@@ -237,7 +236,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_each(text[], bigint[], integer[], text[], integer[], integer[], bigint[]) IS
-    'Verdicts for a batch of which some requests are refused or were applied before. p_existing: how many events of a request exist already.';
+    'Verdicts for a batch of which some requests are refused or were applied before. p_existing: how many events of a '
+    'request exist already.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_closely(
@@ -268,8 +268,8 @@ BEGIN
         SELECT p.stream_id FROM eventstream.pending_events AS p WHERE p.stream_id = ANY (p_stream_ids)
         GROUP BY p.stream_id ORDER BY eventstream.stream_key(p.stream_id) OFFSET 0
     ) AS w;
-    -- Where streams stand first, which ids exist second: without a lock, what commits in between is then seen as a repetition, not as a
-    -- conflict with itself.
+    -- Where streams stand first, which ids exist second: without a lock, what commits in between is then seen as a
+    -- repetition, not as a conflict with itself.
     v := eventstream.judge_each(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_units, NULL);
     SELECT f.existing, f.first_versions, f.last_versions, f.last_positions INTO v_existing, v_first, v_last, v_positions
     FROM eventstream.find_repeated(p_stream_ids, p_event_counts, p_event_ids, p_types, p_payloads, p_data) AS f;
@@ -290,7 +290,9 @@ $$;
 
 COMMENT ON FUNCTION eventstream.judge_closely(
     text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]
-) IS 'Verdicts for any batch: moves what waits, finds what exists, and judges one request after the other. For append_batch alone.';
+) IS
+    'Verdicts for any batch: moves what waits, finds what exists, and judges one request after the other. For '
+    'append_batch alone.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.judge_closely(
     text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]

@@ -143,7 +143,9 @@ $$;
 
 COMMENT ON FUNCTION eventstream.insert_batch(
     eventstream.verdicts, text[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[]
-) IS 'Inserts the events of a batch that are to be applied; their positions in order of stream and version. For append_batch alone.';
+) IS
+    'Inserts the events of a batch that are to be applied; their positions in order of stream and version. For '
+    'append_batch alone.';
 
 -- After a unique violation: look again, never at the constraint's name, which REINDEX CONCURRENTLY changes.
 -- +goose StatementBegin
@@ -167,8 +169,55 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_loss(text[], uuid[], bigint[]) IS
-    'Whether trying again may help after a unique violation: an id exists by now, or a stream has moved. 40001 where the snapshot is too '
+    'Whether trying again may help after a unique violation: an id exists by now, or a stream has moved. 40001 where '
+    'the snapshot is too '
     'old to see it, ES009 if the sequence of positions is behind.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.lock_and_judge(
+    p_stream_ids text[],
+    p_expected bigint[],
+    p_event_counts integer[],
+    p_tenant_ids text[],
+    p_partition_ids integer[],
+    p_event_ids uuid[],
+    p_each_alone boolean
+) RETURNS eventstream.verdicts
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_streams text[];
+    v_ignored text;
+BEGIN
+    -- A statement of its own: the next one sees what the lock waited for.
+    IF p_stream_ids[1] = ALL (p_stream_ids) AND (cardinality(p_stream_ids) = 1 OR p_each_alone) THEN
+        IF eventstream.may_lock(1) THEN
+            v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_ids[1]));
+        END IF;
+        IF cardinality(p_stream_ids) = 1 THEN
+            RETURN eventstream.judge_one(p_stream_ids[1], p_expected[1], p_event_counts[1], nullif(p_tenant_ids[1], ''),
+                nullif(p_partition_ids[1], -1));
+        END IF;
+        RETURN eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
+    END IF;
+    v_ignored := eventstream.lock_streams(p_stream_ids);
+    v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
+    IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
+        RETURN eventstream.judge_distinct(
+            p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);
+    END IF;
+    RETURN eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.lock_and_judge(text[], bigint[], integer[], text[], integer[], uuid[], boolean) IS
+    'Locks the streams of a batch and judges it in the cheapest way that can; NULL if judge_closely() has to look. '
+    'p_each_alone: each request '
+    'is applied on its own. For append_batch alone.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.lock_and_judge(text[], bigint[], integer[], text[], integer[], uuid[], boolean) FROM PUBLIC;
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.append_batch(
@@ -206,7 +255,6 @@ DECLARE
     v eventstream.verdicts;
     v_lost eventstream.verdicts;
     v_positions bigint[];
-    v_streams text[];
     v_tries integer := 0;
     v_ignored text;
 BEGIN
@@ -215,26 +263,8 @@ BEGIN
     END IF;
     v_ignored := eventstream.check_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, p_tenant_ids, p_partition_ids, p_units);
-    -- A statement of its own: the next one sees what the lock waited for.
-    IF p_stream_ids[1] = ALL (p_stream_ids) AND (cardinality(p_stream_ids) = 1 OR p_atomic IS FALSE AND p_units IS NULL) THEN
-        IF eventstream.may_lock(1) THEN
-            v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_ids[1]));
-        END IF;
-        IF cardinality(p_stream_ids) = 1 THEN
-            v := eventstream.judge_one(p_stream_ids[1], p_expected[1], p_event_counts[1], nullif(p_tenant_ids[1], ''),
-                nullif(p_partition_ids[1], -1));
-        ELSE
-            v := eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
-        END IF;
-    ELSE
-        v_ignored := eventstream.lock_streams(p_stream_ids);
-        v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
-        IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
-            v := eventstream.judge_distinct(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);
-        ELSE
-            v := eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
-        END IF;
-    END IF;
+    v := eventstream.lock_and_judge(
+        p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids, p_atomic IS FALSE AND p_units IS NULL);
     LOOP
         IF v IS NULL THEN
             v := eventstream.judge_closely(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data,
@@ -291,9 +321,12 @@ $$;
 COMMENT ON FUNCTION eventstream.append_batch(
     text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
 ) IS
-    'Appends requests, each with a stream, an expectation and p_event_counts of the events; returns a row for each. p_expected: n exactly, '
-    '-1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, stream_exists, stream_missing, tenant_mismatch, gap; NULL '
-    'for one that another takes down. p_atomic: all or nothing; else requests with the same number in p_units, or each on its own. '
+    'Appends requests, each with a stream, an expectation and p_event_counts of the events; returns a row for each. '
+    'p_expected: n exactly, '
+    '-1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, stream_exists, stream_missing, '
+    'tenant_mismatch, gap; NULL '
+    'for one that another takes down. p_atomic: all or nothing; else requests with the same number in p_units, or each '
+    'on its own. '
     'An empty tenant and the partition -1 are none given. At most 100000 events a call.';
 
 -- Whoever may append is for the owner to say; reading the schema alone does not make a writer.
@@ -312,6 +345,7 @@ REVOKE EXECUTE ON FUNCTION eventstream.check_batch(
 DROP FUNCTION eventstream.append_batch(
     text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
 );
+DROP FUNCTION eventstream.lock_and_judge(text[], bigint[], integer[], text[], integer[], uuid[], boolean);
 DROP FUNCTION eventstream.judge_loss(text[], uuid[], bigint[]);
 DROP FUNCTION eventstream.insert_batch(
     eventstream.verdicts, text[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[]

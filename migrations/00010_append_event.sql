@@ -83,7 +83,9 @@ $$;
 
 COMMENT ON FUNCTION eventstream.append_event(
     text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
-) IS 'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 exists, -3 empty.';
+) IS
+    'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 '
+    'exists, -3 empty.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.append(
@@ -137,7 +139,9 @@ $$;
 
 COMMENT ON FUNCTION eventstream.append(
     text, text, jsonb, bigint, uuid, jsonb, text, timestamptz, bytea, integer
-) IS 'Appends one event and returns its version; a refusal is an error. p_expected: n exactly, -1 any, -2 exists, -3 empty.';
+) IS
+    'Appends one event and returns its version; a refusal is an error. p_expected: n exactly, -1 any, -2 exists, -3 '
+    'empty.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.append_event(
     text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer

@@ -97,7 +97,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.advance_watermark(text) IS
-    'The watermark-update function: moves the events that wait right above the stream''s watermark into events; returns the new watermark, '
+    'The watermark-update function: moves the events that wait right above the stream''s watermark into events; returns '
+    'the new watermark, '
     '0 for an unknown stream.';
 
 -- +goose StatementBegin
@@ -132,7 +133,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.discard_pending(text, text, bigint) IS
-    'Gives up what waits of a stream, from a version on, because nothing will ever fill the hole before it. It moves to discarded_events, '
+    'Gives up what waits of a stream, from a version on, because nothing will ever fill the hole before it. It moves to '
+    'discarded_events, '
     'with who did it and why; the stream takes appends again. Returns how many events that were.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.advance_watermark(text) FROM PUBLIC;

@@ -324,9 +324,12 @@ $$;
 COMMENT ON FUNCTION eventstream.ingest(
     text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
 ) IS
-    'Takes events of one stream with their versions given, in any order and any number of times. What follows the watermark enters events; '
-    'what leaves a hole waits in pending_events. Returns how many entered (with those that waited for them), how many of these wait, how '
-    'many existed already, and where the stream stands. At most 100000 events a call; a version more than p_max_ahead above the watermark '
+    'Takes events of one stream with their versions given, in any order and any number of times. What follows the '
+    'watermark enters events; '
+    'what leaves a hole waits in pending_events. Returns how many entered (with those that waited for them), how many '
+    'of these wait, how '
+    'many existed already, and where the stream stands. At most 100000 events a call; a version more than p_max_ahead '
+    'above the watermark '
     'is refused: it would be a mistake that ends the stream.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[]) FROM PUBLIC;

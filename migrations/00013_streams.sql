@@ -77,7 +77,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.count_streams(text, text, text, integer) IS
-    'How many streams there are, from p_from on and below p_to, of a tenant, of a partition: those that list_streams() would list.';
+    'How many streams there are, from p_from on and below p_to, of a tenant, of a partition: those that list_streams() '
+    'would list.';
 
 -- Planned for the values at hand (force_custom_plan), which drops the branches that are not asked for. Without a tenant
 -- or a partition, the key is walked from stream to stream: what a page costs does not depend on how long its streams
@@ -163,7 +164,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.list_streams(integer, text, text, text, text, integer) IS
-    'A page of streams in byte order of their ids: above p_after, from p_from on and below p_to, of a tenant, of a partition. '
+    'A page of streams in byte order of their ids: above p_after, from p_from on and below p_to, of a tenant, of a '
+    'partition. '
     'The streams of category order are those from order- to order. (the character after -), and the stream order.';
 
 -- The tail of the log says which streams changed last: a sort of all streams would read each of them. Windows of

@@ -112,7 +112,8 @@ AS $$
 DECLARE
     v_stream_id text;
 BEGIN
-    -- Also what became ready behind a position that was passed already, as by an ingest that committed late: among the first that wait.
+    -- Also what became ready behind a position that was passed already, as by an ingest that committed late: among the
+    -- first that wait.
     FOR v_stream_id IN
         (
             SELECT DISTINCT e.stream_id
@@ -143,7 +144,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.advance_ready(bigint, bigint) IS
-    'advance_watermark() for up to 100 streams in which something waits for nothing: those of events above p_from, up to p_to, and those of '
+    'advance_watermark() for up to 100 streams in which something waits for nothing: those of events above p_from, up '
+    'to p_to, and those of '
     'the first 1000 events that wait. Called by advance_stable_position().';
 
 REVOKE EXECUTE ON FUNCTION eventstream.advance_ready(bigint, bigint) FROM PUBLIC;
@@ -186,8 +188,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN v_stable;
     END IF;
-    -- In steps, as many as time allows, so that whatever a call has done is kept: a call that its caller's statement_timeout
-    -- ends has done nothing, and the next one would meet the same.
+    -- In steps, as many as time allows, so that whatever a call has done is kept: a call that its caller's
+    -- statement_timeout ends has done nothing, and the next one would meet the same.
     IF current_setting('statement_timeout')::interval > '0' THEN
         v_time := least(v_time, current_setting('statement_timeout')::interval / 4);
     END IF;

@@ -12,15 +12,16 @@ RETURN split_part(p_stream_id, '-', 1) COLLATE "C";
 COMMENT ON FUNCTION eventstream.category(text) IS
     'Category of a stream: the part of its id before the first -, or the whole id if it has none.';
 
--- How a reader's pages are cut by bytes. None of these functions reads what it judges: the size of a value and whether it is compressed
--- stand at its head, also of one that is stored out of line.
+-- How a reader's pages are cut by bytes. None of these functions reads what it judges: the size of a value and whether
+-- it is compressed stand at its head, also of one that is stored out of line.
 CREATE FUNCTION eventstream.is_light(p_value jsonb) RETURNS boolean
 LANGUAGE sql
 STABLE PARALLEL SAFE
 RETURN pg_catalog.pg_column_size(p_value) < 1024 AND pg_catalog.pg_column_compression(p_value) IS NULL;
 
 COMMENT ON FUNCTION eventstream.is_light(jsonb) IS
-    'Whether a value takes less than 1 KiB and is not compressed: such ones a page of the log carries without counting.';
+    'Whether a value takes less than 1 KiB and is not compressed: such ones a page of the log carries without '
+    'counting.';
 
 CREATE FUNCTION eventstream.is_light(p_value bytea) RETURNS boolean
 LANGUAGE sql
@@ -29,8 +30,8 @@ RETURN pg_catalog.pg_column_size(p_value) < 1024 AND pg_catalog.pg_column_compre
 
 COMMENT ON FUNCTION eventstream.is_light(bytea) IS 'The same for data.';
 
--- Compressed values count for eight times their size, which is more than JSON usually gains by it; whoever reads counts what really came. Each
--- part is bounded, so that the sum fits into its type.
+-- Compressed values count for eight times their size, which is more than JSON usually gains by it; whoever reads counts
+-- what really came. Each part is bounded, so that the sum fits into its type.
 CREATE FUNCTION eventstream.event_weight(p_payload jsonb, p_data bytea, p_metadata jsonb) RETURNS integer
 LANGUAGE sql
 STABLE PARALLEL SAFE
@@ -142,8 +143,8 @@ $$;
 
 COMMENT ON FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint) IS 'Raises ES013. Never returns.';
 
--- Positions are given again after a failover to a standby that lacks them: who comes back with one, and with the id of the
--- event that it read there, can be told whether the log is still the one that it read.
+-- Positions are given again after a failover to a standby that lacks them: who comes back with one, and with the id of
+-- the event that it read there, can be told whether the log is still the one that it read.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.holds_event(p_position bigint, p_event_id uuid) RETURNS boolean
 LANGUAGE plpgsql

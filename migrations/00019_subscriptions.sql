@@ -2,25 +2,6 @@
 -- Creating and changing subscriptions.
 -- Locks: none at install. At run time the rows of one subscription.
 
--- +goose StatementBegin
-CREATE FUNCTION eventstream.refuse_unknown_subscription(p_name text) RETURNS void
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-AS $$
-BEGIN
-    PERFORM eventstream.refuse(
-        'ES010',
-        format('there is no subscription %L', p_name),
-        jsonb_build_object('subscription', p_name),
-        'Check its name in eventstream.subscriptions; running a subscription creates it.');
-END;
-$$;
--- +goose StatementEnd
-
-COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_unknown_subscription(text) FROM PUBLIC;
-
 -- Locked, so that owners of its shards, and processes that want to claim one, wait until this transaction ends. Owners
 -- from before it can no longer move their checkpoints.
 -- +goose StatementBegin
@@ -400,4 +381,3 @@ DROP FUNCTION eventstream.remove_shards(text);
 DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);
 DROP FUNCTION eventstream.partition_checkpoints(text);
 DROP FUNCTION eventstream.fence_subscription(text);
-DROP FUNCTION eventstream.refuse_unknown_subscription(text);

@@ -305,8 +305,8 @@ BEGIN
                 'current_epoch', v_is.epoch, 'position', v_is.position, 'new_position', p_position),
             'Another process owns the shard by now: drop the work, it is done there.');
     END IF;
-    -- What the owner knows of the log, it read from the server that has its lock. After a failover or a restore, the epoch
-    -- may be the same and the log another.
+    -- What the owner knows of the log, it read from the server that has its lock. After a failover or a restore, the
+    -- epoch may be the same and the log another.
     IF pg_try_advisory_xact_lock_shared(eventstream.member_key(v_member)) THEN
         PERFORM eventstream.refuse(
             'ES012',
@@ -325,7 +325,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) IS
-    'Moves a shard''s checkpoint forward for its owner of p_epoch, whose member''s lock is held on this server; ES012 for '
+    'Moves a shard''s checkpoint forward for its owner of p_epoch, whose member''s lock is held on this server; ES012 '
+    'for '
     'anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) FROM PUBLIC;

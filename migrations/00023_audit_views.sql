@@ -19,7 +19,8 @@ FROM (
 WHERE e.version <> e.previous_version + 1;
 
 COMMENT ON VIEW eventstream.audit_gaps IS
-    'Versions missing between events of a stream, or before its first. Empty when nothing is wrong. A missing tail shows in audit_sequences.';
+    'Versions missing between events of a stream, or before its first. Empty when nothing is wrong. A missing tail '
+    'shows in audit_sequences.';
 
 CREATE VIEW eventstream.audit_order AS
 SELECT
@@ -45,7 +46,8 @@ WHERE o.position <= o.previous_position
     OR o.position > (SELECT CASE WHEN q.is_called THEN q.last_value ELSE 0 END FROM eventstream.events_position_seq AS q);
 
 COMMENT ON VIEW eventstream.audit_order IS
-    'Events whose position does not rise with the version, or that the sequence never gave: it is behind them. Empty when nothing is wrong.';
+    'Events whose position does not rise with the version, or that the sequence never gave: it is behind them. Empty '
+    'when nothing is wrong.';
 
 CREATE VIEW eventstream.audit_tenants AS
 SELECT e.stream_id, e.version, e.tenant_id, e.stream_tenant, 'events' AS place
@@ -61,7 +63,8 @@ FROM eventstream.pending_events AS p
 JOIN eventstream.streams AS s ON s.stream_id = p.stream_id
 WHERE p.tenant_id <> s.tenant_id;
 
-COMMENT ON VIEW eventstream.audit_tenants IS 'Events of another tenant than their stream''s first event. Empty when nothing is wrong.';
+COMMENT ON VIEW eventstream.audit_tenants IS
+    'Events of another tenant than their stream''s first event. Empty when nothing is wrong.';
 
 CREATE VIEW eventstream.audit_partitions AS
 SELECT e.stream_id, e.version, e.partition_id, e.stream_partition, 'event in another partition than its stream' AS problem
@@ -88,7 +91,8 @@ LEFT JOIN eventstream.store AS t ON true
 WHERE t.partition_count IS DISTINCT FROM eventstream.partition_count();
 
 COMMENT ON VIEW eventstream.audit_partitions IS
-    'Events in another partition than their stream, streams in none of the store''s, and a changed count. Empty when nothing is wrong.';
+    'Events in another partition than their stream, streams in none of the store''s, and a changed count. Empty when '
+    'nothing is wrong.';
 
 CREATE VIEW eventstream.audit_values AS
 SELECT
@@ -113,7 +117,8 @@ WHERE NOT (
     AND eventstream.is_time(e.occurred_at) AND eventstream.is_time(e.recorded_at)
 );
 
-COMMENT ON VIEW eventstream.audit_values IS 'Events with a value that the gate would refuse. Empty when nothing is wrong.';
+COMMENT ON VIEW eventstream.audit_values IS
+    'Events with a value that the gate would refuse. Empty when nothing is wrong.';
 
 CREATE VIEW eventstream.audit_pending AS
 SELECT

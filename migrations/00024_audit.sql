@@ -91,11 +91,13 @@ CREATE TABLE eventstream.schema_record (
 );
 
 COMMENT ON TABLE eventstream.schema_record IS
-    'What holds the rules, as each migration left it. Rows are added, never changed: whoever replaces a function and records that leaves a trace.';
+    'What holds the rules, as each migration left it. Rows are added, never changed: whoever replaces a function and '
+    'records that leaves a trace.';
 COMMENT ON COLUMN eventstream.schema_record.recorded_at IS 'When it was recorded.';
 COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence or table.';
 COMMENT ON COLUMN eventstream.schema_record.name IS 'The object.';
-COMMENT ON COLUMN eventstream.schema_record.digest IS 'SHA-256 of its definition in schema_objects; NULL if it was dropped.';
+COMMENT ON COLUMN eventstream.schema_record.digest IS
+    'SHA-256 of its definition in schema_objects; NULL if it was dropped.';
 COMMENT ON COLUMN eventstream.schema_record.recorded_by IS 'The database user who recorded it.';
 
 CREATE TRIGGER schema_record_frozen
@@ -125,7 +127,8 @@ WHERE r.digest IS NOT NULL
     AND (o.name IS NULL OR o.fault IS NOT NULL OR sha256(convert_to(o.definition, 'UTF8')) <> r.digest);
 
 COMMENT ON VIEW eventstream.audit_triggers IS
-    'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were installed. Empty when '
+    'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were '
+    'installed. Empty when '
     'nothing is wrong.';
 
 -- +goose StatementBegin
@@ -154,7 +157,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.record_schema() IS
-    'Records what holds the rules as it is now, for audit_triggers; how much had changed. A migration calls it last. After an upgrade of '
+    'Records what holds the rules as it is now, for audit_triggers; how much had changed. A migration calls it last. '
+    'After an upgrade of '
     'PostgreSQL, which may print definitions in another way, call it once the audit has been read.';
 
 -- +goose StatementBegin
@@ -195,7 +199,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.audit() IS
-    'Everything that is wrong with the store: no row means clean. severity: error for damage, warning for a hole that events wait behind.';
+    'Everything that is wrong with the store: no row means clean. severity: error for damage, warning for a hole that '
+    'events wait behind.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.record_schema() FROM PUBLIC;
 

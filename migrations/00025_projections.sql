@@ -1,7 +1,8 @@
 -- +goose Up
--- Projections: tables that a subscription fills, in a schema of their own, and the checkpoint that says what is in them.
--- The two belong together: the row of the subscription names its tables by an id (tables_id), and the schema carries the
--- same id in its comment. What has no such comment is somebody else's, and is never dropped, renamed or adopted.
+-- Projections: tables that a subscription fills, in a schema of their own, and the checkpoint that says what is in
+-- them. The two belong together: the row of the subscription names its tables by an id (tables_id), and the schema
+-- carries the same id in its comment. What has no such comment is somebody else's, and is never dropped, renamed or
+-- adopted.
 -- Locks: none at install. At run time the rows of one projection; a rebuild also holds an advisory lock while it runs.
 
 -- 'ER', then 48 bits of the name: it must not look like the key of a writer in flight or of a member.
@@ -156,7 +157,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.refuse_unfit_tables(text) IS
-    'Raises ES016 unless the tables of a projection are those that its checkpoint is about, or a rebuild runs that makes '
+    'Raises ES016 unless the tables of a projection are those that its checkpoint is about, or a rebuild runs that '
+    'makes '
     'them.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_unfit_tables(text) FROM PUBLIC;
@@ -198,7 +200,8 @@ $$;
 
 COMMENT ON FUNCTION eventstream.create_projection(text, integer, jsonb, jsonb) IS
     'Creates the subscription of a projection, and returns the id of the tables that the caller makes in the same '
-    'transaction; or finds one as described, with its tables, and returns NULL. ES011 if it differs, ES016 if its tables '
+    'transaction; or finds one as described, with its tables, and returns NULL. ES011 if it differs, ES016 if its '
+    'tables '
     'are not those of its checkpoint.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.create_projection(text, integer, jsonb, jsonb) FROM PUBLIC;
@@ -230,12 +233,13 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.lock_projection(text, integer, jsonb) IS
-    'Keeps the subscription of a projection from everybody else until the transaction ends; makes one if there is none.';
+    'Keeps the subscription of a projection from everybody else until the transaction ends; makes one if there is '
+    'none.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.lock_projection(text, integer, jsonb) FROM PUBLIC;
 
--- Committed before the tables of earlier attempts are dropped: who still writes to one of them waits for a row that this
--- locks, and a DROP would wait for them in turn.
+-- Committed before the tables of earlier attempts are dropped: who still writes to one of them waits for a row that
+-- this locks, and a DROP would wait for them in turn.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.begin_rebuild(
     p_name text,
@@ -311,7 +315,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.hold_projection(text) IS
-    'Keeps a projection where it is until the transaction ends, and returns how far its furthest shard has come. ES010 if '
+    'Keeps a projection where it is until the transaction ends, and returns how far its furthest shard has come. ES010 '
+    'if '
     'it is unknown.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.hold_projection(text) FROM PUBLIC;
@@ -368,7 +373,8 @@ WHERE s.delivery = 'projection' AND s.rebuilds IS NULL
 ORDER BY s.name;
 
 COMMENT ON VIEW eventstream.audit_projections IS
-    'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one runs '
+    'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one '
+    'runs '
     'or was interrupted.';
 
 -- The first release: no code from before it knows this schema.
