@@ -39,6 +39,9 @@ func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<
 		if ctx.Err() != nil {
 			return
 		}
+		if h.own != nil {
+			h.own.Reset() // what is still connected may be to a server that is none of ours any more
+		}
 		h.report(err)
 		if time.Since(began) > longestMemberBackoff {
 			pause = newBackoff()

@@ -170,7 +170,7 @@ func TestSubscriptionReadsWhereItsLockIs(t *testing.T) {
 			}
 			return nil
 		}
-	})
+	}, named("moves"))
 	j, early := newJournal(), atomic.Int32{}
 	handle := func(ctx context.Context, events []eventstream.LogEvent) error {
 		for _, e := range events {
@@ -192,7 +192,8 @@ func TestSubscriptionReadsWhereItsLockIs(t *testing.T) {
 		number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`),
 		number(t, b.ctx, b.pool, `SELECT member_id FROM eventstream.subscription_shards`))
 	elsewhere.Store(true)
-	p.pool.Reset()
+	execSQL(t, b.ctx, b.pool, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name = 'moves' AND datname = current_database()`)
 	require.Len(t, j.waitCount(t, b.ctx, 10), 10)
 	awaitSQL(t, other, "10", `SELECT position::text FROM eventstream.subscription_shards`)
 	require.Zero(t, early.Load())
