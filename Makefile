@@ -31,7 +31,7 @@ demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves th
 
 test: ## every test, with the race detector; its last line says what this machine could not run
 	@left=$$(mktemp); trap 'rm -f "$$left"' EXIT; status=0; \
-	GAPLESS_TEST_LEFT_OUT="$$left" $(TEST) -race -timeout=20m -parallel=3 ./... || status=$$?; \
+	GAPLESS_TEST_LEFT_OUT="$$left" $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
 	if [ -s "$$left" ]; then echo "left out: $$(wc -l <"$$left") tests:$$(cut -d: -f2- "$$left" | sort -u | paste -sd';')"; \
 	else echo 'left out: nothing'; fi; exit $$status
 
@@ -39,7 +39,7 @@ test-unit: ## the tests that need no database
 	$(TEST) -race $(UNIT)
 
 test-integration: ## the tests against PostgreSQL
-	$(TEST) -race -timeout=20m -parallel=3 ./integration_test/...
+	$(TEST) -race -timeout=30m -parallel=4 ./integration_test/...
 
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"

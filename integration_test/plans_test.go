@@ -189,7 +189,7 @@ func requireOnlyStreamsInHand(t *testing.T, w plannedWrite, touched map[string]f
 }
 
 // Growing past one machine: a write reads and writes nothing but the streams in hand, the sequence and advisory locks. It does so right
-// after install, before any ANALYZE; in a session whose plans were made and kept while the tables were empty, after 200,000 streams came;
+// after install, before any ANALYZE; in a session whose plans were made and kept while the tables were empty, after 40,000 streams came;
 // in a fresh session then; and after ANALYZE.
 func TestWritesTouchOnlyTheStreamsInHand(t *testing.T) {
 	t.Parallel()
@@ -238,7 +238,7 @@ func requireWritesTouchOnlyTheStreamsInHand(t *testing.T, b *bundle) {
 		everyWrite(t, fresh, 2)
 	})
 	execSQL(t, context.Background(), b.pool, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload)
-		SELECT 'filler-' || s, 1, s % 32, 't', '{}' FROM generate_series(1, 200000) AS s`)
+		SELECT 'filler-' || s, 1, s % 32, 't', '{}' FROM generate_series(1, 40000) AS s`)
 	t.Run("PlansKeptFromWhenTheTablesWereEmpty", func(t *testing.T) { everyWrite(t, early, 2) })
 	t.Run("PlansMadeWithoutAnalyze", func(t *testing.T) {
 		late := session(t, b)

@@ -9,7 +9,8 @@ AS $function$
 DECLARE
     v_stream_id text;
 BEGIN
-    -- Also what became ready behind a position that was passed already, as by an ingest that committed late: among the first that wait.
+    -- Also what became ready behind a position that was passed already, as by an ingest that committed late: among the
+    -- first that wait.
     FOR v_stream_id IN
         (
             SELECT DISTINCT e.stream_id

@@ -38,8 +38,8 @@ BEGIN
     IF NOT FOUND THEN
         RETURN v_stable;
     END IF;
-    -- In steps, as many as time allows, so that whatever a call has done is kept: a call that its caller's statement_timeout
-    -- ends has done nothing, and the next one would meet the same.
+    -- In steps, as many as time allows, so that whatever a call has done is kept: a call that its caller's
+    -- statement_timeout ends has done nothing, and the next one would meet the same.
     IF current_setting('statement_timeout')::interval > '0' THEN
         v_time := least(v_time, current_setting('statement_timeout')::interval / 4);
     END IF;

@@ -13,7 +13,6 @@ DECLARE
     v eventstream.verdicts;
     v_lost eventstream.verdicts;
     v_positions bigint[];
-    v_streams text[];
     v_tries integer := 0;
     v_ignored text;
 BEGIN
@@ -22,26 +21,8 @@ BEGIN
     END IF;
     v_ignored := eventstream.check_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, p_tenant_ids, p_partition_ids, p_units);
-    -- A statement of its own: the next one sees what the lock waited for.
-    IF p_stream_ids[1] = ALL (p_stream_ids) AND (cardinality(p_stream_ids) = 1 OR p_atomic IS FALSE AND p_units IS NULL) THEN
-        IF eventstream.may_lock(1) THEN
-            v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_ids[1]));
-        END IF;
-        IF cardinality(p_stream_ids) = 1 THEN
-            v := eventstream.judge_one(p_stream_ids[1], p_expected[1], p_event_counts[1], nullif(p_tenant_ids[1], ''),
-                nullif(p_partition_ids[1], -1));
-        ELSE
-            v := eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
-        END IF;
-    ELSE
-        v_ignored := eventstream.lock_streams(p_stream_ids);
-        v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
-        IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
-            v := eventstream.judge_distinct(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);
-        ELSE
-            v := eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
-        END IF;
-    END IF;
+    v := eventstream.lock_and_judge(
+        p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids, p_atomic IS FALSE AND p_units IS NULL);
     LOOP
         IF v IS NULL THEN
             v := eventstream.judge_closely(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data,

@@ -28,10 +28,11 @@ BEGIN
             v_key := v_last;
         END IF;
     END IF;
-    -- In a subtransaction, whose end hands the lock to the transaction. Taken in a cursor's statement, it would be the cursor's, and fall when a
-    -- later FETCH fails within a savepoint, while the rows of the first one stay.
+    -- In a subtransaction, whose end hands the lock to the transaction. Taken in a cursor's statement, it would be the
+    -- cursor's, and fall when a later FETCH fails within a savepoint, while the rows of the first one stay.
     BEGIN
-        -- Nobody takes it exclusively, but for a stranger who wants to disturb: a lower key covers as much, and after some tries we wait.
+        -- Nobody takes it exclusively, but for a stranger who wants to disturb: a lower key covers as much, and after
+        -- some tries we wait.
         WHILE NOT pg_try_advisory_xact_lock_shared(eventstream.in_flight_key(v_key)) LOOP
             IF v_key = 0 OR v_key <= v_last - 8 THEN
                 v_ignored := pg_advisory_xact_lock_shared(eventstream.in_flight_key(v_key));

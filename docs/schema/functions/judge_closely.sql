@@ -18,8 +18,8 @@ BEGIN
         SELECT p.stream_id FROM eventstream.pending_events AS p WHERE p.stream_id = ANY (p_stream_ids)
         GROUP BY p.stream_id ORDER BY eventstream.stream_key(p.stream_id) OFFSET 0
     ) AS w;
-    -- Where streams stand first, which ids exist second: without a lock, what commits in between is then seen as a repetition, not as a
-    -- conflict with itself.
+    -- Where streams stand first, which ids exist second: without a lock, what commits in between is then seen as a
+    -- repetition, not as a conflict with itself.
     v := eventstream.judge_each(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_units, NULL);
     SELECT f.existing, f.first_versions, f.last_versions, f.last_positions INTO v_existing, v_first, v_last, v_positions
     FROM eventstream.find_repeated(p_stream_ids, p_event_counts, p_event_ids, p_types, p_payloads, p_data) AS f;

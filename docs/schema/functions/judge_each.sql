@@ -13,8 +13,8 @@ DECLARE
     v_last bigint[] := v_none;
     v_watermarks bigint[] := v_none;
     v_tenant_ids text[] := v_none::text[];
-    -- Of each stream, in order of its first request: what waits, where it stands with what was decided so far, and
-    -- where it stood before the unit in hand.
+    -- Of each stream: what waits, where it stands with what was decided so far, and where it stood before the unit in
+    -- hand.
     v_numbers integer[];
     v_pending bigint[];
     v_now bigint[];
@@ -87,12 +87,9 @@ BEGIN
     -- What waits counts in the current version. How many events are inserted up to the last one of each request.
     SELECT v_outcomes, v_first, v_last, v_none, array_agg(greatest(e.watermark, v_pending[e.number]) ORDER BY e.n), v_watermarks,
         v_tenant_ids, array_agg(v_partitions[e.number] ORDER BY e.n), array_agg(e.so_far::integer ORDER BY e.n), max(e.so_far)
-    INTO v
-    FROM (
-        SELECT u.n, u.number, u.watermark,
-            sum(CASE WHEN u.outcome = 'appended' THEN u.events ELSE 0 END) OVER (ORDER BY u.number, u.n) AS so_far
-        FROM unnest(v_numbers, v_outcomes, p_event_counts, v_watermarks)
-            WITH ORDINALITY AS u (number, outcome, events, watermark, n)
+    INTO v FROM (
+        SELECT u.n, u.number, u.watermark, sum(CASE WHEN u.outcome = 'appended' THEN u.events ELSE 0 END) OVER (ORDER BY u.number, u.n) AS so_far
+        FROM unnest(v_numbers, v_outcomes, p_event_counts, v_watermarks) WITH ORDINALITY AS u (number, outcome, events, watermark, n)
     ) AS e;
     RETURN v;
 END;

@@ -46,8 +46,8 @@ BEGIN
                 'current_epoch', v_is.epoch, 'position', v_is.position, 'new_position', p_position),
             'Another process owns the shard by now: drop the work, it is done there.');
     END IF;
-    -- What the owner knows of the log, it read from the server that has its lock. After a failover or a restore, the epoch
-    -- may be the same and the log another.
+    -- What the owner knows of the log, it read from the server that has its lock. After a failover or a restore, the
+    -- epoch may be the same and the log another.
     IF pg_try_advisory_xact_lock_shared(eventstream.member_key(v_member)) THEN
         PERFORM eventstream.refuse(
             'ES012',

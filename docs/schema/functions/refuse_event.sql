@@ -62,7 +62,8 @@ BEGIN
                 p_event.version, p_event.stream_id, p_event.position, v_before.version, v_before.position),
             jsonb_build_object('stream_id', p_event.stream_id, 'version', p_event.version, 'position', p_event.position,
                 'last_position', v_before.position),
-            'Insert the rows of a stream in order of version. If another writer drew in between, try again, or use eventstream.append, '
+            'Insert the rows of a stream in order of version. If another writer drew in between, try again, or use '
+            'eventstream.append, '
             'which locks first.');
     END IF;
     IF NOT EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_event.stream_id) THEN

@@ -24,9 +24,11 @@ BEGIN
     IF v_drawn > v_before THEN
         PERFORM eventstream.refuse(
             'ES002',
-            'every event of the statement was dropped: a version or an event id exists already, or a trigger dropped the rows',
+            'every event of the statement was dropped: a version or an event id exists already, or a trigger dropped '
+            'the rows',
             jsonb_build_object('inserted', 0, 'drawn_position', v_drawn),
-            'Leave ON CONFLICT out: eventstream.append recognises an event that was appended before. Remove a trigger on '
+            'Leave ON CONFLICT out: eventstream.append recognises an event that was appended before. Remove a trigger '
+            'on '
             'eventstream.events that returns NULL.');
     END IF;
 END;

@@ -26,15 +26,8 @@ BEGIN
         s.shard_count,
         h.position,
         g.stable_position,
-        CASE
-            WHEN s.shard_count = 1
-                THEN greatest(g.sequence - eventstream.sequence_at(h.position), 0)
-            ELSE b.events
-        END AS lag_events,
-        CASE
-            WHEN b.since IS NULL THEN 0
-            ELSE greatest(extract(epoch FROM clock_timestamp() - b.since), 0)
-        END::double precision AS lag_seconds,
+        CASE WHEN s.shard_count = 1 THEN greatest(g.sequence - eventstream.sequence_at(h.position), 0) ELSE b.events END AS lag_events,
+        coalesce(greatest(extract(epoch FROM clock_timestamp() - b.since), 0), 0)::double precision AS lag_seconds,
         h.events,
         k.parked,
         CASE
@@ -64,13 +57,11 @@ BEGIN
                 ELSE greatest(d.sequence - eventstream.partition_sequence_at(p.id, f.position), 0) END)::bigint AS events,
             min(n.recorded_at) AS since
         FROM generate_series(h.shard, eventstream.partition_count() - 1, s.shard_count) AS p (id)
-        CROSS JOIN LATERAL (
-            SELECT greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)) AS position
-        ) AS f
+        CROSS JOIN LATERAL (SELECT greatest(h.position, coalesce((s.partition_positions ->> p.id::text)::bigint, 0)) AS position) AS f
         LEFT JOIN partition_ends AS d ON d.id = p.id
         LEFT JOIN LATERAL (
-            -- As pairs, which only the index on (partition_id, position) serves: with plain conditions the planner may walk
-            -- the log of all partitions, to its end for one that has nothing new.
+            -- As pairs, which only the index on (partition_id, position) serves: with plain conditions the planner may
+            -- walk the log of all partitions, to its end for one that has nothing new.
             SELECT e.recorded_at
             FROM eventstream.events AS e
             WHERE (e.partition_id, e.position) > (p.id, f.position)
