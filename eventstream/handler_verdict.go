@@ -99,6 +99,11 @@ func (h *hub) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	conn, release, err := h.acquire(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		// Others are at work with all connections: the poller has one of its own.
+		seen := h.seen.Load()
+		return seen != nil && time.Since(*seen) < storeTimeout
+	}
 	if err != nil {
 		return false
 	}

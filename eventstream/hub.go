@@ -32,6 +32,8 @@ type hub struct {
 	// busy is when something happened last: the poller looks more often after it. A time that time.Now gave, since what has passed since
 	// then must not depend on the clock on the wall.
 	busy atomic.Pointer[time.Time]
+	// seen is when the poller last had an answer.
+	seen atomic.Pointer[time.Time]
 	// active says that somebody would notice a kick.
 	active atomic.Bool
 	// claimSoon makes the poller claim shards at its next look.
@@ -179,17 +181,21 @@ func (h *hub) waitStable(ctx context.Context, above int64) (int64, error) {
 
 // acquire gives a connection to a shard worker once one of the bounded number is free. Nobody holds one while waiting for another.
 func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
+	return h.acquireOne(ctx, h.slots)
+}
+
+func (h *hub) acquireOne(ctx context.Context, slots chan struct{}) (*pgxpool.Conn, func(), error) {
 	select {
-	case h.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
 	conn, err := h.pool.Acquire(ctx)
 	if err != nil {
-		<-h.slots
+		<-slots
 		return nil, nil, &unreachedError{err}
 	}
-	return conn, func() { conn.Release(); <-h.slots }, nil
+	return conn, func() { conn.Release(); <-slots }, nil
 }
 
 // names returns the subscriptions that run, in order; not those that are leaving and have no handler at work any more.

@@ -96,6 +96,8 @@ func (p *poller) look(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	answered := time.Now()
+	p.seen.Store(&answered)
 	if p.publish(seen.StablePosition) {
 		p.isBusy(now)
 	}

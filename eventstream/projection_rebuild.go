@@ -131,6 +131,9 @@ func (r *rebuild) begin(ctx context.Context) error {
 	}
 	r.tables = begun.TablesID
 	r.feed, err = r.subscription(r.repo, begun.Rebuild, r.schema, &r.config)
+	if err == nil {
+		r.feed.slots = make(chan struct{}, 1)
+	}
 	return err
 }
 

@@ -22,23 +22,9 @@ type txBeginner interface {
 	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
 }
 
-// inTx does something in a transaction that Setup must not end.
+// inTx does something in a transaction.
 func (p *Projector) inTx(ctx context.Context, h txBeginner, do func(pgx.Tx) error) error {
-	token, began := "projection "+uuid.NewString(), time.Now()
-	err := pgx.BeginTxFunc(ctx, h, p.batchOptions(token), func(tx pgx.Tx) error {
-		if err := do(tx); err != nil {
-			return err
-		}
-		var same bool
-		err := tx.QueryRow(ctx, "SELECT current_setting('eventstream.batch', true) IS NOT DISTINCT FROM $1", token).Scan(&same)
-		if err == nil && !same {
-			return fmt.Errorf("setup of projection %s: %w", quote(p.name), ErrTxEnded)
-		}
-		if err != nil {
-			return p.swallowed(tx, err, began)
-		}
-		return nil
-	})
+	err := pgx.BeginTxFunc(ctx, h, p.batchOptions("projection "+uuid.NewString()), do)
 	var failure *handlerFailure
 	if errors.As(err, &failure) {
 		return &HandlerError{Subscription: p.name, Tries: 1, Err: failure.err}
@@ -59,11 +45,31 @@ func (p *Projector) makeTables(ctx context.Context, tx pgx.Tx, schema string, ta
 	if _, err := tx.Exec(ctx, "COMMENT ON SCHEMA "+identifier(schema)+" IS '"+mark+"'"); err != nil {
 		return err
 	}
-	err = call(func() error { return p.projection.Setup(ctx, batchTx{tx}, schema) })
-	if err != nil && tx.Conn().IsClosed() {
-		return unwrapFailure(err) // which is why it failed
+	return p.callSetup(ctx, tx, schema)
+}
+
+// callSetup lets Setup fill a schema, in a transaction that it must not end.
+func (p *Projector) callSetup(ctx context.Context, tx pgx.Tx, schema string) error {
+	var token string
+	if err := tx.QueryRow(ctx, "SELECT current_setting('eventstream.batch')").Scan(&token); err != nil {
+		return err
 	}
-	return err
+	began := time.Now()
+	if err := call(func() error { return p.projection.Setup(ctx, batchTx{tx}, schema) }); err != nil {
+		if tx.Conn().IsClosed() {
+			return unwrapFailure(err) // which is why it failed
+		}
+		return err
+	}
+	var same bool
+	err := tx.QueryRow(ctx, "SELECT current_setting('eventstream.batch', true) IS NOT DISTINCT FROM $1", token).Scan(&same)
+	if err == nil && !same {
+		return fmt.Errorf("setup of projection %s: %w", quote(p.name), ErrTxEnded)
+	}
+	if err != nil {
+		return p.swallowed(tx, err, began)
+	}
+	return nil
 }
 
 // tablesIn says which tables of the projection a schema holds: none if there is no such schema. One of somebody else's is refused.

@@ -187,7 +187,7 @@ func (w *shardWorker) session(ctx context.Context) error {
 	pages := make(chan page, pagesAhead)
 	fetched := make(chan struct{})
 	w.share = w.hub.repo.budget.share()
-	defer w.share.close()
+	defer func() { cancel(nil); <-fetched; w.share.close() }() // a handler may end the goroutine
 	go func() {
 		defer close(fetched)
 		cancel(w.fetch(ctx, position, w.share, pages))
@@ -204,7 +204,7 @@ func (w *shardWorker) session(ctx context.Context) error {
 // resume reads what a session starts with: the checkpoint, partitions that are further, what was skipped by hand, and whether
 // anything is parked.
 func (w *shardWorker) resume(ctx context.Context) (int64, error) {
-	conn, release, err := w.hub.acquire(ctx)
+	conn, release, err := w.hub.acquireOne(ctx, w.sub.slots)
 	if err != nil {
 		return 0, err
 	}
@@ -215,7 +215,13 @@ func (w *shardWorker) resume(ctx context.Context) (int64, error) {
 	case err != nil:
 		return 0, err
 	case !row.AsDescribed: // by now; this names the difference
-		_, err := queries.SubscriptionSubscribe(ctx, conn, w.sub.subscribeParams())
+		err := readCommitted(ctx, conn, func(tx Handle) error {
+			_, err := queries.SubscriptionSubscribe(ctx, tx, w.sub.subscribeParams())
+			return err
+		})
+		if err == nil { // it is as described again, and the shards are others
+			err = &ShardLostError{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch}
+		}
 		return 0, err
 	case row.Position > row.LastPosition:
 		return 0, &BeyondLogError{Field: "checkpoint", Value: row.Position, Last: row.LastPosition}

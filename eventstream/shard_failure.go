@@ -142,7 +142,7 @@ func (w *shardWorker) tellFailed(ctx context.Context, b part, tries int, counted
 func (w *shardWorker) record(ctx context.Context, b part, tries int, cause error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	conn, release, err := w.hub.acquire(ctx)
+	conn, release, err := w.hub.acquireOne(ctx, w.sub.slots)
 	if err == nil {
 		defer release()
 		params := db.ShardRecordFailureParams{

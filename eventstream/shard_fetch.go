@@ -48,7 +48,7 @@ func (w *shardWorker) fetchPage(ctx context.Context, pages *logPages, share *rea
 	}
 	var events []LogEvent
 	defer func() { share.keep(reserved, bytesOf(events)) }()
-	conn, release, err := w.hub.acquire(ctx)
+	conn, release, err := w.hub.acquireOne(ctx, w.sub.slots)
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func (w *shardWorker) admit(ctx context.Context, due []LogEvent) (free, behind [
 	if !w.parked || w.sub.config.OnFailure != ParkStream || len(due) == 0 {
 		return due, nil, nil
 	}
-	conn, release, err := w.hub.acquire(ctx)
+	conn, release, err := w.hub.acquireOne(ctx, w.sub.slots)
 	if err != nil {
 		return nil, nil, err
 	}

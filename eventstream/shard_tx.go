@@ -18,7 +18,7 @@ var errSwallowed = errors.New(
 
 // inTx does something in a transaction that also moves the checkpoint, if this process still owns the shard by then.
 func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(pgx.Tx) error) error {
-	conn, release, err := w.hub.acquire(ctx)
+	conn, release, err := w.hub.acquireOne(ctx, w.sub.slots)
 	if err != nil {
 		return err
 	}
@@ -33,14 +33,18 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	if err := do(tx); err != nil {
 		return w.sub.failedIn(tx, err, began)
 	}
-	if tx.Conn().IsClosed() {
+	handled := events > 0 && w.sub.handler.delivery() == deliveryTransaction
+	if handled && tx.Conn().IsClosed() {
 		return &handlerFailure{err: errSwallowed}
 	}
 	err = w.hub.repo.queries.ShardMoveCheckpoint(ctx, tx, db.ShardMoveCheckpointParams{
 		Subscription: w.sub.name, Shard: int32(w.shard), Epoch: w.epoch, Position: upto, Events: int64(events), Token: &token,
 	})
-	if err != nil {
+	if err != nil && handled {
 		return w.sub.swallowed(tx, err, began)
+	}
+	if err != nil {
+		return mapError(err)
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return w.sub.failedCommit(err, events)

@@ -64,6 +64,8 @@ type Subscription struct {
 	delivery string
 	// create makes the subscription, or finds it as described.
 	create func(context.Context, *pgxpool.Conn) error
+	// slots are those of the hub, or of a rebuild's own: the live projection, which waits for it, may have taken all of the hub's.
+	slots chan struct{}
 	// filter is the config's, in normal form.
 	filter LogFilter
 	// wanted is the highest position that somebody in this process waits for.
@@ -94,7 +96,7 @@ func NewSubscription(repo *Repository, name string, handler Handler, config *Sub
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{repo: repo, name: name, handler: handler, config: complete, delivery: handler.delivery(), filter: filter}
+	s := &Subscription{repo: repo, name: name, handler: handler, config: complete, delivery: handler.delivery(), filter: filter, slots: repo.hub.slots}
 	s.create = s.subscribe
 	return s, nil
 }

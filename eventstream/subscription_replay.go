@@ -57,6 +57,7 @@ func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, err
 	}
 	page, _, err := s.repo.logPage(ctx, tx, onePosition(row.Position), &numberer{}, nil)
 	if err != nil {
+		rollback(tx) // naming it takes a connection of its own
 		return false, mapError(s.nameUnreadable(ctx, row.Position, err))
 	}
 	if len(page) == 0 {

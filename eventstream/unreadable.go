@@ -107,6 +107,8 @@ func (p *logPages) pass() error {
 	} else {
 		p.after = unreadable.Event.Position
 	}
+	// It has a number in its partition, which the next event there must not get.
+	p.numbers.partition(unreadable.Event.PartitionID).countable = false
 	if unreadable.Event.Position <= p.apart[unreadable.Event.PartitionID] {
 		return nil
 	}

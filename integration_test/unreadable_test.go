@@ -267,3 +267,40 @@ func TestUnreadableEventStopsAndIsSkipped(t *testing.T) {
 		requireHandledOnce(t, b, 3)
 	})
 }
+
+// An event that cannot be read has its number in its partition too: those after it, and before it, keep theirs.
+func TestUnreadableEventHasItsNumberInItsPartition(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "order-1", 12)
+	makeUnreadable(t, b, 6)
+	for _, backwards := range []bool{false, true} {
+		numbers := map[int64]int64{}
+		for e, err := range b.repo.ReadLog(b.ctx, eventstream.LogOptions{Backwards: backwards}) {
+			if !errors.Is(err, eventstream.ErrUnreadableEvent) {
+				require.NoError(t, err)
+				numbers[e.Version] = e.PartitionSequence
+			}
+		}
+		requireNumberedAsVersions(t, numbers)
+	}
+	j := newJournal()
+	s := subscribe(t, b, "reader", eventstream.EffectHandler(j.effect), quick(eventstream.Park))
+	require.NoError(t, s.Create(b.ctx))
+	keepRunning(t, b, s)
+	require.NoError(t, s.WaitFor(b.ctx, 12))
+	numbers := map[int64]int64{}
+	for _, e := range j.all() {
+		numbers[e.Version] = e.PartitionSequence
+	}
+	requireNumberedAsVersions(t, numbers)
+}
+
+// requireNumberedAsVersions demands that eleven of twelve events of one stream, alone in its partition, have the numbers of their versions.
+func requireNumberedAsVersions(t *testing.T, numbers map[int64]int64) {
+	t.Helper()
+	require.Len(t, numbers, 11)
+	for version, number := range numbers {
+		require.Equal(t, version, number)
+	}
+}

@@ -31,7 +31,9 @@ BEGIN
         AND eventstream.member_key(m.member_id) IN (
             SELECT (k.classid::bigint << 32) | k.objid::bigint
             FROM pg_catalog.pg_locks AS k
-            WHERE k.locktype = 'advisory' AND k.granted AND k.objsubid = 1 AND k.classid::bigint >> 16 = 17741
+            -- Members hold theirs exclusively; who asks whether one does takes it shared, for a moment.
+            WHERE k.locktype = 'advisory' AND k.granted AND k.mode = 'ExclusiveLock' AND k.objsubid = 1
+                AND k.classid::bigint >> 16 = 17741
                 AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
 END;
 $$;

@@ -20,6 +20,8 @@ BEGIN
     IF (p_reason ~ '[^[:space:]]') IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('reason', p_reason, 'text that says why: it stays on record');
     END IF;
+    -- Whoever lays out shards anew, or claims one, holds this row: what is fenced below are the shards that there are then.
+    PERFORM FROM eventstream.subscriptions AS s WHERE s.name = v_name FOR UPDATE;
     PERFORM eventstream.fence_shard_of(v_name, p_position);
     PERFORM eventstream.fence_rebuild_of(v_name, p_position);
     INSERT INTO eventstream.subscription_skips (subscription, position, reason)

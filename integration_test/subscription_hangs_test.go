@@ -1,0 +1,74 @@
+package integration_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+// hangsOnce is a process that hangs before a statement, once, until something has happened.
+type hangsOnce struct {
+	before string
+	hung   atomic.Bool
+	until  func()
+}
+
+func (h *hangsOnce) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.Contains(data.SQL, h.before) && h.hung.CompareAndSwap(false, true) {
+		h.until()
+	}
+	return ctx
+}
+
+func (*hangsOnce) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// A process hangs in the transaction that moves a checkpoint, until the server ends that for being idle. For a handler that has no
+// transaction, it is no failure of the handler's: the checkpoint is moved again, and Run goes on.
+func TestSubscriptionThatHangsAtItsCheckpointGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"effect", "async"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b := withHandled(t, setup(t))
+			rounds(t, b, 3, "a-1")
+			tracer := &hangsOnce{before: "eventstream.move_checkpoint", until: func() {
+				awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity
+					WHERE application_name = 'hangs' AND state = 'idle in transaction' AND query LIKE '%eventstream.batch%'`)
+			}}
+			p := process(t, b, nil, named("hangs"), func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer })
+			config := quick(eventstream.Park)
+			config.IdleTimeout = 300 * time.Millisecond
+			s := subscribe(t, p, "reader", handlerKinds[kind](b, nil), config)
+			keepRunning(t, p, s)
+			require.NoError(t, s.WaitFor(b.ctx, drawn(t, b)))
+			require.True(t, tracer.hung.Load())
+			rounds(t, b, 3, "a-1")
+			require.NoError(t, s.WaitFor(b.ctx, drawn(t, b)))
+			require.Empty(t, parkedPositions(t, b, "reader"))
+		})
+	}
+}
+
+// A rebuild beside a live projection that has more shards than connections comes level while writers go on: what the live one keeps while it
+// is held does not starve the feed.
+func TestProjectionRebuildBesideManyShards(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(16))
+	given(t, b, "old-1", 100)
+	p := projector(t, b, counts(&eventstream.SubscriptionConfig{BatchSize: 100, Shards: 4}))
+	keepRunning(t, b, p)
+	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
+	stop := keepAppending(t, b, 2)
+	require.NoError(t, p.Rebuild(b.ctx, nil))
+	stop()
+	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
+	requireCounted(t, b, "counts.streams")
+}
