@@ -16,7 +16,7 @@ import (
 
 const (
 	// testTimeout bounds one test's work with the database, so that a deadlock fails that test and not the whole run.
-	testTimeout = 2 * time.Minute
+	testTimeout = 5 * time.Minute
 
 	// defaultMaxConns is small: a test that needs more says so.
 	defaultMaxConns = 8
