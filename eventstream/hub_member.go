@@ -43,10 +43,7 @@ func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<
 			h.own.Reset() // what is still connected may be to a server that is none of ours any more
 		}
 		h.report(err)
-		if time.Since(began) > longestMemberBackoff {
-			pause = newBackoff()
-		}
-		if pause.wait(ctx) != nil {
+		if pause.waitSince(ctx, began) != nil {
 			return
 		}
 	}
@@ -101,10 +98,7 @@ func (h *hub) listen(ctx context.Context) {
 			return
 		}
 		h.report(err)
-		if time.Since(began) > longestMemberBackoff {
-			pause = newBackoff()
-		}
-		_ = pause.wait(ctx)
+		_ = pause.waitSince(ctx, began)
 	}
 }
 

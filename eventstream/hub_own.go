@@ -71,6 +71,14 @@ func (b *backoff) wait(ctx context.Context) error {
 	return sleep(ctx, pause)
 }
 
+// waitSince begins anew after a try that lasted: it had reached the database.
+func (b *backoff) waitSince(ctx context.Context, began time.Time) error {
+	if time.Since(began) > longestMemberBackoff {
+		b.next = memberBackoff
+	}
+	return b.wait(ctx)
+}
+
 // onceReached does what a subscription begins with, and again while the database is away.
 func (s *Subscription) onceReached(ctx context.Context, do func(context.Context) error) error {
 	told := newTeller(s.name, s.config.Observer)

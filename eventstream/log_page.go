@@ -110,10 +110,7 @@ func (r *Repository) logPage(
 // queryLog runs the query that serves a filter.
 func (r *Repository) queryLog(ctx context.Context, h Handle, wanted pageWanted, filter LogFilter, backwards bool) (err error) {
 	after, until, size := wanted.after, wanted.until, int32(wanted.size)
-	partitions := make([]int32, len(filter.Partitions))
-	for i, p := range filter.Partitions {
-		partitions[i] = int32(p)
-	}
+	partitions := filter.partitionIDs()
 	switch {
 	case wanted.large:
 		params := db.LogListHeavyParams{After: after, Until: until, PageSize: size, Backwards: backwards, MaxBytes: wanted.bytes}
@@ -140,6 +137,15 @@ func (r *Repository) queryLog(ctx context.Context, h Handle, wanted pageWanted, 
 		})
 	}
 	return err
+}
+
+// partitionIDs are the partitions as the database is given them.
+func (f LogFilter) partitionIDs() []int32 {
+	ids := make([]int32, len(f.Partitions))
+	for i, p := range f.Partitions {
+		ids[i] = int32(p)
+	}
+	return ids
 }
 
 // fill sets what is given, and leaves the rest NULL.

@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -29,12 +30,7 @@ func (s *sameLog) add(conn *pgx.Conn) {
 }
 
 func (s *sameLog) knows(conn *pgx.Conn) bool {
-	for _, c := range s.conns {
-		if c == conn {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.conns, conn)
 }
 
 func (s *sameLog) read(events []LogEvent) {

@@ -201,8 +201,7 @@ func (w *shardWorker) retryFailed(ctx context.Context, q *ackQueue) error {
 	b.tried = true
 	var err error
 	if b.unreadable != nil {
-		err = errorsFirst(w.ending(ctx))
-		if err == nil {
+		if err = w.ending(ctx); err == nil {
 			err = w.giveUpUnreadable(ctx, b.page)
 		}
 	} else {

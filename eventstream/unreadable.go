@@ -26,22 +26,12 @@ func (r *Repository) unreadableInLog(
 	if !mayBeUnreadable(err) {
 		return nil, err
 	}
-	f := n.filter
-	params := db.LogFirstUnreadableParams{After: page.after, Until: page.until, PageSize: int32(page.size), Backwards: n.backwards}
-	for _, p := range f.Partitions {
-		params.PartitionIds = append(params.PartitionIds, int32(p))
-	}
-	for _, t := range f.Types {
-		params.Types = append(params.Types, string(t))
-	}
-	if f.Category != "" {
-		params.Category = &f.Category
-	}
-	if f.Tenant != "" {
-		tenant := string(f.Tenant)
-		params.TenantID = &tenant
-	}
-	rows, failed := r.queries.LogFirstUnreadable(ctx, h, params)
+	var given db.LogListHeavyParams
+	n.filter.fill(&given, n.filter.partitionIDs())
+	rows, failed := r.queries.LogFirstUnreadable(ctx, h, db.LogFirstUnreadableParams{
+		After: page.after, Until: page.until, PageSize: int32(page.size), Backwards: n.backwards,
+		PartitionIds: given.PartitionIds, Category: given.Category, Types: given.Types, TenantID: given.TenantID,
+	})
 	if failed != nil || len(rows) == 0 {
 		return nil, err
 	}
