@@ -9,7 +9,7 @@ import (
 )
 
 // errNoTx says that a caller's transaction is nil.
-var errNoTx = invalidValue("tx", "nil", "a transaction that has begun; a method without Tx in its name takes its own")
+var errNoTx = invalidValue("tx", "nil", "a transaction that has begun; without WithTx, each call takes its own")
 
 // handleOf is a caller's transaction, or what refuses everything if that is nil.
 func handleOf(tx pgx.Tx) Handle {

@@ -6,8 +6,6 @@ import (
 	"math"
 	"strconv"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -38,43 +36,15 @@ type LogHead struct {
 // ReadLog goes through the events of all streams in the one order of the log, up to the stable position of the moment it begins,
 // numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and 4 MiB, within Config.MaxReadBytes: memory stays bounded,
 // whatever the sizes of events, no transaction is held, and the loop's body may use the same connection. On a pool, the next page is read
-// meanwhile; leaving the loop cancels that. On a standby it goes as far as the replicated stable position.
+// meanwhile; leaving the loop cancels that. On a standby it goes as far as the replicated stable position, and in a transaction (WithTx) with one
+// snapshot for all of its statements as far as the one that was kept by then.
 //
 // An error comes once, as the last pair: an *InvalidValueError for bad options, a *BeyondLogError for a start that the log has
 // not reached. Only an *UnreadableEventError is not the last: it comes in the place of its event, and a loop that goes on gets those after it,
 // except in a transaction, which the server's error ends. A filter that selects little needs an index to be fast: docs/subscriptions.md lists them.
 func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[LogEvent, error] {
-	return r.readLog(ctx, r.handle, opts)
-}
-
-// ReadLogTx is ReadLog in a transaction of the caller. If that has one snapshot for all of its statements, it goes as far as the
-// stable position that was kept by then.
-func (r *Repository) ReadLogTx(ctx context.Context, tx pgx.Tx, opts LogOptions) iter.Seq2[LogEvent, error] {
-	return r.readLog(ctx, handleOf(tx), opts)
-}
-
-// LogHead says how far the log can be read, and how many events that is.
-func (r *Repository) LogHead(ctx context.Context) (LogHead, error) {
-	return r.logHead(ctx, r.handle)
-}
-
-// LogHeadTx is LogHead in a transaction of the caller.
-func (r *Repository) LogHeadTx(ctx context.Context, tx pgx.Tx) (LogHead, error) {
-	return r.logHead(ctx, handleOf(tx))
-}
-
-func (r *Repository) logHead(ctx context.Context, h Handle) (LogHead, error) {
-	position, err := r.stableToRead(ctx, h, true)
-	if err != nil {
-		return LogHead{}, mapError(err)
-	}
-	sequence, err := r.queries.LogSequenceAt(ctx, h, position)
-	return LogHead{Position: position, Sequence: sequence}, mapError(err)
-}
-
-func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) iter.Seq2[LogEvent, error] {
 	return func(yield func(LogEvent, error) bool) {
-		pages, err := r.openLogOn(ctx, h, opts)
+		pages, err := r.openLogOn(ctx, r.handle, opts)
 		if err != nil {
 			yield(LogEvent{}, err)
 			return
@@ -83,7 +53,7 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 		if left == 0 {
 			left = math.MaxInt
 		}
-		ahead := &logAhead{pages: pages, repo: r, handle: h, may: r.onPool(h), share: r.budget.share()}
+		ahead := &logAhead{pages: pages, repo: r, handle: r.handle, may: r.onPool(r.handle), share: r.budget.share()}
 		defer ahead.stop()
 		for left > 0 && !ahead.atEnd() {
 			events, err := ahead.next(ctx, left)
@@ -107,6 +77,16 @@ func (r *Repository) readLog(ctx context.Context, h Handle, opts LogOptions) ite
 			}
 		}
 	}
+}
+
+// LogHead says how far the log can be read, and how many events that is.
+func (r *Repository) LogHead(ctx context.Context) (LogHead, error) {
+	position, err := r.stableToRead(ctx, r.handle, true)
+	if err != nil {
+		return LogHead{}, mapError(err)
+	}
+	sequence, err := r.queries.LogSequenceAt(ctx, r.handle, position)
+	return LogHead{Position: position, Sequence: sequence}, mapError(err)
 }
 
 // openLogOn is openLog, on a pool by one of its connections, which the pages remember.
@@ -166,7 +146,7 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 }
 
 // onPool says that a handle is the repository's pool, where further connections are to be had.
-func (r *Repository) onPool(h Handle) bool { return r.hub != nil && h == r.handle }
+func (r *Repository) onPool(h Handle) bool { return r.hub != nil && h == Handle(r.hub.pool) }
 
 // logStart is the position that a start stands for, and where partitions start that start further on.
 type logStart struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/db"
@@ -13,14 +14,14 @@ import (
 // connection and a transaction are not. On a pool, its appends share commits (Config.Group) and its subscriptions share connections: make
 // one for a process.
 //
-// A method with a Tx twin does the same there in a transaction of the caller. Errors of the database come back as the errors
-// of this package where there is one for them; the *pgconn.PgError stays reachable through errors.As.
+// WithTx gives the same repository in a transaction of the caller. Errors of the database come back as the errors of this package where there
+// is one for them; the *pgconn.PgError stays reachable through errors.As.
 type Repository struct {
 	handle  Handle
 	queries *db.Queries
 	config  Config
 	// partitions is the store's partition count once it is known, else 0. It never changes.
-	partitions atomic.Int32
+	partitions *atomic.Int32
 	// budget bounds what readers and subscriptions hold.
 	budget *readBudget
 	// hub is what subscriptions share; nil if the handle is not a pool.
@@ -42,12 +43,25 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	repo := &Repository{handle: handle, queries: db.New(), config: complete, budget: &readBudget{most: complete.MaxReadBytes}}
+	repo := &Repository{
+		handle: handle, queries: db.New(), config: complete,
+		partitions: new(atomic.Int32), budget: &readBudget{most: complete.MaxReadBytes},
+	}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
 		repo.hub = newHub(repo, pool)
 		repo.group = repo.newAppendGroup(pool)
 	}
 	return repo, nil
+}
+
+// WithTx returns the same repository in a transaction of the caller: what it reads and writes is part of that transaction, and what it writes
+// is there for others once that commits. A refused append leaves the transaction usable, but for *EventIDConflictError and
+// *InvalidValueError, which the database raises as errors; other writers of a stream that was appended to wait until the transaction ends. A
+// nil tx is an *InvalidValueError of each call.
+func (r *Repository) WithTx(tx pgx.Tx) *Repository {
+	inTx := *r
+	inTx.handle, inTx.group = handleOf(tx), nil
+	return &inTx
 }
 
 // partitionCount returns the store's partition count, which it asks for once.

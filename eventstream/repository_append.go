@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/db"
@@ -47,38 +46,50 @@ type AppendRequest struct {
 // A refusal is a *VersionConflictError, *StreamExistsError, *StreamMissingError, *GapError, *TenantMismatchError,
 // *EventIDConflictError or *InvalidValueError, and leaves nothing behind, not even a used up position. A Duplicate may use positions up.
 func (r *Repository) Append(ctx context.Context, id StreamID, expected Expected, events ...Event) (AppendResult, error) {
-	return r.append(ctx, r.handle, AppendRequest{StreamID: id, Expected: expected, Events: events})
-}
-
-// AppendTx is Append in a transaction of the caller, which a refusal leaves usable (but for *EventIDConflictError and
-// *InvalidValueError, which the database raises as errors). Until the transaction ends, other writers of the stream wait.
-func (r *Repository) AppendTx(
-	ctx context.Context, tx pgx.Tx, id StreamID, expected Expected, events ...Event,
-) (AppendResult, error) {
-	return r.append(ctx, handleOf(tx), AppendRequest{StreamID: id, Expected: expected, Events: events})
+	return r.append(ctx, AppendRequest{StreamID: id, Expected: expected, Events: events})
 }
 
 // AppendMany appends to many streams, all or nothing, in one round trip, and returns a result for each request in their order.
 // Requests to the same stream are applied one after the other. If any is refused, nothing is appended, and the error is a
 // *BatchError with what is wrong with each that was refused.
 func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) ([]AppendResult, error) {
-	return r.appendMany(ctx, r.handle, requests)
+	item, err := newAppendItem(requests)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]AppendResult, len(requests))
+	err = r.project(ctx, r.handle, func(h Handle) ([]versionRange, error) {
+		rows, err := r.write(ctx, h, item)
+		if err != nil {
+			return nil, mapError(err)
+		}
+		var refused []RequestError
+		for i, row := range rows {
+			results[i] = appendResult(row)
+			if err := refusal(requests[i], row); err != nil {
+				refused = append(refused, RequestError{Index: i, StreamID: requests[i].StreamID, Err: err})
+			}
+		}
+		if refused != nil {
+			return nil, &BatchError{Requests: len(requests), Refused: refused}
+		}
+		return added(requests, results), nil
+	})
+	r.hub.wake()
+	if err != nil {
+		return nil, appendFailed(ctx, requests[0], err)
+	}
+	return results, nil
 }
 
-// AppendManyTx is AppendMany in a transaction of the caller, as AppendTx is Append.
-func (r *Repository) AppendManyTx(ctx context.Context, tx pgx.Tx, requests ...AppendRequest) ([]AppendResult, error) {
-	return r.appendMany(ctx, handleOf(tx), requests)
-}
-
-// append runs a request on h.
-func (r *Repository) append(ctx context.Context, h Handle, request AppendRequest) (AppendResult, error) {
+func (r *Repository) append(ctx context.Context, request AppendRequest) (AppendResult, error) {
 	requests := []AppendRequest{request}
 	item, err := newAppendItem(requests)
 	if err != nil {
 		return AppendResult{}, err
 	}
 	var result AppendResult
-	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
+	err = r.project(ctx, r.handle, func(h Handle) ([]versionRange, error) {
 		rows, err := r.write(ctx, h, item)
 		if err != nil {
 			return nil, mapError(err)
@@ -114,36 +125,6 @@ func appendFailed(ctx context.Context, request AppendRequest, err error) error {
 		return &AppendCanceledError{StreamID: request.StreamID, Sent: !pgconn.SafeToRetry(err), Err: err}
 	}
 	return err
-}
-
-func (r *Repository) appendMany(ctx context.Context, h Handle, requests []AppendRequest) ([]AppendResult, error) {
-	item, err := newAppendItem(requests)
-	if err != nil {
-		return nil, err
-	}
-	results := make([]AppendResult, len(requests))
-	err = r.project(ctx, h, func(h Handle) ([]versionRange, error) {
-		rows, err := r.write(ctx, h, item)
-		if err != nil {
-			return nil, mapError(err)
-		}
-		var refused []RequestError
-		for i, row := range rows {
-			results[i] = appendResult(row)
-			if err := refusal(requests[i], row); err != nil {
-				refused = append(refused, RequestError{Index: i, StreamID: requests[i].StreamID, Err: err})
-			}
-		}
-		if refused != nil {
-			return nil, &BatchError{Requests: len(requests), Refused: refused}
-		}
-		return added(requests, results), nil
-	})
-	r.hub.wake()
-	if err != nil {
-		return nil, appendFailed(ctx, requests[0], err)
-	}
-	return results, nil
 }
 
 func appendResult(row db.AppendBatchRow) AppendResult {

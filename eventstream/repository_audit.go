@@ -3,8 +3,6 @@ package eventstream
 import (
 	"context"
 	"encoding/json"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // AuditFinding is one thing that is wrong with the store.
@@ -39,38 +37,7 @@ type PartitionStat struct {
 // Audit lets the database check every promise over all that it stores, and returns what is wrong: nothing means clean. It
 // reads the tables whole, a few seconds for a million events, and locks nothing. SELECT * FROM eventstream.audit() is the same.
 func (r *Repository) Audit(ctx context.Context) ([]AuditFinding, error) {
-	return r.audit(ctx, r.handle)
-}
-
-// AuditTx is Audit in a transaction of the caller.
-func (r *Repository) AuditTx(ctx context.Context, tx pgx.Tx) ([]AuditFinding, error) {
-	return r.audit(ctx, handleOf(tx))
-}
-
-// VerifyGapless checks one stream in the database: that its events run 1, 2, 3 ... up to its last one. It returns nil if so, a
-// *GapError with the first missing version if not, and a *StreamNotFoundError for a stream that is not there. Nothing in a stream says that
-// it was longer once: a tail that somebody removed is for Audit to find, in the numbers of the log.
-func (r *Repository) VerifyGapless(ctx context.Context, id StreamID) error {
-	return r.verifyGapless(ctx, r.handle, id)
-}
-
-// VerifyGaplessTx is VerifyGapless in a transaction of the caller.
-func (r *Repository) VerifyGaplessTx(ctx context.Context, tx pgx.Tx, id StreamID) error {
-	return r.verifyGapless(ctx, handleOf(tx), id)
-}
-
-// PartitionStats returns what each partition holds, for those that hold a stream, by reading the first event of each stream.
-func (r *Repository) PartitionStats(ctx context.Context) ([]PartitionStat, error) {
-	return r.partitionStats(ctx, r.handle)
-}
-
-// PartitionStatsTx is PartitionStats in a transaction of the caller.
-func (r *Repository) PartitionStatsTx(ctx context.Context, tx pgx.Tx) ([]PartitionStat, error) {
-	return r.partitionStats(ctx, handleOf(tx))
-}
-
-func (r *Repository) audit(ctx context.Context, h Handle) ([]AuditFinding, error) {
-	rows, err := r.queries.AuditList(ctx, h)
+	rows, err := r.queries.AuditList(ctx, r.handle)
 	if err != nil {
 		return nil, mapError(err)
 	}
@@ -84,11 +51,14 @@ func (r *Repository) audit(ctx context.Context, h Handle) ([]AuditFinding, error
 	return findings, nil
 }
 
-func (r *Repository) verifyGapless(ctx context.Context, h Handle, id StreamID) error {
+// VerifyGapless checks one stream in the database: that its events run 1, 2, 3 ... up to its last one. It returns nil if so, a
+// *GapError with the first missing version if not, and a *StreamNotFoundError for a stream that is not there. Nothing in a stream says that
+// it was longer once: a tail that somebody removed is for Audit to find, in the numbers of the log.
+func (r *Repository) VerifyGapless(ctx context.Context, id StreamID) error {
 	if err := id.Validate(); err != nil {
 		return err
 	}
-	row, err := r.queries.StreamVerify(ctx, h, string(id))
+	row, err := r.queries.StreamVerify(ctx, r.handle, string(id))
 	if err != nil {
 		return notFound(err, &StreamNotFoundError{StreamID: id})
 	}
@@ -98,12 +68,13 @@ func (r *Repository) verifyGapless(ctx context.Context, h Handle, id StreamID) e
 	return nil
 }
 
-func (r *Repository) partitionStats(ctx context.Context, h Handle) ([]PartitionStat, error) {
-	count, err := r.partitionCount(ctx, h)
+// PartitionStats returns what each partition holds, for those that hold a stream, by reading the first event of each stream.
+func (r *Repository) PartitionStats(ctx context.Context) ([]PartitionStat, error) {
+	count, err := r.partitionCount(ctx, r.handle)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.queries.PartitionStats(ctx, h)
+	rows, err := r.queries.PartitionStats(ctx, r.handle)
 	if err != nil {
 		return nil, mapError(err)
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -30,61 +28,36 @@ type IngestResult struct {
 // A version more than Config.MaxAhead above the watermark is an *InvalidValueError. Another event for a version that is taken is an
 // *IngestConflictError, an id used for two events an *EventIDConflictError; then nothing of the call is kept.
 func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (IngestResult, error) {
-	return r.ingest(ctx, r.handle, id, events)
-}
-
-// IngestTx is Ingest in a transaction of the caller.
-func (r *Repository) IngestTx(ctx context.Context, tx pgx.Tx, id StreamID, events ...Event) (IngestResult, error) {
-	return r.ingest(ctx, handleOf(tx), id, events)
+	params, err := ingestParams(id, events)
+	if err != nil {
+		return IngestResult{}, err
+	}
+	params.MaxAhead = r.config.MaxAhead
+	var result IngestResult
+	err = r.projectOrReadCommitted(ctx, r.handle, func(h Handle) ([]versionRange, error) {
+		row, err := r.queries.Ingest(ctx, h, params)
+		if err != nil {
+			return nil, mapError(err)
+		}
+		result = IngestResult(row)
+		if result.Appended == 0 {
+			return nil, nil
+		}
+		return []versionRange{{id, result.Watermark - result.Appended + 1, result.Watermark}}, nil
+	})
+	r.hub.wake()
+	return result, err
 }
 
 // AdvanceWatermark moves events that wait for nothing any more into the stream and returns its watermark. Ingest does so by
 // itself; this is for a stream whose hole was filled by other means. It returns ErrStreamNotFound for a stream that is not
 // there.
 func (r *Repository) AdvanceWatermark(ctx context.Context, id StreamID) (int64, error) {
-	return r.advanceWatermark(ctx, r.handle, id)
-}
-
-// AdvanceWatermarkTx is AdvanceWatermark in a transaction of the caller.
-func (r *Repository) AdvanceWatermarkTx(ctx context.Context, tx pgx.Tx, id StreamID) (int64, error) {
-	return r.advanceWatermark(ctx, handleOf(tx), id)
-}
-
-// DiscardPending gives up the events of a stream that wait from a version on, 1 for all of them, because nothing will ever fill the hole
-// before them. They leave for eventstream.discarded_events, with who did it, when and the reason, which must say something; the stream
-// takes appends again. It returns how many events that were, 0 for a stream that is not there.
-func (r *Repository) DiscardPending(ctx context.Context, id StreamID, reason string, from int64) (int64, error) {
-	return r.discardPending(ctx, r.handle, id, reason, from)
-}
-
-// DiscardPendingTx is DiscardPending in a transaction of the caller.
-func (r *Repository) DiscardPendingTx(ctx context.Context, tx pgx.Tx, id StreamID, reason string, from int64) (int64, error) {
-	return r.discardPending(ctx, handleOf(tx), id, reason, from)
-}
-
-func (r *Repository) discardPending(ctx context.Context, h Handle, id StreamID, reason string, from int64) (int64, error) {
-	if err := id.Validate(); err != nil {
-		return 0, err
-	}
-	if from < 1 {
-		return 0, invalidValue("version", strconv.FormatInt(from, 10), "1 or more")
-	}
-	var discarded int64
-	err := orReadCommitted(ctx, h, func(h Handle) (err error) {
-		discarded, err = r.queries.StreamDiscardPending(ctx, h, db.StreamDiscardPendingParams{
-			StreamID: string(id), Reason: reason, FromVersion: from,
-		})
-		return err
-	})
-	return discarded, mapError(err)
-}
-
-func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID) (int64, error) {
 	if err := id.Validate(); err != nil {
 		return 0, err
 	}
 	var watermark int64
-	err := r.projectOrReadCommitted(ctx, h, func(h Handle) ([]versionRange, error) {
+	err := r.projectOrReadCommitted(ctx, r.handle, func(h Handle) ([]versionRange, error) {
 		before, err := r.stream(ctx, h, id)
 		if err != nil {
 			return nil, err
@@ -101,26 +74,24 @@ func (r *Repository) advanceWatermark(ctx context.Context, h Handle, id StreamID
 	return watermark, err
 }
 
-func (r *Repository) ingest(ctx context.Context, h Handle, id StreamID, events []Event) (IngestResult, error) {
-	params, err := ingestParams(id, events)
-	if err != nil {
-		return IngestResult{}, err
+// DiscardPending gives up the events of a stream that wait from a version on, 1 for all of them, because nothing will ever fill the hole
+// before them. They leave for eventstream.discarded_events, with who did it, when and the reason, which must say something; the stream
+// takes appends again. It returns how many events that were, 0 for a stream that is not there.
+func (r *Repository) DiscardPending(ctx context.Context, id StreamID, reason string, from int64) (int64, error) {
+	if err := id.Validate(); err != nil {
+		return 0, err
 	}
-	params.MaxAhead = r.config.MaxAhead
-	var result IngestResult
-	err = r.projectOrReadCommitted(ctx, h, func(h Handle) ([]versionRange, error) {
-		row, err := r.queries.Ingest(ctx, h, params)
-		if err != nil {
-			return nil, mapError(err)
-		}
-		result = IngestResult(row)
-		if result.Appended == 0 {
-			return nil, nil
-		}
-		return []versionRange{{id, result.Watermark - result.Appended + 1, result.Watermark}}, nil
+	if from < 1 {
+		return 0, invalidValue("version", strconv.FormatInt(from, 10), "1 or more")
+	}
+	var discarded int64
+	err := orReadCommitted(ctx, r.handle, func(h Handle) (err error) {
+		discarded, err = r.queries.StreamDiscardPending(ctx, h, db.StreamDiscardPendingParams{
+			StreamID: string(id), Reason: reason, FromVersion: from,
+		})
+		return err
 	})
-	r.hub.wake()
-	return result, err
+	return discarded, mapError(err)
 }
 
 func ingestParams(id StreamID, events []Event) (db.IngestParams, error) {

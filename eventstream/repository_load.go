@@ -12,52 +12,20 @@ import (
 )
 
 // Load brings a whole stream into memory, in one round trip, through the checks of Reconstruct. It returns a
-// *StreamNotFoundError for a stream that is not there, and an *UnreadableEventError for one with an event that the server cannot give. For a long stream, Read goes through its events in bounded memory.
+// *StreamNotFoundError for a stream that is not there, and an *UnreadableEventError for one with an event that the server cannot give. For a
+// long stream, Read goes through its events in bounded memory.
 func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error) {
-	return r.load(ctx, r.handle, id)
-}
-
-// LoadTx is Load in a transaction of the caller.
-func (r *Repository) LoadTx(ctx context.Context, tx pgx.Tx, id StreamID) (*EventStream, error) {
-	return r.load(ctx, handleOf(tx), id)
-}
-
-// GetOrCreate is Load, but for a stream that is not there it returns an empty one. Nothing is written: the stream is created
-// by the Save of its first event, which fails with a *VersionConflictError if another writer was faster.
-func (r *Repository) GetOrCreate(ctx context.Context, id StreamID) (*EventStream, error) {
-	return r.getOrCreate(ctx, r.handle, id)
-}
-
-// GetOrCreateTx is GetOrCreate in a transaction of the caller.
-func (r *Repository) GetOrCreateTx(ctx context.Context, tx pgx.Tx, id StreamID) (*EventStream, error) {
-	return r.getOrCreate(ctx, handleOf(tx), id)
-}
-
-// Save appends the new events of a stream, in one round trip, and moves its watermark over them. The stream must still be at
-// the version that it was loaded with, else Save returns a *VersionConflictError and the stream keeps its new events: load it
-// again and decide anew. Repeating a Save whose answer was lost is safe. A stream without new events is left alone.
-func (r *Repository) Save(ctx context.Context, stream *EventStream) (AppendResult, error) {
-	return r.save(ctx, r.handle, stream)
-}
-
-// SaveTx is Save in a transaction of the caller. If that is rolled back, the stream in memory is ahead of the database: load
-// it again.
-func (r *Repository) SaveTx(ctx context.Context, tx pgx.Tx, stream *EventStream) (AppendResult, error) {
-	return r.save(ctx, handleOf(tx), stream)
-}
-
-func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStream, error) {
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}
 	for again := false; ; again = true {
-		rows := &rowsOf{Handle: h}
+		rows := &rowsOf{Handle: r.handle}
 		if _, err := r.queries.EventListWithHead(ctx, rows, string(id)); err != nil {
 			return nil, mapError(err)
 		}
 		head, events, err := rows.collectStream()
 		if err != nil {
-			return nil, mapError(r.nameUnreadable(ctx, h, id, err))
+			return nil, mapError(r.nameUnreadable(ctx, r.handle, id, err))
 		}
 		if len(events) > 0 && head.Partition.Count > 0 {
 			return streamFromHead(head, events)
@@ -71,7 +39,7 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 			}, events)
 		}
 		// There is no such stream, or all that arrived of it waits for its first event.
-		head, err = r.stream(ctx, h, id)
+		head, err = r.stream(ctx, r.handle, id)
 		if err != nil {
 			return nil, err
 		}
@@ -83,12 +51,14 @@ func (r *Repository) load(ctx context.Context, h Handle, id StreamID) (*EventStr
 	}
 }
 
-func (r *Repository) getOrCreate(ctx context.Context, h Handle, id StreamID) (*EventStream, error) {
-	stream, err := r.load(ctx, h, id)
+// GetOrCreate is Load, but for a stream that is not there it returns an empty one. Nothing is written: the stream is created
+// by the Save of its first event, which fails with a *VersionConflictError if another writer was faster.
+func (r *Repository) GetOrCreate(ctx context.Context, id StreamID) (*EventStream, error) {
+	stream, err := r.Load(ctx, id)
 	if !errors.Is(err, ErrStreamNotFound) {
 		return stream, err
 	}
-	count, err := r.partitionCount(ctx, h)
+	count, err := r.partitionCount(ctx, r.handle)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +67,11 @@ func (r *Repository) getOrCreate(ctx context.Context, h Handle, id StreamID) (*E
 	return stream, nil
 }
 
-func (r *Repository) save(ctx context.Context, h Handle, stream *EventStream) (AppendResult, error) {
+// Save appends the new events of a stream, in one round trip, and moves its watermark over them. The stream must still be at
+// the version that it was loaded with, else Save returns a *VersionConflictError and the stream keeps its new events: load it
+// again and decide anew. Repeating a Save whose answer was lost is safe. A stream without new events is left alone. After a Save in a
+// transaction (WithTx) that is rolled back, the stream in memory is ahead of the database: load it again.
+func (r *Repository) Save(ctx context.Context, stream *EventStream) (AppendResult, error) {
 	if stream == nil {
 		return AppendResult{}, invalidValue("stream", "nil", "made by New, Load or GetOrCreate")
 	}
@@ -107,13 +81,13 @@ func (r *Repository) save(ctx context.Context, h Handle, stream *EventStream) (A
 	}
 	request := AppendRequest{StreamID: stream.id, Expected: Exact(stream.watermark), Events: events}
 	if stream.watermark == 0 {
-		placement, err := r.placement(ctx, h, stream)
+		placement, err := r.placement(ctx, r.handle, stream)
 		if err != nil {
 			return AppendResult{}, err
 		}
 		request.Partition = &placement
 	}
-	result, err := r.append(ctx, h, request)
+	result, err := r.append(ctx, request)
 	if err != nil {
 		return AppendResult{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 )
 
 // ReadOptions selects a part of a stream. The zero value is all of it, upwards.
@@ -37,33 +36,6 @@ func (o ReadOptions) validate() error {
 // last: it comes in the place of its event, and a loop that goes on gets those after it, except in a transaction, which the server's error
 // ends. A From past the end gives no event and no error.
 func (r *Repository) Read(ctx context.Context, id StreamID, opts ReadOptions) iter.Seq2[Event, error] {
-	return r.read(ctx, r.handle, id, opts)
-}
-
-// ReadTx is Read in a transaction of the caller.
-func (r *Repository) ReadTx(ctx context.Context, tx pgx.Tx, id StreamID, opts ReadOptions) iter.Seq2[Event, error] {
-	return r.read(ctx, handleOf(tx), id, opts)
-}
-
-// Event returns the event of an id, or ErrEventNotFound.
-func (r *Repository) Event(ctx context.Context, eventID uuid.UUID) (Event, error) {
-	return r.event(ctx, r.handle, eventID)
-}
-
-// EventTx is Event in a transaction of the caller.
-func (r *Repository) EventTx(ctx context.Context, tx pgx.Tx, eventID uuid.UUID) (Event, error) {
-	return r.event(ctx, handleOf(tx), eventID)
-}
-
-func (r *Repository) event(ctx context.Context, h Handle, eventID uuid.UUID) (Event, error) {
-	row, err := r.queries.EventGet(ctx, h, eventID)
-	if err != nil {
-		return Event{}, notFound(unreadable(err), &EventNotFoundError{EventID: eventID})
-	}
-	return eventFromRow(&row), nil
-}
-
-func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadOptions) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := errorsFirst(id.Validate(), opts.validate()); err != nil {
 			yield(Event{}, err)
@@ -71,12 +43,12 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 		}
 		share := r.budget.share()
 		defer share.close()
-		pages := r.streamPages(h, id, opts)
+		pages := r.streamPages(r.handle, id, opts)
 		for first := true; first || !pages.atEnd; first = false {
 			events, err := pages.nextWithin(ctx, share)
 			if err == nil && first && len(events) == 0 {
 				// No event at all: a missing stream is a mistake worth a word, an empty range is not.
-				_, err = r.stream(ctx, h, id)
+				_, err = r.stream(ctx, r.handle, id)
 			}
 			if unreadable := asUnreadable(err); unreadable != nil {
 				if !yield(unreadable.Event, unreadable) {
@@ -95,6 +67,15 @@ func (r *Repository) read(ctx context.Context, h Handle, id StreamID, opts ReadO
 			}
 		}
 	}
+}
+
+// Event returns the event of an id, or ErrEventNotFound.
+func (r *Repository) Event(ctx context.Context, eventID uuid.UUID) (Event, error) {
+	row, err := r.queries.EventGet(ctx, r.handle, eventID)
+	if err != nil {
+		return Event{}, notFound(unreadable(err), &EventNotFoundError{EventID: eventID})
+	}
+	return eventFromRow(&row), nil
 }
 
 // errorsFirst returns the first error that is one.

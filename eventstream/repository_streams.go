@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -51,58 +49,17 @@ func (r *Repository) Stream(ctx context.Context, id StreamID) (StreamHead, error
 	return r.stream(ctx, r.handle, id)
 }
 
-// StreamTx is Stream in a transaction of the caller.
-func (r *Repository) StreamTx(ctx context.Context, tx pgx.Tx, id StreamID) (StreamHead, error) {
-	return r.stream(ctx, handleOf(tx), id)
-}
-
 // Watermark returns the version up to which every event of a stream is there, or a *StreamNotFoundError.
 func (r *Repository) Watermark(ctx context.Context, id StreamID) (int64, error) {
 	head, err := r.stream(ctx, r.handle, id)
 	return head.Watermark, err
 }
 
-// WatermarkTx is Watermark in a transaction of the caller.
-func (r *Repository) WatermarkTx(ctx context.Context, tx pgx.Tx, id StreamID) (int64, error) {
-	head, err := r.stream(ctx, handleOf(tx), id)
-	return head.Watermark, err
-}
-
 // Streams lists heads in byte order of their ids, in pages of Config.PageSize, as Read does. An error comes once, as the last
 // pair.
 func (r *Repository) Streams(ctx context.Context, filter StreamFilter) iter.Seq2[StreamHead, error] {
-	return r.streams(ctx, r.handle, filter)
-}
-
-// StreamsTx is Streams in a transaction of the caller.
-func (r *Repository) StreamsTx(ctx context.Context, tx pgx.Tx, filter StreamFilter) iter.Seq2[StreamHead, error] {
-	return r.streams(ctx, handleOf(tx), filter)
-}
-
-// CountStreams counts the streams that a filter selects, by reading all of their heads.
-func (r *Repository) CountStreams(ctx context.Context, filter StreamFilter) (int64, error) {
-	return r.countStreams(ctx, r.handle, filter)
-}
-
-// CountStreamsTx is CountStreams in a transaction of the caller.
-func (r *Repository) CountStreamsTx(ctx context.Context, tx pgx.Tx, filter StreamFilter) (int64, error) {
-	return r.countStreams(ctx, handleOf(tx), filter)
-}
-
-func (r *Repository) stream(ctx context.Context, h Handle, id StreamID) (StreamHead, error) {
-	if err := id.Validate(); err != nil {
-		return StreamHead{}, err
-	}
-	row, err := r.queries.StreamGet(ctx, h, string(id))
-	if err != nil {
-		return StreamHead{}, notFound(unreadable(err), &StreamNotFoundError{StreamID: id})
-	}
-	return headFromRow(row), nil
-}
-
-func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter) iter.Seq2[StreamHead, error] {
 	return func(yield func(StreamHead, error) bool) {
-		if err := r.checkFilter(ctx, h, filter); err != nil {
+		if err := r.checkFilter(ctx, r.handle, filter); err != nil {
 			yield(StreamHead{}, err)
 			return
 		}
@@ -111,7 +68,7 @@ func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter)
 			if filter.Limit > 0 {
 				size = min(size, left)
 			}
-			rows, err := r.streamPage(ctx, h, filter, size)
+			rows, err := r.streamPage(ctx, r.handle, filter, size)
 			if err != nil {
 				yield(StreamHead{}, mapError(unreadable(err)))
 				return
@@ -129,6 +86,35 @@ func (r *Repository) streams(ctx context.Context, h Handle, filter StreamFilter)
 	}
 }
 
+// CountStreams counts the streams that a filter selects, by reading all of their heads.
+func (r *Repository) CountStreams(ctx context.Context, filter StreamFilter) (int64, error) {
+	if err := r.checkFilter(ctx, r.handle, filter); err != nil {
+		return 0, err
+	}
+	total := int64(0)
+	for _, ids := range filter.idRanges() {
+		p := db.StreamCountParams{FromID: ids.from, ToID: ids.to}
+		p.TenantID, p.PartitionID = filter.optional()
+		count, err := r.queries.StreamCount(ctx, r.handle, p)
+		if err != nil {
+			return 0, mapError(err)
+		}
+		total += count
+	}
+	return total, nil
+}
+
+func (r *Repository) stream(ctx context.Context, h Handle, id StreamID) (StreamHead, error) {
+	if err := id.Validate(); err != nil {
+		return StreamHead{}, err
+	}
+	row, err := r.queries.StreamGet(ctx, h, string(id))
+	if err != nil {
+		return StreamHead{}, notFound(unreadable(err), &StreamNotFoundError{StreamID: id})
+	}
+	return headFromRow(row), nil
+}
+
 func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilter, size int) (page []db.StreamListRow, err error) {
 	for _, ids := range filter.idRanges() {
 		p := db.StreamListParams{PageSize: int32(size - len(page)), After: string(filter.After), FromID: ids.from, ToID: ids.to}
@@ -143,23 +129,6 @@ func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilt
 		page = append(page, rows...)
 	}
 	return page, nil
-}
-
-func (r *Repository) countStreams(ctx context.Context, h Handle, filter StreamFilter) (int64, error) {
-	if err := r.checkFilter(ctx, h, filter); err != nil {
-		return 0, err
-	}
-	total := int64(0)
-	for _, ids := range filter.idRanges() {
-		p := db.StreamCountParams{FromID: ids.from, ToID: ids.to}
-		p.TenantID, p.PartitionID = filter.optional()
-		count, err := r.queries.StreamCount(ctx, h, p)
-		if err != nil {
-			return 0, mapError(err)
-		}
-		total += count
-	}
-	return total, nil
 }
 
 // checkFilter refuses a filter that cannot select anything.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -63,74 +62,42 @@ func (r *Repository) Subscriptions(ctx context.Context) ([]ShardLag, error) {
 	return r.subscriptionLag(ctx, r.handle, "")
 }
 
-// SubscriptionsTx is Subscriptions in a transaction of the caller.
-func (r *Repository) SubscriptionsTx(ctx context.Context, tx pgx.Tx) ([]ShardLag, error) {
-	return r.subscriptionLag(ctx, handleOf(tx), "")
-}
-
 // ReshardSubscription gives a subscription another number of shards. Every partition goes on where it was: nothing is skipped, and with
 // a TxHandler nothing comes twice. Processes that run it with the old number lose their shards, and their Run ends with a
 // *SubscriptionMismatchError.
 func (r *Repository) ReshardSubscription(ctx context.Context, name string, shards int) error {
-	return r.reshardSubscription(ctx, r.handle, name, shards)
-}
-
-// ReshardSubscriptionTx is ReshardSubscription in a transaction of the caller.
-func (r *Repository) ReshardSubscriptionTx(ctx context.Context, tx pgx.Tx, name string, shards int) error {
-	return r.reshardSubscription(ctx, handleOf(tx), name, shards)
-}
-
-func (r *Repository) reshardSubscription(ctx context.Context, h Handle, name string, shards int) error {
-	return mapError(readCommitted(ctx, h, func(h Handle) error {
+	return mapError(readCommitted(ctx, r.handle, func(h Handle) error {
 		return r.queries.SubscriptionReshard(ctx, h, db.SubscriptionReshardParams{Name: name, ShardCount: int32(shards)})
 	}))
 }
 
 // ResetSubscription lets a subscription start anew; what it had parked is forgotten. With a TxHandler, empty what it wrote in the same
-// transaction (ResetSubscriptionTx), or everything is there twice.
+// transaction (WithTx), or everything is there twice.
 func (r *Repository) ResetSubscription(ctx context.Context, name string, from Start) error {
-	return r.resetSubscription(ctx, r.handle, name, from)
-}
-
-// ResetSubscriptionTx is ResetSubscription in a transaction of the caller.
-func (r *Repository) ResetSubscriptionTx(ctx context.Context, tx pgx.Tx, name string, from Start) error {
-	return r.resetSubscription(ctx, handleOf(tx), name, from)
-}
-
-func (r *Repository) resetSubscription(ctx context.Context, h Handle, name string, from Start) error {
 	if from == nil {
 		return invalidValue("start", "nil", "FromBeginning, FromLatest, FromPosition, FromSequence, FromTime or FromPartitionSequences")
 	}
-	partitions, err := r.partitionCount(ctx, h)
+	partitions, err := r.partitionCount(ctx, r.handle)
 	if err != nil {
 		return err
 	}
 	if err := from.validate(partitions); err != nil {
 		return err
 	}
-	if _, alone := aloneOn(h); alone {
+	if _, alone := aloneOn(r.handle); alone {
 		// Numbers and times are found by marks.
-		if _, err := r.stableToRead(ctx, h, true); err != nil {
+		if _, err := r.stableToRead(ctx, r.handle, true); err != nil {
 			return mapError(err)
 		}
 	}
-	return mapError(readCommitted(ctx, h, func(h Handle) error {
+	return mapError(readCommitted(ctx, r.handle, func(h Handle) error {
 		return r.queries.SubscriptionReset(ctx, h, db.SubscriptionResetParams{Name: name, Start: startJSON(from)})
 	}))
 }
 
 // PauseSubscription takes the shards of a subscription from whoever runs it, or with false gives them free again.
 func (r *Repository) PauseSubscription(ctx context.Context, name string, paused bool) error {
-	return r.pauseSubscription(ctx, r.handle, name, paused)
-}
-
-// PauseSubscriptionTx is PauseSubscription in a transaction of the caller.
-func (r *Repository) PauseSubscriptionTx(ctx context.Context, tx pgx.Tx, name string, paused bool) error {
-	return r.pauseSubscription(ctx, handleOf(tx), name, paused)
-}
-
-func (r *Repository) pauseSubscription(ctx context.Context, h Handle, name string, paused bool) error {
-	return mapError(readCommitted(ctx, h, func(h Handle) error {
+	return mapError(readCommitted(ctx, r.handle, func(h Handle) error {
 		return r.queries.SubscriptionPause(ctx, h, db.SubscriptionPauseParams{Name: name, Paused: paused})
 	}))
 }
@@ -140,24 +107,10 @@ func (r *Repository) DeleteSubscription(ctx context.Context, name string) error 
 	return mapError(readCommitted(ctx, r.handle, func(h Handle) error { return r.queries.SubscriptionDelete(ctx, h, name) }))
 }
 
-// DeleteSubscriptionTx is DeleteSubscription in a transaction of the caller.
-func (r *Repository) DeleteSubscriptionTx(ctx context.Context, tx pgx.Tx, name string) error {
-	return mapError(r.queries.SubscriptionDelete(ctx, handleOf(tx), name))
-}
-
 // SkipEvent decides that a subscription shall not handle an event: one that it parked, or one that it is stuck on. Who did it, when
 // and why stays in eventstream.subscription_skips; a reason is required.
 func (r *Repository) SkipEvent(ctx context.Context, name string, position int64, reason string) error {
-	return r.skipEvent(ctx, r.handle, name, position, reason)
-}
-
-// SkipEventTx is SkipEvent in a transaction of the caller.
-func (r *Repository) SkipEventTx(ctx context.Context, tx pgx.Tx, name string, position int64, reason string) error {
-	return r.skipEvent(ctx, handleOf(tx), name, position, reason)
-}
-
-func (r *Repository) skipEvent(ctx context.Context, h Handle, name string, position int64, reason string) error {
-	return mapError(readCommitted(ctx, h, func(h Handle) error {
+	return mapError(readCommitted(ctx, r.handle, func(h Handle) error {
 		return r.queries.SubscriptionSkipEvent(ctx, h, db.SubscriptionSkipEventParams{
 			Subscription: name, Position: position, Reason: reason,
 		})
@@ -166,18 +119,9 @@ func (r *Repository) skipEvent(ctx context.Context, h Handle, name string, posit
 
 // ParkedEvents lists what a subscription has put aside, in order of the log. An error comes once, as the last pair.
 func (r *Repository) ParkedEvents(ctx context.Context, name string) iter.Seq2[ParkedEvent, error] {
-	return r.parkedEvents(ctx, r.handle, name)
-}
-
-// ParkedEventsTx is ParkedEvents in a transaction of the caller.
-func (r *Repository) ParkedEventsTx(ctx context.Context, tx pgx.Tx, name string) iter.Seq2[ParkedEvent, error] {
-	return r.parkedEvents(ctx, handleOf(tx), name)
-}
-
-func (r *Repository) parkedEvents(ctx context.Context, h Handle, name string) iter.Seq2[ParkedEvent, error] {
 	return func(yield func(ParkedEvent, error) bool) {
 		for after := int64(0); ; {
-			rows, err := r.queries.ParkedList(ctx, h, db.ParkedListParams{
+			rows, err := r.queries.ParkedList(ctx, r.handle, db.ParkedListParams{
 				Subscription: name, After: after, PageSize: int32(r.config.PageSize),
 			})
 			if err != nil {

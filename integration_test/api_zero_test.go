@@ -253,10 +253,10 @@ func TestAppendOfOneEventTwice(t *testing.T) {
 	for name, err := range map[string]error{
 		"Append":                 second(b.repo.Append(b.ctx, "order-1", eventstream.Any, e, e)),
 		"Append apart":           second(b.repo.Append(b.ctx, "order-1", eventstream.Any, e, other, e)),
-		"AppendTx":               second(b.repo.AppendTx(b.ctx, tx, "order-1", eventstream.Any, e, e)),
+		"WithTx.Append":          second(b.repo.WithTx(tx).Append(b.ctx, "order-1", eventstream.Any, e, e)),
 		"AppendMany, one stream": second(b.repo.AppendMany(b.ctx, request("order-1", e), request("order-1", e))),
 		"AppendMany, two":        second(b.repo.AppendMany(b.ctx, request("order-1", e), request("order-2", other), request("order-3", e))),
-		"AppendManyTx":           second(b.repo.AppendManyTx(b.ctx, tx, request("order-1", e, other), request("order-2", e))),
+		"WithTx.AppendMany":      second(b.repo.WithTx(tx).AppendMany(b.ctx, request("order-1", e, other), request("order-2", e))),
 		"Save":                   second(b.repo.Save(b.ctx, stream)),
 	} {
 		var conflict *eventstream.EventIDConflictError
@@ -266,7 +266,7 @@ func TestAppendOfOneEventTwice(t *testing.T) {
 		require.ErrorContains(t, err, `is given twice in one call, first for stream "order-1"`, name)
 	}
 	require.Zero(t, drawn(t, b), "nothing was sent")
-	_, err = b.repo.AppendTx(b.ctx, tx, "order-1", eventstream.Any, other, e)
+	_, err = b.repo.WithTx(tx).Append(b.ctx, "order-1", eventstream.Any, other, e)
 	require.NoError(t, err, "in whatever order of ids")
 	require.NoError(t, tx.Commit(b.ctx))
 	result, err := b.repo.Append(b.ctx, "order-1", eventstream.Any, other, e)

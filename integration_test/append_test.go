@@ -149,27 +149,27 @@ func TestAppendRefusedLeavesTheTransactionAlive(t *testing.T) {
 	given(t, b, "order-1", 1)
 	before, after := anEvent(t, 1), anEvent(t, 2)
 	inTx(t, b, func(tx pgx.Tx) {
-		_, err := b.repo.AppendTx(b.ctx, tx, "order-2", eventstream.Empty, before)
+		_, err := b.repo.WithTx(tx).Append(b.ctx, "order-2", eventstream.Empty, before)
 		require.NoError(t, err)
 		position := drawn(t, b)
 
-		_, err = b.repo.AppendTx(b.ctx, tx, "order-1", eventstream.Exact(5), anEvent(t, 1))
+		_, err = b.repo.WithTx(tx).Append(b.ctx, "order-1", eventstream.Exact(5), anEvent(t, 1))
 		var conflict *eventstream.VersionConflictError
 		require.ErrorAs(t, err, &conflict)
 		require.Equal(t, eventstream.VersionConflictError{StreamID: "order-1", Expected: 5, Actual: 1}, *conflict)
-		_, err = b.repo.AppendTx(b.ctx, tx, "order-1", eventstream.Empty, anEvent(t, 1))
+		_, err = b.repo.WithTx(tx).Append(b.ctx, "order-1", eventstream.Empty, anEvent(t, 1))
 		var there *eventstream.StreamExistsError
 		require.ErrorAs(t, err, &there)
 		require.Equal(t, eventstream.StreamExistsError{StreamID: "order-1", Actual: 1}, *there)
-		_, err = b.repo.AppendTx(b.ctx, tx, "order-9", eventstream.Exists, anEvent(t, 1))
+		_, err = b.repo.WithTx(tx).Append(b.ctx, "order-9", eventstream.Exists, anEvent(t, 1))
 		require.ErrorIs(t, err, eventstream.ErrStreamMissing)
-		_, err = b.repo.AppendTx(b.ctx, tx, "order-1", eventstream.Any, anEvent(t, 1, eventstream.WithTenant("acme")))
+		_, err = b.repo.WithTx(tx).Append(b.ctx, "order-1", eventstream.Any, anEvent(t, 1, eventstream.WithTenant("acme")))
 		var tenant *eventstream.TenantMismatchError
 		require.ErrorAs(t, err, &tenant)
 		require.Equal(t, eventstream.TenantMismatchError{
 			StreamID: "order-1", StreamTenant: "default", EventTenant: "acme",
 		}, *tenant)
-		_, err = b.repo.AppendManyTx(b.ctx, tx,
+		_, err = b.repo.WithTx(tx).AppendMany(b.ctx,
 			eventstream.AppendRequest{StreamID: "order-3", Expected: eventstream.Empty, Events: someEvents(t, 1)},
 			eventstream.AppendRequest{StreamID: "order-1", Expected: eventstream.Exact(0), Events: someEvents(t, 1)})
 		var batch *eventstream.BatchError
@@ -180,7 +180,7 @@ func TestAppendRefusedLeavesTheTransactionAlive(t *testing.T) {
 		require.ErrorIs(t, err, eventstream.ErrVersionConflict)
 		require.Equal(t, position, drawn(t, b), "a loser burns no number")
 
-		_, err = b.repo.AppendTx(b.ctx, tx, "order-2", eventstream.Exact(1), after)
+		_, err = b.repo.WithTx(tx).Append(b.ctx, "order-2", eventstream.Exact(1), after)
 		require.NoError(t, err)
 	})
 	requireHolds(t, b, "order-2", before, after)

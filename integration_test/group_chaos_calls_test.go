@@ -264,7 +264,7 @@ func (c *chaosCaller) transaction(ctx context.Context) error {
 		return nil //nolint:nilerr // the context ended, or the backend was killed: nothing was tried
 	}
 	defer tx.Rollback(context.WithoutCancel(ctx))
-	result, err := c.repo.AppendTx(ctx, tx, call.stream, call.expected, call.events...)
+	result, err := c.repo.WithTx(tx).Append(ctx, call.stream, call.expected, call.events...)
 	if err != nil || c.random.IntN(3) == 0 {
 		call.verdict = refused
 		if _, err = verdictOf(err); err != nil {

@@ -125,7 +125,7 @@ func TestGroupSaveSharesAndAppendTxDoesNot(t *testing.T) {
 
 	actor := newActor(t, s.b)
 	tx := start(func() (eventstream.AppendResult, error) {
-		return s.repo.AppendTx(s.b.ctx, actor.tx, hot, eventstream.Any, anEvent(t, 6))
+		return s.repo.WithTx(actor.tx).Append(s.b.ctx, hot, eventstream.Any, anEvent(t, 6))
 	})
 	s.waitLocked(2)
 	s.waitGathered(3)

@@ -351,7 +351,7 @@ func (w *logWriter) step(ctx context.Context, tx pgx.Tx) error {
 			FROM eventstream.events AS e WHERE e.stream_id = $1::text`, id)
 		return err
 	}
-	_, err := w.b.repo.AppendTx(ctx, tx, id, eventstream.Any, someEvents(w.t, 1+w.random.IntN(3))...)
+	_, err := w.b.repo.WithTx(tx).Append(ctx, id, eventstream.Any, someEvents(w.t, 1+w.random.IntN(3))...)
 	return err
 }
 
@@ -361,14 +361,14 @@ func (w *logWriter) savepoint(ctx context.Context, tx pgx.Tx, id eventstream.Str
 	if err != nil {
 		return err
 	}
-	if _, err := w.b.repo.AppendTx(ctx, inner, id, eventstream.Any, anEvent(w.t, 1)); err != nil {
+	if _, err := w.b.repo.WithTx(inner).Append(ctx, id, eventstream.Any, anEvent(w.t, 1)); err != nil {
 		return err
 	}
 	w.stats.savepoints.Add(1)
 	if err := inner.Rollback(ctx); err != nil || w.random.IntN(2) == 0 {
 		return err
 	}
-	_, err = w.b.repo.AppendTx(ctx, tx, id, eventstream.Any, anEvent(w.t, 2))
+	_, err = w.b.repo.WithTx(tx).Append(ctx, id, eventstream.Any, anEvent(w.t, 2))
 	return err
 }
 

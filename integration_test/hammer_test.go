@@ -209,7 +209,7 @@ func (h *hammerer) transaction(ctx context.Context, id eventstream.StreamID, exp
 		return err
 	}
 	defer tx.Rollback(ctx)
-	first, err := h.b.repo.AppendTx(ctx, tx, id, expected, events...)
+	first, err := h.b.repo.WithTx(tx).Append(ctx, id, expected, events...)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func (h *hammerer) transaction(ctx context.Context, id eventstream.StreamID, exp
 		return err
 	}
 	more := someEvents(h.t, 1)
-	second, err := h.b.repo.AppendTx(ctx, inner, id, eventstream.Exact(first.CurrentVersion), more...)
+	second, err := h.b.repo.WithTx(inner).Append(ctx, id, eventstream.Exact(first.CurrentVersion), more...)
 	if err != nil {
 		return fmt.Errorf("a second append in a transaction that holds the stream: %w", err)
 	}

@@ -49,7 +49,7 @@ func TestIngestDiscardPending(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 4}, []int64{head.Watermark, head.CurrentVersion}, "versions 3 and 4 wait still")
 	inTx(t, b, func(tx pgx.Tx) {
-		count, err = b.repo.DiscardPendingTx(b.ctx, tx, "edge-1", "and so was its log", 1)
+		count, err = b.repo.WithTx(tx).DiscardPending(b.ctx, "edge-1", "and so was its log", 1)
 		require.NoError(t, err)
 		require.Equal(t, int64(2), count)
 	})

@@ -315,9 +315,9 @@ func TestAdvanceWatermark(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(4), watermark)
 	inTx(t, b, func(tx pgx.Tx) {
-		_, err := b.repo.IngestTx(b.ctx, tx, "edge-1", events[4])
+		_, err := b.repo.WithTx(tx).Ingest(b.ctx, "edge-1", events[4])
 		require.NoError(t, err)
-		watermark, err := b.repo.AdvanceWatermarkTx(b.ctx, tx, "edge-1")
+		watermark, err := b.repo.WithTx(tx).AdvanceWatermark(b.ctx, "edge-1")
 		require.NoError(t, err)
 		require.Equal(t, int64(6), watermark)
 	})

@@ -80,7 +80,7 @@ func TestLogReadsNothingAheadThatNobodyWants(t *testing.T) {
 		seen := 0
 		log := repo.ReadLog(b.ctx, eventstream.LogOptions{Limit: limit})
 		if tx != nil {
-			log = repo.ReadLogTx(b.ctx, tx, eventstream.LogOptions{Limit: limit})
+			log = repo.WithTx(tx).ReadLog(b.ctx, eventstream.LogOptions{Limit: limit})
 		}
 		for _, err := range log {
 			require.NoError(t, err)

@@ -34,7 +34,7 @@ func burn(t testing.TB, b *bundle, count int) {
 	t.Helper()
 	tx, err := b.pool.Begin(b.ctx)
 	require.NoError(t, err)
-	_, err = b.repo.AppendTx(b.ctx, tx, "burnt-1", eventstream.Any, someEvents(t, count)...)
+	_, err = b.repo.WithTx(tx).Append(b.ctx, "burnt-1", eventstream.Any, someEvents(t, count)...)
 	require.NoError(t, err)
 	require.NoError(t, tx.Rollback(b.ctx))
 }

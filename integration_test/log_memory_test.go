@@ -106,7 +106,7 @@ func TestLogMemoryIsBoundedWhateverTheSizes(t *testing.T) {
 	}
 	inTx(t, b, func(tx pgx.Tx) {
 		w := watchHeap()
-		for _, err := range b.repo.ReadLogTx(b.ctx, tx, eventstream.LogOptions{}) {
+		for _, err := range b.repo.WithTx(tx).ReadLog(b.ctx, eventstream.LogOptions{}) {
 			require.NoError(t, err)
 			w.count(300)
 		}

@@ -53,7 +53,7 @@ func appendRandom(t testing.TB, b *bundle, random *rand.Rand, count int) {
 		tx, err := b.pool.Begin(b.ctx)
 		require.NoError(t, err)
 		defer tx.Rollback(b.ctx)
-		_, err = b.repo.AppendManyTx(b.ctx, tx, requests...)
+		_, err = b.repo.WithTx(tx).AppendMany(b.ctx, requests...)
 		require.NoError(t, err)
 		if random.IntN(4) == 0 {
 			require.NoError(t, tx.Rollback(b.ctx))

@@ -28,7 +28,7 @@ func TestLogOnStandby(t *testing.T) {
 	// Writer A has its number and is not done; B commits a higher one.
 	a, err := primary.pool.Begin(primary.ctx)
 	require.NoError(t, err)
-	_, err = primary.repo.AppendTx(primary.ctx, a, "slow-1", eventstream.Any, anEvent(t, 1))
+	_, err = primary.repo.WithTx(a).Append(primary.ctx, "slow-1", eventstream.Any, anEvent(t, 1))
 	require.NoError(t, err)
 	given(t, primary.bundle, "fast-1", 1)
 	keep(t, primary.bundle)
@@ -102,7 +102,7 @@ func TestSubscriptionsSurviveDumpAndRestore(t *testing.T) {
 	given(t, from.bundle, "unread-1", 7)
 	burnt, err := from.pool.Begin(from.ctx) // leaves a hole in the positions
 	require.NoError(t, err)
-	_, err = from.repo.AppendTx(from.ctx, burnt, "burnt-1", eventstream.Any, someEvents(t, 3)...)
+	_, err = from.repo.WithTx(burnt).Append(from.ctx, "burnt-1", eventstream.Any, someEvents(t, 3)...)
 	require.NoError(t, err)
 	require.NoError(t, burnt.Rollback(from.ctx))
 	given(t, from.bundle, "unread-2", 3)

@@ -172,7 +172,7 @@ func TestLogOfATransactionsOwnEvents(t *testing.T) {
 	require.NoError(t, err)
 	for name, read := range map[string]func() []eventstream.LogEvent{
 		"Tx": func() []eventstream.LogEvent {
-			return readAll(t, b.repo.ReadLogTx(b.ctx, a.tx, eventstream.LogOptions{}))
+			return readAll(t, b.repo.WithTx(a.tx).ReadLog(b.ctx, eventstream.LogOptions{}))
 		},
 		"TxHandle":    func() []eventstream.LogEvent { return readAll(t, a.repo.ReadLog(b.ctx, eventstream.LogOptions{})) },
 		"OtherHandle": func() []eventstream.LogEvent { return readAll(t, b.repo.ReadLog(b.ctx, eventstream.LogOptions{})) },

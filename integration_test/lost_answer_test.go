@@ -119,7 +119,7 @@ func TestLostAnswerOfOtherWrites(t *testing.T) {
 	mine := anEvent(t, 1)
 	inTransaction := func() error {
 		return pgx.BeginFunc(b.ctx, pool, func(tx pgx.Tx) error {
-			if _, err := repo.AppendTx(b.ctx, tx, "tx-1", eventstream.Empty, mine); err != nil {
+			if _, err := repo.WithTx(tx).Append(b.ctx, "tx-1", eventstream.Empty, mine); err != nil {
 				return err
 			}
 			w.lose.Store(true)

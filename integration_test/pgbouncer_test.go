@@ -58,15 +58,15 @@ func TestRepositoryBehindPgBouncer(t *testing.T) {
 					for range 20 {
 						err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 							own := eventstream.StreamID(fmt.Sprintf("own-%d", caller))
-							first, err := repo.AppendTx(ctx, tx, own, eventstream.Any, anEvent(t, 1))
+							first, err := repo.WithTx(tx).Append(ctx, own, eventstream.Any, anEvent(t, 1))
 							if err != nil {
 								return err
 							}
-							_, err = repo.AppendTx(ctx, tx, own, eventstream.Exact(first.CurrentVersion), anEvent(t, 2))
+							_, err = repo.WithTx(tx).Append(ctx, own, eventstream.Exact(first.CurrentVersion), anEvent(t, 2))
 							if err != nil {
 								return err
 							}
-							_, err = repo.AppendTx(ctx, tx, "shared-1", eventstream.Any, anEvent(t, 3))
+							_, err = repo.WithTx(tx).Append(ctx, "shared-1", eventstream.Any, anEvent(t, 3))
 							return err
 						})
 						if err != nil {

@@ -138,9 +138,9 @@ func TestProjectionInline(t *testing.T) {
 	require.ErrorIs(t, err, eventstream.ErrStreamNotFound, "an error of the projection rolls the append back")
 
 	err = pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
-		_, err := repo.AppendTx(b.ctx, tx, "refused-1", eventstream.Any, anEvent(t, 1))
+		_, err := repo.WithTx(tx).Append(b.ctx, "refused-1", eventstream.Any, anEvent(t, 1))
 		require.ErrorIs(t, err, refused)
-		_, err = repo.AppendTx(b.ctx, tx, "order-3", eventstream.Any, anEvent(t, 1))
+		_, err = repo.WithTx(tx).Append(b.ctx, "order-3", eventstream.Any, anEvent(t, 1))
 		return err // the caller's transaction lives on
 	})
 	require.NoError(t, err)

@@ -65,11 +65,11 @@ func TestLockStreamSerializesDecisions(t *testing.T) {
 				if _, err := tx.Exec(b.ctx, `SELECT eventstream.lock_stream('counter-1')`); err != nil {
 					return err
 				}
-				stream, err := b.repo.LoadTx(b.ctx, tx, "counter-1")
+				stream, err := b.repo.WithTx(tx).Load(b.ctx, "counter-1")
 				if err != nil {
 					return err
 				}
-				_, err = b.repo.AppendTx(b.ctx, tx, "counter-1", eventstream.Exact(stream.CurrentVersion()), anEvent(t, 1))
+				_, err = b.repo.WithTx(tx).Append(b.ctx, "counter-1", eventstream.Exact(stream.CurrentVersion()), anEvent(t, 1))
 				return err
 			})
 		}()

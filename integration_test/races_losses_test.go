@@ -114,7 +114,7 @@ func TestRepetitionsEndInEveryIsolationLevel(t *testing.T) {
 				in := func(id eventstream.StreamID, expected eventstream.Expected, events ...eventstream.Event) (result eventstream.AppendResult, err error) {
 					tx, err := session(t, b).BeginTx(b.ctx, pgx.TxOptions{IsoLevel: level})
 					require.NoError(t, err)
-					result, err = b.repo.AppendTx(b.ctx, tx, id, expected, events...)
+					result, err = b.repo.WithTx(tx).Append(b.ctx, id, expected, events...)
 					require.NoError(t, tx.Rollback(b.ctx))
 					return result, err
 				}

@@ -163,7 +163,7 @@ func TestHammerAppendsWithoutLocks(t *testing.T) {
 			first := random.IntN(10)
 			return 70, pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
 				for _, stream := range streams[first : first+70] {
-					if _, err := b.repo.AppendTx(ctx, tx, eventstream.StreamID(stream), eventstream.Any, anEvent(t, 1)); err != nil {
+					if _, err := b.repo.WithTx(tx).Append(ctx, eventstream.StreamID(stream), eventstream.Any, anEvent(t, 1)); err != nil {
 						return err
 					}
 				}

@@ -14,8 +14,8 @@ import (
 	"github.com/gaplesspg/gapless/migrations"
 )
 
-// Every method of a repository works alike on a pool, a connection and a transaction; and its Tx twin in the caller's
-// transaction, whatever the repository's own handle is.
+// Every method of a repository works alike on a pool, a connection and a transaction, and WithTx in the caller's transaction, whatever the
+// repository's own handle is.
 func TestRepositoryOnEveryHandle(t *testing.T) {
 	t.Parallel()
 	t.Run("Pool", func(t *testing.T) {
@@ -37,12 +37,14 @@ func TestRepositoryOnEveryHandle(t *testing.T) {
 		require.Positive(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events`))
 		requireAuditClean(t, b)
 	})
-	t.Run("Twins", func(t *testing.T) {
+	t.Run("WithTx", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
 		tx, err := b.pool.Begin(b.ctx)
 		require.NoError(t, err)
-		everyTwin(t, b.ctx, b.repo, tx)
+		everyMethod(t, b.ctx, b.repo.WithTx(tx))
+		_, err = b.repo.Load(b.ctx, "order-1")
+		require.ErrorIs(t, err, eventstream.ErrStreamNotFound, "nobody outside sees any of it")
 		require.NoError(t, tx.Rollback(b.ctx))
 		require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.streams`), "all was in the transaction")
 	})
@@ -101,58 +103,6 @@ func everyMethod(t *testing.T, ctx context.Context, repo *eventstream.Repository
 	findings, err := repo.Audit(ctx)
 	require.NoError(t, err)
 	require.Empty(t, findings)
-}
-
-//nolint:revive // t first, as elsewhere
-func everyTwin(t *testing.T, ctx context.Context, repo *eventstream.Repository, tx pgx.Tx) {
-	events := someEvents(t, 4)
-	_, err := repo.AppendTx(ctx, tx, "order-1", eventstream.Empty, events[:2]...)
-	require.NoError(t, err)
-	_, err = repo.AppendManyTx(ctx, tx,
-		eventstream.AppendRequest{StreamID: "order-1", Expected: eventstream.Exact(2), Events: events[2:3]},
-		eventstream.AppendRequest{StreamID: "cart-1", Expected: eventstream.Empty, Events: events[3:]})
-	require.NoError(t, err)
-	ingest := numbered(t, 2)
-	_, err = repo.IngestTx(ctx, tx, "edge-1", ingest[1])
-	require.NoError(t, err)
-	watermark, err := repo.AdvanceWatermarkTx(ctx, tx, "edge-1")
-	require.NoError(t, err)
-	require.Zero(t, watermark)
-	_, err = repo.IngestTx(ctx, tx, "edge-1", ingest[0])
-	require.NoError(t, err)
-	watermark, err = repo.WatermarkTx(ctx, tx, "edge-1")
-	require.NoError(t, err)
-	require.Equal(t, int64(2), watermark)
-	stream, err := repo.LoadTx(ctx, tx, "order-1")
-	require.NoError(t, err)
-	require.Equal(t, int64(3), stream.CurrentVersion())
-	fresh, err := repo.GetOrCreateTx(ctx, tx, "order-2")
-	require.NoError(t, err)
-	_, err = fresh.AppendEvent(anEvent(t, 1))
-	require.NoError(t, err)
-	_, err = repo.SaveTx(ctx, tx, fresh)
-	require.NoError(t, err)
-	require.Len(t, readAll(t, repo.ReadTx(ctx, tx, "order-1", eventstream.ReadOptions{})), 3)
-	found, err := repo.EventTx(ctx, tx, events[3].ID)
-	require.NoError(t, err)
-	require.Equal(t, eventstream.StreamID("cart-1"), found.StreamID)
-	_, err = repo.StreamTx(ctx, tx, "cart-1")
-	require.NoError(t, err)
-	require.NoError(t, repo.VerifyGaplessTx(ctx, tx, "order-1"))
-	require.Len(t, readAll(t, repo.StreamsTx(ctx, tx, eventstream.StreamFilter{})), 4)
-	count, err := repo.CountStreamsTx(ctx, tx, eventstream.StreamFilter{})
-	require.NoError(t, err)
-	require.Equal(t, int64(4), count)
-	stats, err := repo.PartitionStatsTx(ctx, tx)
-	require.NoError(t, err)
-	require.NotEmpty(t, stats)
-	findings, err := repo.AuditTx(ctx, tx)
-	require.NoError(t, err)
-	require.Empty(t, findings)
-
-	// Nobody outside sees any of it.
-	_, err = repo.Load(ctx, "order-1")
-	require.ErrorIs(t, err, eventstream.ErrStreamNotFound)
 }
 
 // GetOrCreate, AppendEvent, Save, and the same again, with another writer in between.
@@ -216,7 +166,7 @@ func TestSaveLifeCycle(t *testing.T) {
 	add(theirs, events[4])
 	tx, err := b.pool.Begin(b.ctx)
 	require.NoError(t, err)
-	_, err = b.repo.SaveTx(b.ctx, tx, theirs)
+	_, err = b.repo.WithTx(tx).Save(b.ctx, theirs)
 	require.NoError(t, err)
 	require.NoError(t, tx.Rollback(b.ctx))
 	requireHolds(t, b, "order-1", events[:3]...)

@@ -154,7 +154,7 @@ func TestStableAdvanceByManyAtOnce(t *testing.T) {
 			for n := range 50 {
 				id := eventstream.StreamID(fmt.Sprintf("order-%d-%d", writer, n))
 				err := pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-					if _, err := b.repo.AppendTx(ctx, tx, id, eventstream.Empty, someEvents(t, 1+n%12)...); err != nil || n%4 != 0 {
+					if _, err := b.repo.WithTx(tx).Append(ctx, id, eventstream.Empty, someEvents(t, 1+n%12)...); err != nil || n%4 != 0 {
 						return err
 					}
 					return tx.Rollback(ctx)
@@ -228,10 +228,10 @@ func TestStableAdvanceWhereItCannotBeKept(t *testing.T) {
 		require.NoError(t, pgx.BeginTxFunc(b.ctx, b.pool, c.options, func(tx pgx.Tx) error {
 			require.Equal(t, c.want, number(t, b.ctx, tx, advance), "%+v", c.options)
 			require.Equal(t, c.want, number(t, b.ctx, tx, `SELECT eventstream.stable_position()`), "%+v", c.options)
-			events := readAll(t, b.repo.ReadLogTx(b.ctx, tx, eventstream.LogOptions{}))
+			events := readAll(t, b.repo.WithTx(tx).ReadLog(b.ctx, eventstream.LogOptions{}))
 			require.Len(t, events, int(c.want), "%+v", c.options)
 			require.Equal(t, c.want, events[len(events)-1].Sequence)
-			head, err := b.repo.LogHeadTx(b.ctx, tx)
+			head, err := b.repo.WithTx(tx).LogHead(b.ctx)
 			require.NoError(t, err)
 			require.Equal(t, eventstream.LogHead{Position: c.want, Sequence: c.want}, head)
 			return nil

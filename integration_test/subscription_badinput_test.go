@@ -29,11 +29,11 @@ func TestSubscriptionUnknown(t *testing.T) {
 			"Reset":    func() error { return b.repo.ResetSubscription(b.ctx, "nobody", eventstream.FromLatest) },
 			"Delete":   func() error { return b.repo.DeleteSubscription(b.ctx, "nobody") },
 			"Pause":    func() error { return b.repo.PauseSubscription(b.ctx, "nobody", true) },
-			"SkipTx":   func() error { return b.repo.SkipEventTx(b.ctx, tx, "nobody", 1, "why") },
-			"ReshTx":   func() error { return b.repo.ReshardSubscriptionTx(b.ctx, tx, "nobody", 2) },
-			"ResetTx":  func() error { return b.repo.ResetSubscriptionTx(b.ctx, tx, "nobody", eventstream.FromLatest) },
-			"DeleteTx": func() error { return b.repo.DeleteSubscriptionTx(b.ctx, tx, "nobody") },
-			"PauseTx":  func() error { return b.repo.PauseSubscriptionTx(b.ctx, tx, "nobody", true) },
+			"SkipTx":   func() error { return b.repo.WithTx(tx).SkipEvent(b.ctx, "nobody", 1, "why") },
+			"ReshTx":   func() error { return b.repo.WithTx(tx).ReshardSubscription(b.ctx, "nobody", 2) },
+			"ResetTx":  func() error { return b.repo.WithTx(tx).ResetSubscription(b.ctx, "nobody", eventstream.FromLatest) },
+			"DeleteTx": func() error { return b.repo.WithTx(tx).DeleteSubscription(b.ctx, "nobody") },
+			"PauseTx":  func() error { return b.repo.WithTx(tx).PauseSubscription(b.ctx, "nobody", true) },
 		} {
 			execSQL(t, b.ctx, tx, `SAVEPOINT s`)
 			err := call()

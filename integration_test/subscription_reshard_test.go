@@ -129,7 +129,7 @@ func TestSubscriptionReshardHoldsUpNobodyElse(t *testing.T) {
 	awaitCheckpoint(t, b, held)
 	tx, err := session(t, b).Begin(b.ctx)
 	require.NoError(t, err)
-	require.NoError(t, b.repo.ReshardSubscriptionTx(b.ctx, tx, "held", 2))
+	require.NoError(t, b.repo.WithTx(tx).ReshardSubscription(b.ctx, "held", 2))
 	for i := range 5 {
 		given(t, b, streamName(i), 5)
 		awaitCheckpoint(t, b, free)
@@ -163,7 +163,7 @@ func TestSubscriptionPauseAndReset(t *testing.T) {
 	tx, err := b.pool.Begin(b.ctx)
 	require.NoError(t, err)
 	execSQL(t, b.ctx, tx, `DELETE FROM public.handled`)
-	require.NoError(t, b.repo.ResetSubscriptionTx(b.ctx, tx, "reader", eventstream.FromBeginning))
+	require.NoError(t, b.repo.WithTx(tx).ResetSubscription(b.ctx, "reader", eventstream.FromBeginning))
 	require.NoError(t, tx.Commit(b.ctx))
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)

@@ -198,7 +198,7 @@ func TestUnreadableEventIsPassedByReadersOfTheLog(t *testing.T) {
 
 	// In a transaction the server's error is the end.
 	require.Error(t, discarded(t, b, func(tx pgx.Tx) (last error) {
-		for _, err := range repo.ReadLogTx(b.ctx, tx, eventstream.LogOptions{}) {
+		for _, err := range repo.WithTx(tx).ReadLog(b.ctx, eventstream.LogOptions{}) {
 			require.NoError(t, last, "nothing after an error")
 			last = err
 		}

@@ -58,10 +58,10 @@ func TestATriggerThatDropsRowsIsAnError(t *testing.T) {
 	inTx(t, b, func(tx pgx.Tx) {
 		inner, err := tx.Begin(b.ctx)
 		require.NoError(t, err)
-		_, err = b.repo.AppendTx(b.ctx, inner, "order-1", eventstream.Any, keep(), drop())
+		_, err = b.repo.WithTx(inner).Append(b.ctx, "order-1", eventstream.Any, keep(), drop())
 		requireSQLState(t, err, "ES002")
 		require.NoError(t, inner.Rollback(b.ctx))
-		_, err = b.repo.AppendTx(b.ctx, tx, "order-1", eventstream.Exact(1), keep())
+		_, err = b.repo.WithTx(tx).Append(b.ctx, "order-1", eventstream.Exact(1), keep())
 		require.NoError(t, err)
 	})
 	execSQL(t, b.ctx, b.pool, `DROP TRIGGER drop_some ON eventstream.events`)
