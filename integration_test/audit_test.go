@@ -2,7 +2,6 @@ package integration_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -128,12 +127,12 @@ func TestAuditIsOpenToARoleThatMayOnlyRead(t *testing.T) {
 	require.Empty(t, auditProblems(t, connect(t, b.dsn, role)))
 }
 
-// A store of 50,000 events, or a million when GAPLESS_TEST_BIG is set, in streams of all lengths and tenants: clean, and then with one
+// A store of 50,000 events, or a million in the long form, in streams of all lengths and tenants: clean, and then with one
 // event gone. Only what is found is demanded; how long it takes is logged.
 func TestAuditOfALargeStore(t *testing.T) {
 	t.Parallel()
 	events := 50_000
-	if os.Getenv("GAPLESS_TEST_BIG") != "" {
+	if longForm() {
 		events = 1_000_000
 	}
 	b := setup(t)

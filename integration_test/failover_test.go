@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -23,16 +22,12 @@ import (
 // failoverTimeout bounds one round: a replica is made in it, and two servers start and stop.
 const failoverTimeout = 2 * time.Minute
 
-// failovers is how many rounds TestFailoverUnderLiveProcesses goes; GAPLESS_TEST_FAILOVERS asks for more.
-func failovers(t testing.TB) int {
-	t.Helper()
-	text := os.Getenv("GAPLESS_TEST_FAILOVERS")
-	if text == "" {
-		return 2
+// failovers is how many rounds TestFailoverUnderLiveProcesses goes.
+func failovers() int {
+	if longForm() {
+		return 10
 	}
-	n, err := strconv.Atoi(text)
-	require.NoError(t, err)
-	return n
+	return 2
 }
 
 // route is the name under which processes know their database: a failover lets it lead to another server.
@@ -145,7 +140,7 @@ func TestFailoverUnderLiveProcesses(t *testing.T) {
 	t.Parallel()
 	primary := startPrimary(t)
 	withHandled(t, primary.bundle)
-	rounds := failovers(t)
+	rounds := failovers()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rounds)*failoverTimeout)
 	t.Cleanup(cancel)
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -24,14 +23,6 @@ const logWriters = 24
 
 // readerPause is how often readers look that have nothing to wake them.
 const readerPause = 2 * time.Millisecond
-
-// hammerTime is how long the hammer strikes: a minute where it counts.
-func hammerTime() time.Duration {
-	if os.Getenv("CI") != "" {
-		return time.Minute
-	}
-	return 10 * time.Second
-}
 
 // Whatever writers do, every reader gets what is committed and nothing else: once, in one order, numbered without a hole. A stranger's
 // transaction is open all along, and keeps nobody waiting.

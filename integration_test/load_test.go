@@ -24,7 +24,7 @@ const (
 	heapRoom = 8 << 20
 )
 
-// loadTime is how long the load lasts: GAPLESS_TEST_LOAD says, else two minutes where it counts, and ten seconds at a desk.
+// loadTime is how long the load lasts: GAPLESS_TEST_LOAD says, else ten seconds.
 func loadTime(t *testing.T) time.Duration {
 	t.Helper()
 	if text := os.Getenv("GAPLESS_TEST_LOAD"); text != "" {

@@ -92,18 +92,18 @@ func TestLogPagesLookAtWhatTheyGive(t *testing.T) {
 	b := setup(t)
 	unanalyzed(t, b)
 	costs := []logCost{
-		{eventstream.LogOptions{}, 60_000, 62_000},
-		{eventstream.LogOptions{Backwards: true}, 60_000, 65_000},
-		{eventstream.LogOptions{From: eventstream.FromSequence(30_001)}, 30_000, 35_000},
+		{eventstream.LogOptions{Limit: 10_000}, 10_000, 12_000},
+		{eventstream.LogOptions{Limit: 10_000, Backwards: true}, 10_000, 14_000},
+		{eventstream.LogOptions{From: eventstream.FromSequence(30_001), Limit: 10_000}, 10_000, 14_000},
 		{eventstream.LogOptions{From: eventstream.FromSequence(59_901)}, 100, 4_500},
 		{eventstream.LogOptions{From: eventstream.FromSequence(30_001), Limit: 10}, 10, 8_500},
 		{eventstream.LogOptions{From: eventstream.FromSequence(30_001), Limit: 10, Backwards: true}, 10, 8_500},
 		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: []int{3}}}, 1875, 4_000},
 		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: []int{3, 30}}}, 3750, 8_000},
-		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: every(16)}}, 30_000, 120_000},
-		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: every(16)}, Backwards: true}, 30_000, 120_000},
+		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: every(16)}, Limit: 10_000}, 10_000, 40_000},
+		{eventstream.LogOptions{Filter: eventstream.LogFilter{Partitions: every(16)}, Limit: 10_000, Backwards: true}, 10_000, 40_000},
 		// One for the event, and one for its number in its partition.
-		{eventstream.LogOptions{Filter: eventstream.LogFilter{Types: []eventstream.EventType{"common"}}}, 59_950, 130_000},
+		{eventstream.LogOptions{Filter: eventstream.LogFilter{Types: []eventstream.EventType{"common"}}, Limit: 10_000}, 10_000, 25_000},
 	}
 	early := session(t, b)
 	for _, count := range []int{0, 300} {

@@ -130,7 +130,7 @@ func TestHammerAppendsWithoutLocks(t *testing.T) {
 	b := setup(t, withMaxConns(12))
 	streams := numberedStreams(80)
 	var acknowledged atomic.Int64
-	end := time.Now().Add(hammering / 4)
+	end := time.Now().Add(hammerTime() / 2)
 	group, ctx := errgroup.WithContext(b.ctx)
 	hammer := func(seed uint64, step func(ctx context.Context, random *rand.Rand) (int, error)) {
 		random := rand.New(rand.NewPCG(seed, 3))
