@@ -435,7 +435,7 @@ func TestMigrationsGooseCommand(t *testing.T) {
 	t.Parallel()
 	b := &migrationsBundle{ctx: context.Background(), dsn: newDatabase(t)}
 	b.pool = migrationsPool(t, b.dsn, nil)
-	gooseCommand := func(env []string, args ...string) string {
+	goose := func(env []string, args ...string) (string, error) {
 		t.Helper()
 		args = append([]string{
 			"tool", "-modfile=tools/go.mod", "goose", "-dir", "migrations",
@@ -449,8 +449,13 @@ func TestMigrationsGooseCommand(t *testing.T) {
 		cmd.Env = append(append(os.Environ(), env...),
 			"GOFLAGS=-tags=no_clickhouse,no_libsql,no_mssql,no_mysql,no_sqlite3,no_vertica,no_ydb")
 		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		return string(out)
+		return string(out), err
+	}
+	gooseCommand := func(env []string, args ...string) string {
+		t.Helper()
+		out, err := goose(env, args...)
+		require.NoError(t, err, out)
+		return out
 	}
 
 	b.exec(t, `CREATE SCHEMA IF NOT EXISTS eventstream`)
@@ -460,8 +465,15 @@ func TestMigrationsGooseCommand(t *testing.T) {
 	require.Equal(t, migrations.Latest(), b.version(t))
 	require.NoError(t, migrations.Up(b.ctx, b.pool, nil), "nothing left to do")
 
-	gooseCommand(nil, "down")
+	b.exec(t, `SELECT eventstream.append('order-1', 'order.placed')`)
+	refused, err := goose(nil, "down")
+	require.Error(t, err)
+	require.Contains(t, refused, "the store holds events")
+	gooseCommand([]string{"PGOPTIONS=-c eventstream.drop_events=on"}, "down")
 	require.Equal(t, migrations.Latest()-1, b.version(t))
+	require.NoError(t, migrations.DownTo(b.ctx, b.pool, 0, &migrations.Options{DropEvents: true}))
+	gooseCommand([]string{"PGOPTIONS=-c eventstream.partition_count=64"}, "up")
+	gooseCommand(nil, "down")
 	require.NoError(t, migrations.Up(b.ctx, b.pool, nil))
 	require.NotContains(t, gooseCommand(nil, "status"), "Pending")
 
@@ -517,13 +529,14 @@ func (b *migrationsBundle) dump(t *testing.T) schemadump.Files {
 	return files
 }
 
-// waitUntilMigrationBlocked returns once another session of this database waits for a lock that the session of tx holds.
+// waitUntilMigrationBlocked returns once another session of this database waits for a lock that the session of tx holds. By pg_locks: what
+// pg_stat_activity says stays as it is for the length of a transaction.
 func waitUntilMigrationBlocked(t *testing.T, tx pgx.Tx) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		var blocked bool
 		err := tx.QueryRow(context.Background(), `SELECT EXISTS (
-			SELECT 1 FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid)))`).Scan(&blocked)
+			SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))`).Scan(&blocked)
 		return err == nil && blocked
 	}, 30*time.Second, 10*time.Millisecond)
 }

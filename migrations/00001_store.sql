@@ -78,6 +78,33 @@ COMMENT ON FUNCTION eventstream.refuse_change() IS
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_change() FROM PUBLIC;
 
+-- A way back that drops the tables drops what they hold. Asked before the first step, and again under the lock of the
+-- tables.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_to_drop_events() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF current_setting('eventstream.drop_events', true) IS DISTINCT FROM 'on'
+        AND (EXISTS (SELECT FROM eventstream.events) OR EXISTS (SELECT FROM eventstream.pending_events))
+    THEN
+        PERFORM eventstream.refuse(
+            'ES004',
+            'migrating down refused: the store holds events, which going back would drop',
+            jsonb_build_object('setting', 'eventstream.drop_events', 'value', current_setting('eventstream.drop_events', true)),
+            'Leave the store as it is; or, if its events may be lost, SET eventstream.drop_events = on in the session that '
+            'migrates, which is Options.DropEvents in Go.');
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_to_drop_events() IS
+    'Raises ES004 if the store holds events, unless the setting eventstream.drop_events is on. For migrations.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_to_drop_events() FROM PUBLIC;
+
 -- The partition count as a constant that every writer can check against without reading a row that all writers share.
 -- Chosen at install: SET eventstream.partition_count = 64 in the session that migrates, or Options.PartitionCount in
 -- Go.
@@ -187,6 +214,7 @@ DROP FUNCTION eventstream.declare_version(bigint, bigint);
 DROP TABLE eventstream.schema_versions;
 DROP TABLE eventstream.store;
 DROP FUNCTION eventstream.partition_count();
+DROP FUNCTION eventstream.refuse_to_drop_events();
 DROP FUNCTION eventstream.refuse_change();
 DROP FUNCTION eventstream.refuse_value(text, text, text);
 DROP FUNCTION eventstream.refuse(text, text, jsonb, text);

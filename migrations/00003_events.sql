@@ -200,6 +200,8 @@ COMMENT ON COLUMN eventstream.streams.updated_at IS
     'When an event of the stream arrived last, by the database''s clock.';
 
 -- +goose Down
+LOCK TABLE eventstream.events, eventstream.pending_events IN ACCESS EXCLUSIVE MODE;
+SELECT eventstream.refuse_to_drop_events();
 DROP VIEW eventstream.streams;
 DROP TABLE eventstream.discarded_events;
 DROP TABLE eventstream.pending_events;

@@ -11,6 +11,9 @@ import (
 // ErrReadOnly says that there is something to migrate, but the server is a standby or the session is read-only.
 var ErrReadOnly = errors.New("migrations: the database is read-only")
 
+// ErrHoldsEvents says that [Down] or [DownTo] would go back on a store that holds events. Nothing was undone.
+var ErrHoldsEvents = errors.New("migrations: the store holds events, which going back may drop: set Options.DropEvents if they may be lost")
+
 // errConnectionLost stands in for the silent reconnect of database/sql: the lock was on the old connection.
 var errConnectionLost = errors.New("migrations: the connection that holds the migration lock was lost")
 

@@ -38,7 +38,8 @@ func Up[C Conn](ctx context.Context, db C, opts *Options) error {
 	return up(ctx, db, opts, files)
 }
 
-// Down undoes the latest migration; at version 0 it does nothing. Tables that it drops are gone with their events.
+// Down undoes the latest migration; at version 0 it does nothing. On a store that holds events it returns [ErrHoldsEvents], unless
+// Options.DropEvents is set.
 func Down[C Conn](ctx context.Context, db C, opts *Options) error {
 	return down(ctx, db, opts, files, func(ctx context.Context, p *goose.Provider) ([]*goose.MigrationResult, error) {
 		result, err := p.Down(ctx)
@@ -53,7 +54,7 @@ func Down[C Conn](ctx context.Context, db C, opts *Options) error {
 }
 
 // DownTo undoes every migration above version; at or below that version it does nothing. DownTo 0 leaves an empty schema
-// eventstream with the version table in it, and [Up] works again from there. Tables that it drops are gone with their events.
+// eventstream with the version table in it, and [Up] works again from there. Like Down, it refuses to go back on a store that holds events.
 func DownTo[C Conn](ctx context.Context, db C, version int64, opts *Options) error {
 	if version < 0 {
 		return fmt.Errorf("migrations: DownTo version is %d: must be 0 or above", version)
@@ -149,6 +150,10 @@ func down(ctx context.Context, db any, opts *Options, fsys fs.FS, run gooseFunc)
 	check := func(st *state) error { return st.checkDown(sources) }
 	return withSession(ctx, db, func(s *session) error {
 		if err := s.prepare(ctx, check, o); err != nil {
+			return err
+		}
+		defer s.unprepare(o)
+		if err := s.refuseToDropEvents(ctx); err != nil {
 			return err
 		}
 		return s.run(ctx, fsys, o, run)

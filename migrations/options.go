@@ -16,6 +16,11 @@ type Options struct {
 	// says, else 32.
 	PartitionCount int
 
+	// DropEvents lets [Down] and [DownTo] go back on a store that holds events, which they may drop.
+	//
+	// Default: false, which refuses that with [ErrHoldsEvents].
+	DropEvents bool
+
 	// Logger is told each migration that was run, with its version, name and duration.
 	//
 	// Default: nil, which logs nothing.

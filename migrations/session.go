@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3/lock"
@@ -99,22 +100,50 @@ func (s *session) prepare(ctx context.Context, check func(*state) error, o Optio
 				return fmt.Errorf("migrations: create schema eventstream: %w", err)
 			}
 		}
-		if o.PartitionCount == 0 {
-			return nil
+		for name, value := range o.settings() {
+			// For the session: goose runs each migration in a transaction of its own.
+			if _, err := conn.Exec(ctx, `SELECT set_config($1, $2, false)`, name, value); err != nil {
+				return err
+			}
 		}
-		// For the session: goose runs each migration in a transaction of its own.
-		_, err = conn.Exec(ctx, `SELECT set_config('eventstream.partition_count', $1, false)`, strconv.Itoa(o.PartitionCount))
-		return err
+		return nil
 	})
 }
 
-// unprepare takes the setting back, since a pool gets its connection back.
-func (s *session) unprepare(o Options) {
-	if o.PartitionCount == 0 {
-		return
+// settings are what the migrations are told of options.
+func (o Options) settings() map[string]string {
+	settings := map[string]string{}
+	if o.PartitionCount != 0 {
+		settings["eventstream.partition_count"] = strconv.Itoa(o.PartitionCount)
 	}
-	s.cleanup(func(ctx context.Context, c *sql.Conn) error {
-		_, err := c.ExecContext(ctx, `RESET eventstream.partition_count`)
+	if o.DropEvents {
+		settings["eventstream.drop_events"] = "on"
+	}
+	return settings
+}
+
+// unprepare takes the settings back, since a pool gets its connection back.
+func (s *session) unprepare(o Options) {
+	for name := range o.settings() {
+		s.cleanup(func(ctx context.Context, c *sql.Conn) error {
+			_, err := c.ExecContext(ctx, `RESET `+name)
+			return err
+		})
+	}
+}
+
+// refuseToDropEvents asks before the first step back; the migrations that drop the tables ask again under their lock.
+func (s *session) refuseToDropEvents(ctx context.Context) error {
+	return s.withPgx(ctx, func(conn *pgx.Conn) error {
+		var tables bool
+		err := conn.QueryRow(ctx, `SELECT to_regclass('eventstream.pending_events') IS NOT NULL`).Scan(&tables)
+		if err == nil && tables {
+			_, err = conn.Exec(ctx, `SELECT eventstream.refuse_to_drop_events()`)
+		}
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) && refused.Code == "ES004" {
+			return fmt.Errorf("%w: %w", ErrHoldsEvents, err)
+		}
 		return err
 	})
 }
