@@ -7,7 +7,7 @@
 //
 // [NewEvent] takes a type and a payload, and options for the rest: [WithMetadata], [WithOccurredAt], [WithTenant],
 // [WithEventID], and [WithData] for payloads that are not JSON. It refuses at once what the database could not hold.
-// [DecodePayload] and [DecodeMetadata] give the values back.
+// [EventOf] is the same for appends of one line: its error is that of the append. [DecodePayload] and [DecodeMetadata] give the values back.
 //
 // # Writing and reading
 //

@@ -40,10 +40,13 @@ type Event struct {
 	OccurredAt time.Time `json:"occurred_at,omitzero"`
 	// RecordedAt is when it was written, by the database's clock; zero until it is saved.
 	RecordedAt time.Time `json:"recorded_at,omitzero"`
+	// Err says why EventOf could not make the event; nil for every other one. Whatever the event is appended to returns it.
+	Err error `json:"-"`
 }
 
 // Validate returns an *InvalidValueError if the event cannot be stored, else nil: it needs an id, a type, a payload or data,
-// and a time; and what it carries must be in order. Stream, version and position may still be missing.
+// and a time; and what it carries must be in order. Stream, version and position may still be missing. An event that EventOf could not make
+// gives its Err.
 func (e Event) Validate() error {
 	if err := e.validateHeader(); err != nil {
 		return err
@@ -55,6 +58,9 @@ func (e Event) Validate() error {
 }
 
 func (e Event) validateHeader() error {
+	if e.Err != nil {
+		return e.Err
+	}
 	if e.ID == uuid.Nil {
 		return invalidValue("event_id", e.ID.String(), "set: NewEvent gives every event an id")
 	}

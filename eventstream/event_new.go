@@ -100,6 +100,19 @@ func NewEvent(eventType string, payload any, opts ...EventOption) (Event, error)
 	return e, nil
 }
 
+// EventOf is NewEvent in one value, for appends of one line:
+//
+//	repo.Append(ctx, "order-1", eventstream.Any, eventstream.EventOf("order.placed", placed))
+//
+// What NewEvent would return as its error is the Err of the event, and the error of the append.
+func EventOf(eventType string, payload any, opts ...EventOption) Event {
+	e, err := NewEvent(eventType, payload, opts...)
+	if err != nil {
+		return Event{Type: EventType(eventType), Err: err}
+	}
+	return e
+}
+
 func (e *Event) setPayload(payload any) (err error) {
 	if payload == nil && e.Data != nil {
 		return nil

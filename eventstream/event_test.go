@@ -2,6 +2,7 @@ package eventstream_test
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -311,4 +312,35 @@ func TestEventJSONIsRefusedRatherThanChanged(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(`{"metadata":null,"later":1,"occurred_at":"2024-01-01T01:00:00.1234567+01:00"}`), &e))
 	require.Nil(t, e.Metadata)
 	require.Equal(t, time.Date(2024, 1, 1, 0, 0, 0, 123456000, time.UTC), e.OccurredAt)
+}
+
+// An event in one value: what is wrong with it is the error of whatever it is given to.
+func TestEventOf(t *testing.T) {
+	t.Parallel()
+	id := uuid.New()
+	e := eventstream.EventOf("order.placed", map[string]int{"n": 1}, eventstream.WithEventID(id), eventstream.WithTenant("acme"))
+	require.NoError(t, e.Err)
+	require.NoError(t, e.Validate())
+	require.Equal(t, id, e.ID)
+	require.JSONEq(t, `{"n": 1}`, string(e.Payload))
+
+	mine := errors.New("mine")
+	for name, bad := range map[string]eventstream.Event{
+		"payload": eventstream.EventOf("order.placed", make(chan int)),
+		"type":    eventstream.EventOf(" order", 1),
+		"option":  eventstream.EventOf("order.placed", 1, eventstream.WithTenant("")),
+		"own":     eventstream.EventOf("order.placed", 1, func(*eventstream.Event) error { return mine }),
+	} {
+		require.Error(t, bad.Err, name)
+		require.Equal(t, bad.Err, bad.Validate(), name)
+		s := eventstream.New("order-1")
+		_, err := s.AppendEvent(bad)
+		require.ErrorIs(t, err, bad.Err, name)
+		require.Zero(t, s.CurrentVersion(), name)
+		if name == "own" {
+			require.ErrorIs(t, err, mine)
+		} else {
+			require.ErrorIs(t, err, eventstream.ErrInvalidValue, name)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -471,5 +472,28 @@ func TestAppendWaitsForNobodyElse(t *testing.T) {
 func execSQL(t testing.TB, ctx context.Context, q querier, sql string, args ...any) { //nolint:revive // t first, as elsewhere
 	t.Helper()
 	_, err := q.Exec(ctx, sql, args...)
+	require.NoError(t, err)
+}
+
+// An event that could not be made is refused with its own error by whatever writes events, and nothing of the call is stored.
+func TestEventOfIsRefusedWithItsError(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	mine := errors.New("mine")
+	good := numbered(t, 1)[0]
+	bad := eventstream.EventOf("order.placed", 1, func(*eventstream.Event) error { return mine })
+	bad.StreamID, bad.Version = "order-1", 2
+	request := eventstream.AppendRequest{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{good, bad}}
+	_, err := b.repo.Append(b.ctx, "order-1", eventstream.Any, good, bad)
+	require.ErrorIs(t, err, mine)
+	_, err = b.repo.AppendMany(b.ctx, request)
+	require.ErrorIs(t, err, mine)
+	_, err = b.repo.Ingest(b.ctx, "order-1", good, bad)
+	require.ErrorIs(t, err, mine)
+	_, err = b.repo.Import(b.ctx, func(yield func(eventstream.Event, error) bool) { yield(bad, nil) })
+	require.ErrorIs(t, err, mine)
+	require.Zero(t, drawn(t, b))
+
+	_, err = b.repo.Append(b.ctx, "order-1", eventstream.Any, eventstream.EventOf("order.placed", map[string]int{"n": 1}))
 	require.NoError(t, err)
 }
