@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // Lag is told from the marks: it touches as much of the database for a long backlog as for a short one, with one shard and with many, where
@@ -19,7 +19,7 @@ func TestSubscriptionLagCostsTheSameWhateverTheBacklog(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			for i, shards := range []int{1, 1, 4, 32} {
-				s := subscribe(t, b, fmt.Sprintf("reader-%d", i), eventstream.TxHandler(newJournal().tx), &eventstream.SubscriptionConfig{Shards: shards})
+				s := subscribe(t, b, fmt.Sprintf("reader-%d", i), subscription.TxHandler(newJournal().tx), &subscription.Config{Shards: shards})
 				require.NoError(t, s.Create(b.ctx))
 			}
 			unnumbered(t, b, 3000, streams)
@@ -50,7 +50,7 @@ func keepAll(t testing.TB, b *bundle) {
 
 func requireLag(t testing.TB, b *bundle, events int64) {
 	t.Helper()
-	lags, err := b.repo.Subscriptions(b.ctx)
+	lags, err := subscription.List(b.ctx, b.repo)
 	require.NoError(t, err)
 	behind := map[string]int64{}
 	for _, l := range lags {
@@ -86,7 +86,7 @@ func TestSubscriptionLagOfWhatHasNoMarks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i, shards := range []int{1, 1, 4, 32} {
-		s := subscribe(t, b, fmt.Sprintf("reader-%d", i), eventstream.TxHandler(newJournal().tx), &eventstream.SubscriptionConfig{Shards: shards})
+		s := subscribe(t, b, fmt.Sprintf("reader-%d", i), subscription.TxHandler(newJournal().tx), &subscription.Config{Shards: shards})
 		require.NoError(t, s.Create(b.ctx))
 	}
 	unnumbered(t, b, 60_000, 100)
@@ -94,4 +94,33 @@ func TestSubscriptionLagOfWhatHasNoMarks(t *testing.T) {
 		SELECT sum(lag_events)::bigint AS n FROM eventstream.audit_subscriptions GROUP BY subscription) AS s`))
 	requireLag(t, b, 60_000)
 	require.Positive(t, number(t, b.ctx, b.pool, keptPlace))
+}
+
+// The states of a shard in Go are all that the database tells.
+func TestSubscriptionShardStates(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := subscribe(t, b, "reader", subscription.TxHandler(newJournal().tx), nil)
+	require.NoError(t, s.Create(b.ctx))
+	requireState := func(want subscription.ShardState) {
+		t.Helper()
+		lag, err := s.Lag(b.ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, lag[0].State)
+	}
+	requireState(subscription.ShardFree)
+	require.NoError(t, subscription.Pause(b.ctx, b.repo, "reader"))
+	requireState(subscription.ShardPaused)
+	require.NoError(t, subscription.Resume(b.ctx, b.repo, "reader"))
+	requireState(subscription.ShardFree)
+	r := run1(t, b, s)
+	awaitCheckpoint(t, b, s)
+	awaitSQL(t, b, "owned", `SELECT state FROM eventstream.audit_subscriptions`)
+	requireState(subscription.ShardOwned)
+	r.stop(t)
+	// As a process leaves it that is gone without a word.
+	execSQL(t, b.ctx, b.pool, `INSERT INTO eventstream.subscription_members (member_id, application, subscriptions, lease_until)
+		VALUES (7, 'gone', ARRAY['reader'], now())`)
+	execSQL(t, b.ctx, b.pool, `UPDATE eventstream.subscription_shards SET member_id = 7`)
+	requireState(subscription.ShardOwnerGone)
 }
