@@ -41,6 +41,9 @@ type Old struct {
 // that keep the past apart from the present, or maps for a small change. Where the next step takes another Go type, the value goes there by
 // JSON. Numbers in a map[string]any are json.Number, so that none is rounded.
 func Upcast[From, To any](version int, upcast func(From) (To, error)) TypeOption {
+	if upcast == nil {
+		return UpcastEvent[From, To](version, nil)
+	}
 	return UpcastEvent(version, func(_ eventstream.Event, old From) (To, error) { return upcast(old) })
 }
 
