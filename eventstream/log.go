@@ -19,6 +19,9 @@ type LogEvent struct {
 
 // Start says where reading the log starts.
 type Start interface {
+	// String returns the start as JSON, as the database keeps it: {"from":"latest"}, {"position":7}.
+	String() string
+
 	wire() map[string]any
 	validate(partitions int) error
 }
