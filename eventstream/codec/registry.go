@@ -76,6 +76,14 @@ func (r *Registry) Types() []eventstream.KnownType {
 	return known
 }
 
+// Former returns the old names that a registered type may still be read under, see Formerly.
+func (r *Registry) Former(name eventstream.EventType) []eventstream.EventType {
+	if t := r.names[name]; t != nil && t.name == name {
+		return slices.Clone(t.former)
+	}
+	return nil
+}
+
 // add registers a type under all of its names.
 func (r *Registry) add(t *eventType) error {
 	for _, name := range append([]eventstream.EventType{t.name}, t.former...) {
