@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration torture torture-busy bench generate verify lint clean
+.PHONY: help demo test test-unit test-integration test-modules torture torture-busy bench generate verify lint clean
 
 GO ?= go
 REPO ?= .
@@ -18,6 +18,8 @@ GOOSE_TAGS := no_clickhouse,no_libsql,no_mssql,no_mysql,no_sqlite3,no_vertica,no
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
 LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+# Modules that are for users, and that stay out of the module graph of who imports Gapless alone.
+MODULES := eventstream/eventstreamtest/pgtest
 # More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 
@@ -30,7 +32,7 @@ help: ## show this list
 demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves the database up
 	KEEP="$(KEEP)" $(GO) run ./examples/githistory -repo "$(REPO)"
 
-test: ## every test, with the race detector; its last line says what this machine could not run
+test: test-modules ## every test, with the race detector; its last line says what this machine could not run
 	@left=$$(mktemp); trap 'rm -f "$$left"' EXIT; status=0; \
 	GAPLESS_TEST_LEFT_OUT="$$left" $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
 	if [ -s "$$left" ]; then echo "left out: $$(wc -l <"$$left") tests:$$(cut -d: -f2- "$$left" | sort -u | paste -sd';')"; \
@@ -41,6 +43,9 @@ test-unit: ## the tests that need no database
 
 test-integration: ## the tests against PostgreSQL
 	$(TEST) -race -timeout=30m -parallel=4 ./integration_test/...
+
+test-modules: ## the tests of the modules apart; make test runs them too
+	@for module in $(MODULES); do $(GO) -C "$$module" test -race -timeout=10m ./...; done
 
 torture: ## the long forms of tests: two minutes a hammer, ten failovers, a large store, half an hour of load; about an hour
 	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AuditOfALargeStore' -v ./integration_test/ | grep -v testdbconf
@@ -59,6 +64,7 @@ generate: ## db/ from queries/ and migrations/, docs/schema/ from migrations/
 
 verify: lint ## what must hold before a commit, tests apart: lint, format, generated files, queries, migrations
 	$(GO) mod tidy -diff
+	@for module in $(MODULES); do $(GO) -C "$$module" mod tidy -diff; done
 	@# goose validate takes every .go file for a migration.
 	@dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; cp migrations/*.sql "$$dir"; $(GOOSE) -dir "$$dir" validate
 	$(TOOL) sqlc diff
@@ -67,6 +73,7 @@ verify: lint ## what must hold before a commit, tests apart: lint, format, gener
 
 lint: ## go vet, gofumpt, golangci-lint
 	$(GO) vet ./...
+	@for module in $(MODULES); do $(GO) -C "$$module" vet ./...; done
 	@files=$$($(TOOL) gofumpt -l .); if [ -n "$$files" ]; then echo "run gofumpt on:"; echo "$$files"; exit 1; fi
 	$(LINT) run
 

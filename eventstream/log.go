@@ -21,6 +21,9 @@ type LogEvent struct {
 // Start says where reading the log starts: FromBeginning, FromLatest, FromPosition, FromSequence, FromTime, FromPartitionSequences or After.
 // It is closed: no other package can add a kind.
 type Start interface {
+	// String returns the start as JSON, as the database keeps it: {"from":"latest"}, {"position":7}.
+	String() string
+
 	wire() map[string]any
 	validate(partitions int) error
 }

@@ -13,7 +13,7 @@ import (
 // docFiles are the pages whose claims and blocks are tested, by their paths from the root of the repository.
 var docFiles = []string{
 	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/design.md", "docs/guarantees.md",
-	"docs/importing.md", "docs/installing.md", "docs/schema/README.md", "docs/subscriptions.md",
+	"docs/importing.md", "docs/installing.md", "docs/modelling.md", "docs/schema/README.md", "docs/subscriptions.md",
 }
 
 // docBlock is a fenced block of a page.
@@ -50,6 +50,16 @@ func docBlocks(t *testing.T, name string) []docBlock {
 	}
 	require.Nil(t, open, "%s: the last block is not closed", name)
 	return blocks
+}
+
+// docProse gives a page without its fenced blocks: Go's type arguments look like links.
+func docProse(t *testing.T, name string) string {
+	t.Helper()
+	text := readDoc(t, name)
+	for _, block := range docBlocks(t, name) {
+		text = strings.ReplaceAll(text, block.text, "")
+	}
+	return text
 }
 
 // docPromises gives the rows of a page's tables of promises and tests.

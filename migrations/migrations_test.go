@@ -122,6 +122,7 @@ func TestTheLastMigrationDeclaresItsVersion(t *testing.T) {
 	up, down, _ := strings.Cut(string(text), "\n-- +goose Down\n")
 	require.Contains(t, up, fmt.Sprintf("SELECT eventstream.declare_version(%d, ", last.version), last.name)
 	require.Contains(t, up, "SELECT eventstream.record_schema();", last.name)
+	require.True(t, strings.HasPrefix(down, "SELECT eventstream.refuse_to_drop_events();\n"), last.name)
 	require.Contains(t, down, fmt.Sprintf("DELETE FROM eventstream.schema_versions WHERE version = %d;", last.version), last.name)
 }
 
