@@ -58,10 +58,10 @@ type Config struct {
 	HandlerTimeout time.Duration
 	// StopTimeout is how long a handler may go on once it was told to come to an end: Run's context ended, the shard was lost, or is to
 	// go to another process. After it nobody waits for the handler any longer: its shard goes to others, and a Run that has ended returns
-	// a *HandlerStuckError. Default: Config.Lease.
+	// a *HandlerStuckError. Default: Config.Lease of the repository.
 	StopTimeout time.Duration
 	// IdleTimeout is how long the transaction of a TxHandler may wait between two statements, from 1 ms: then the server ends it, so that
-	// a process that hangs holds no locks for longer than its shard. That does not count as a try. Default: Config.Lease.
+	// a process that hangs holds no locks for longer than its shard. That does not count as a try. Default: Config.Lease of the repository.
 	IdleTimeout time.Duration
 	// Observer is told what the subscription does: batches handled, tries that failed, events parked, shards claimed and lost. Default:
 	// SlogObserver(nil), which writes to slog.Default().
@@ -102,10 +102,10 @@ func (c *Config) validate() error {
 		return invalidValue("subscription.Config.MaxBackoff", c.MaxBackoff.String(), "MinBackoff ("+c.MinBackoff.String()+") or more")
 	}
 	return cmp.Or(
-		checkRange("subscription.Config.Shards", c.Shards, 1, access.MaxPartitionCount),
-		checkRange("subscription.Config.BatchSize", c.BatchSize, 1, maxBatchSize),
-		checkRange("subscription.Config.Window", c.Window, 1, maxWindow),
-		checkRange("subscription.Config.MaxTries", c.MaxTries, 1, 1_000_000),
+		checkCount("subscription.Config.Shards", c.Shards, access.MaxPartitionCount),
+		checkCount("subscription.Config.BatchSize", c.BatchSize, maxBatchSize),
+		checkCount("subscription.Config.Window", c.Window, maxWindow),
+		checkCount("subscription.Config.MaxTries", c.MaxTries, 1_000_000),
 		checkTimeout("subscription.Config.HandlerTimeout", c.HandlerTimeout, 0),
 		checkTimeout("subscription.Config.StopTimeout", c.StopTimeout, time.Millisecond),
 		checkTimeout("subscription.Config.IdleTimeout", c.IdleTimeout, time.Millisecond),
