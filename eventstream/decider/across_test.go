@@ -80,6 +80,42 @@ func TestHandleAcrossRepeatedIsADuplicate(t *testing.T) {
 	require.Equal(t, []int{2, 8}, []int{again.State.Of("a"), again.State.Of("b")})
 }
 
+// Another handling of the same command, whose process may be gone, appends after this one has read the first stream, and before the second; or
+// before this one appends, of which the refusal says the one half.
+func TestHandleAcrossBesideItselfFindsAllOfItsEvents(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]bool{"while it reads": false, "while it appends": true} {
+		m, command, ids := &memory{bring: 9}, uuid.New(), []eventstream.StreamID{"a", "b"}
+		m.put("a", anAdded(t, 10))
+		other := func() {
+			for i, id := range ids {
+				e := anAdded(t, []int{-8, 8}[i])
+				e.ID = decider.EventID(command, id, 0)
+				m.put(id, e)
+			}
+		}
+		if late {
+			m.before = func(int) { other() }
+			m.fail = func(int) error {
+				return &eventstream.BatchError{Requests: 2, Refused: []eventstream.RequestError{
+					{Err: &eventstream.VersionConflictError{StreamID: "b", Actual: 1, Newer: m.streams["b"]}},
+				}}
+			}
+		} else {
+			m.beforeRead = func(read int) {
+				if read == 2 {
+					other()
+				}
+			}
+		}
+		r, err := moves().HandleAcross(t.Context(), m, ids, move{"a", "b", 8}, decider.WithCommandID(command))
+		require.NoError(t, err, name)
+		require.True(t, r.Duplicate, name)
+		require.Equal(t, []eventstream.Event{m.streams["a"][1], m.streams["b"][0]}, r.Events, name)
+		require.Equal(t, []int{2, 8}, []int{r.State.Of("a"), r.State.Of("b")}, name)
+	}
+}
+
 func TestTogetherBeginsEachStreamWithInitial(t *testing.T) {
 	t.Parallel()
 	one := counter()

@@ -64,8 +64,9 @@ func (d Decider[Command, State]) Handle(
 // and those of different ones in none to rely upon. Decide says by StreamID where each new event belongs, and they are appended all or none.
 // See Together for a state of each stream.
 //
-// It takes a round trip for each stream, and one to append. Those streams that get an event must still be where they were when the decision
-// was made; of one that gets none, others may have changed it at the same time.
+// It takes a round trip for each stream, and one to append. The streams are read one after the other, so Decide may see them at different
+// moments. Those that get an event must still be where they were seen, or it is decided again; of one that gets none, and of all where Decide
+// refuses, nothing is checked.
 func (d Decider[Command, State]) HandleAcross(
 	ctx context.Context, store Store, ids []eventstream.StreamID, command Command, opts ...Option,
 ) (Result[State], error) {

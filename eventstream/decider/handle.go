@@ -36,7 +36,7 @@ func (h *handling[Command, State]) run(ctx context.Context) error {
 	}
 	for {
 		if h.doneBefore() {
-			return nil
+			return h.findAll(ctx)
 		}
 		h.tries++
 		events, err := h.decider.Decide(h.command, h.state)
@@ -69,6 +69,15 @@ func (h *handling[Command, State]) doneBefore() bool {
 		}
 	}
 	return false
+}
+
+// findAll reads on what was read before the command's events were there, if it was another handling of it that was appending them: they came
+// to all streams at once, but these are read one after the other.
+func (h *handling[Command, State]) findAll(ctx context.Context) error {
+	if len(h.streams) == 1 {
+		return nil
+	}
+	return h.readOn(ctx, h.streams)
 }
 
 // readOn folds into the state what streams have behind the version that is known of them.

@@ -18,8 +18,10 @@ type memory struct {
 	mu      sync.Mutex
 	streams map[eventstream.StreamID][]eventstream.Event
 	// before is called at the beginning of each append, with its number from 1.
-	before  func(append int)
-	appends int
+	before func(append int)
+	// beforeRead is called at the beginning of each read, with its number.
+	beforeRead func(read int)
+	appends    int
 	// bring is how many events a refusal brings at most, whatever it is asked for.
 	bring int
 	// reads counts calls of Read; asked is what the last append asked for.
@@ -31,8 +33,11 @@ type memory struct {
 
 func (m *memory) Read(_ context.Context, id eventstream.StreamID, opts eventstream.ReadOptions) iter.Seq2[eventstream.Event, error] {
 	return func(yield func(eventstream.Event, error) bool) {
-		m.mu.Lock()
 		m.reads++
+		if m.beforeRead != nil {
+			m.beforeRead(m.reads)
+		}
+		m.mu.Lock()
 		events := slices.Clone(m.streams[id])
 		m.mu.Unlock()
 		if len(events) == 0 {
