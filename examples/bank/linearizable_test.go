@@ -73,7 +73,7 @@ const hammering = 12 * time.Second
 func TestHammerBankUnderKills(t *testing.T) {
 	t.Parallel()
 	dsn, pool, repo := migrated(t)
-	o := options{dsn: dsn, accounts: 12, deposit: 100_00, orders: 2000, customers: 32, tellers: 4, kills: 8, most: hammering}
+	o := options{dsn: dsn, accounts: 12, deposit: 100_00, orders: 1000, customers: 32, tellers: 4, kills: 6, most: hammering}
 	var out bytes.Buffer
 	began := time.Now()
 	history, err := play(t.Context(), o, repo, &out)
@@ -82,7 +82,7 @@ func TestHammerBankUnderKills(t *testing.T) {
 	require.GreaterOrEqual(t, len(history), o.orders*4/9, "on a busy machine, until all kills are made")
 	require.NoError(t, writeReport(t.Context(), &out, pool, repo), &out)
 	require.Contains(t, out.String(), "Paid in: 1200.00. On all accounts: 1200.00.")
-	require.Contains(t, out.String(), "8 tellers were killed")
+	require.Contains(t, out.String(), "6 tellers were killed")
 	require.True(t, slices.ContainsFunc(history, func(op operation) bool { return op.times > 1 }), "a kill left an order without an answer")
 
 	accounts := byAccount(history)
