@@ -7,6 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const advanceWatermark = `-- name: AdvanceWatermark :one
@@ -126,6 +128,159 @@ func (q *Queries) AppendBatch(ctx context.Context, db DBTX, arg AppendBatchParam
 	return items, nil
 }
 
+const appendBatchNewer = `-- name: AppendBatchNewer :many
+SELECT
+    b.request::integer AS request,
+    coalesce(b.outcome, '')::text AS outcome,
+    coalesce(b.first_version, 0)::bigint AS first_version,
+    coalesce(b.last_version, 0)::bigint AS last_version,
+    coalesce(b.last_position, 0)::bigint AS last_position,
+    b.current_version::bigint AS current_version,
+    b.watermark::bigint AS watermark,
+    coalesce(b.tenant_id, '')::text AS tenant_id,
+    coalesce(n.version, 0)::bigint AS newer_version,
+    coalesce(n.position, 0)::bigint AS newer_position,
+    coalesce(n.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS newer_event_id,
+    coalesce(n.occurred_at, 'epoch')::timestamptz AS newer_occurred_at,
+    coalesce(n.recorded_at, 'epoch')::timestamptz AS newer_recorded_at,
+    coalesce(n.partition_id, 0)::integer AS newer_partition_id,
+    coalesce(n.stream_id, '')::text AS newer_stream_id,
+    coalesce(n.tenant_id, '')::text AS newer_tenant_id,
+    coalesce(n.type, '')::text AS newer_type,
+    n.payload::jsonb AS newer_payload,
+    n.data::bytea AS newer_data,
+    n.metadata::jsonb AS newer_metadata
+FROM (
+    SELECT CASE $1::text WHEN '' THEN '' ELSE set_config('lock_timeout', $1::text, true) END AS lock_timeout
+    OFFSET 0
+) AS c
+CROSS JOIN LATERAL eventstream.append_batch(
+    $2::text[],
+    $3::bigint[],
+    $4::integer[],
+    ($5::text[])::uuid[],
+    $6::text[],
+    $7::jsonb[],
+    $8::bytea[],
+    $9::jsonb[],
+    $10::timestamptz[],
+    $11::text[],
+    $12::integer[],
+    c.lock_timeout IS NULL OR $13::boolean,
+    $14::integer[]
+) AS b
+LEFT JOIN LATERAL (
+    SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+    FROM eventstream.newer_events(
+        ($2::text[])[b.request], ($3::bigint[])[b.request], ($15::integer[])[b.request], $16::bigint
+    ) AS e
+    WHERE b.outcome = 'version_conflict'
+) AS n ON true
+ORDER BY b.request, n.version
+`
+
+type AppendBatchNewerParams struct {
+	LockTimeout  string
+	StreamIds    []string
+	Expected     []int64
+	EventCounts  []int32
+	EventIds     []string
+	Types        []string
+	Payloads     []json.RawMessage
+	Data         [][]byte
+	Metadata     []json.RawMessage
+	OccurredAt   []time.Time
+	TenantIds    []string
+	PartitionIds []int32
+	Atomic       bool
+	Units        []int32
+	Newer        []int32
+	NewerBytes   int64
+}
+
+type AppendBatchNewerRow struct {
+	Request          int32
+	Outcome          string
+	FirstVersion     int64
+	LastVersion      int64
+	LastPosition     int64
+	CurrentVersion   int64
+	Watermark        int64
+	TenantID         string
+	NewerVersion     int64
+	NewerPosition    int64
+	NewerEventID     uuid.UUID
+	NewerOccurredAt  time.Time
+	NewerRecordedAt  time.Time
+	NewerPartitionID int32
+	NewerStreamID    string
+	NewerTenantID    string
+	NewerType        string
+	NewerPayload     json.RawMessage
+	NewerData        []byte
+	NewerMetadata    json.RawMessage
+}
+
+// AppendBatch with what came after the expected version of a request that is refused for it: a row for each such event, and one for any
+// other request, without an event.
+func (q *Queries) AppendBatchNewer(ctx context.Context, db DBTX, arg AppendBatchNewerParams) ([]AppendBatchNewerRow, error) {
+	rows, err := db.Query(ctx, appendBatchNewer,
+		arg.LockTimeout,
+		arg.StreamIds,
+		arg.Expected,
+		arg.EventCounts,
+		arg.EventIds,
+		arg.Types,
+		arg.Payloads,
+		arg.Data,
+		arg.Metadata,
+		arg.OccurredAt,
+		arg.TenantIds,
+		arg.PartitionIds,
+		arg.Atomic,
+		arg.Units,
+		arg.Newer,
+		arg.NewerBytes,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppendBatchNewerRow
+	for rows.Next() {
+		var i AppendBatchNewerRow
+		if err := rows.Scan(
+			&i.Request,
+			&i.Outcome,
+			&i.FirstVersion,
+			&i.LastVersion,
+			&i.LastPosition,
+			&i.CurrentVersion,
+			&i.Watermark,
+			&i.TenantID,
+			&i.NewerVersion,
+			&i.NewerPosition,
+			&i.NewerEventID,
+			&i.NewerOccurredAt,
+			&i.NewerRecordedAt,
+			&i.NewerPartitionID,
+			&i.NewerStreamID,
+			&i.NewerTenantID,
+			&i.NewerType,
+			&i.NewerPayload,
+			&i.NewerData,
+			&i.NewerMetadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const appendEvent = `-- name: AppendEvent :one
 SELECT
     1::integer AS request,
@@ -200,6 +355,141 @@ func (q *Queries) AppendEvent(ctx context.Context, db DBTX, arg AppendEventParam
 		&i.TenantID,
 	)
 	return i, err
+}
+
+const appendEventNewer = `-- name: AppendEventNewer :many
+SELECT
+    1::integer AS request,
+    coalesce(a.outcome, '')::text AS outcome,
+    coalesce(a.first_version, 0)::bigint AS first_version,
+    coalesce(a.last_version, 0)::bigint AS last_version,
+    coalesce(a.last_position, 0)::bigint AS last_position,
+    a.current_version::bigint AS current_version,
+    a.watermark::bigint AS watermark,
+    coalesce(a.tenant_id, '')::text AS tenant_id,
+    coalesce(n.version, 0)::bigint AS newer_version,
+    coalesce(n.position, 0)::bigint AS newer_position,
+    coalesce(n.event_id, '00000000-0000-0000-0000-000000000000')::uuid AS newer_event_id,
+    coalesce(n.occurred_at, 'epoch')::timestamptz AS newer_occurred_at,
+    coalesce(n.recorded_at, 'epoch')::timestamptz AS newer_recorded_at,
+    coalesce(n.partition_id, 0)::integer AS newer_partition_id,
+    coalesce(n.stream_id, '')::text AS newer_stream_id,
+    coalesce(n.tenant_id, '')::text AS newer_tenant_id,
+    coalesce(n.type, '')::text AS newer_type,
+    n.payload::jsonb AS newer_payload,
+    n.data::bytea AS newer_data,
+    n.metadata::jsonb AS newer_metadata
+FROM eventstream.append_event(
+    $1::text,
+    $2::bigint,
+    ($3::text)::uuid,
+    $4::text,
+    $5::jsonb,
+    $6::bytea,
+    $7::jsonb,
+    $8::timestamptz,
+    $9::text,
+    $10::integer
+) AS a
+LEFT JOIN LATERAL (
+    SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+    FROM eventstream.newer_events($1::text, $2::bigint, $11::integer, $12::bigint) AS e
+    WHERE a.outcome = 'version_conflict'
+) AS n ON true
+ORDER BY n.version
+`
+
+type AppendEventNewerParams struct {
+	StreamID    string
+	Expected    int64
+	EventID     string
+	Type        string
+	Payload     json.RawMessage
+	Data        []byte
+	Metadata    json.RawMessage
+	OccurredAt  time.Time
+	TenantID    *string
+	PartitionID *int32
+	Newer       int32
+	NewerBytes  int64
+}
+
+type AppendEventNewerRow struct {
+	Request          int32
+	Outcome          string
+	FirstVersion     int64
+	LastVersion      int64
+	LastPosition     int64
+	CurrentVersion   int64
+	Watermark        int64
+	TenantID         string
+	NewerVersion     int64
+	NewerPosition    int64
+	NewerEventID     uuid.UUID
+	NewerOccurredAt  time.Time
+	NewerRecordedAt  time.Time
+	NewerPartitionID int32
+	NewerStreamID    string
+	NewerTenantID    string
+	NewerType        string
+	NewerPayload     json.RawMessage
+	NewerData        []byte
+	NewerMetadata    json.RawMessage
+}
+
+// AppendEvent, the same way.
+func (q *Queries) AppendEventNewer(ctx context.Context, db DBTX, arg AppendEventNewerParams) ([]AppendEventNewerRow, error) {
+	rows, err := db.Query(ctx, appendEventNewer,
+		arg.StreamID,
+		arg.Expected,
+		arg.EventID,
+		arg.Type,
+		arg.Payload,
+		arg.Data,
+		arg.Metadata,
+		arg.OccurredAt,
+		arg.TenantID,
+		arg.PartitionID,
+		arg.Newer,
+		arg.NewerBytes,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AppendEventNewerRow
+	for rows.Next() {
+		var i AppendEventNewerRow
+		if err := rows.Scan(
+			&i.Request,
+			&i.Outcome,
+			&i.FirstVersion,
+			&i.LastVersion,
+			&i.LastPosition,
+			&i.CurrentVersion,
+			&i.Watermark,
+			&i.TenantID,
+			&i.NewerVersion,
+			&i.NewerPosition,
+			&i.NewerEventID,
+			&i.NewerOccurredAt,
+			&i.NewerRecordedAt,
+			&i.NewerPartitionID,
+			&i.NewerStreamID,
+			&i.NewerTenantID,
+			&i.NewerType,
+			&i.NewerPayload,
+			&i.NewerData,
+			&i.NewerMetadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const ingest = `-- name: Ingest :one

@@ -11,6 +11,52 @@ import (
 	"github.com/google/uuid"
 )
 
+const eventFold = `-- name: EventFold :many
+SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
+FROM eventstream.events AS e
+WHERE e.stream_id = $1::text AND e.version >= $2::bigint
+ORDER BY e.version
+`
+
+type EventFoldParams struct {
+	StreamID    string
+	FromVersion int64
+}
+
+// A stream from a version on, all of it: for who takes one row at a time.
+func (q *Queries) EventFold(ctx context.Context, db DBTX, arg EventFoldParams) ([]Event, error) {
+	rows, err := db.Query(ctx, eventFold, arg.StreamID, arg.FromVersion)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Event
+	for rows.Next() {
+		var i Event
+		if err := rows.Scan(
+			&i.Position,
+			&i.Version,
+			&i.EventID,
+			&i.OccurredAt,
+			&i.RecordedAt,
+			&i.PartitionID,
+			&i.StreamID,
+			&i.TenantID,
+			&i.Type,
+			&i.Payload,
+			&i.Data,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const eventGet = `-- name: EventGet :one
 SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata
 FROM eventstream.events AS e

@@ -55,6 +55,9 @@
 //		return err
 //	}
 //
+// Package eventstream/decider is this loop for pure functions: load, decide, append, and again with what a conflict brought, which
+// AppendRequest.Newer asks for. [Repository.Fold] goes through a stream in one round trip without holding it.
+//
 // # The log
 //
 // The events of all streams are one log, in order of their positions. [Repository.ReadLog] goes through it, all of it or what a

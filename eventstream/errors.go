@@ -56,6 +56,9 @@ type VersionConflictError struct {
 	Expected int64
 	// Actual is the version that the stream has; 0 if it has no events.
 	Actual int64
+	// Newer is what came after Expected, oldest first, as far as AppendRequest.Newer asked for it. Fewer than up to Actual if that was not
+	// enough: read on behind the last one. Default: none.
+	Newer []Event
 }
 
 // Error names the stream and both versions.

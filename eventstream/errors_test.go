@@ -22,7 +22,7 @@ func TestEveryErrorMatchesItsConditionAndNamesItsValues(t *testing.T) {
 		is    []error
 		words []string
 	}{
-		{&VersionConflictError{"s", 5, 7}, []error{ErrVersionConflict}, []string{`"s"`, "expected 5", "version 7", "load it again"}},
+		{&VersionConflictError{StreamID: "s", Expected: 5, Actual: 7}, []error{ErrVersionConflict}, []string{`"s"`, "expected 5", "version 7", "load it again"}},
 		{&StreamExistsError{"s", 7}, []error{ErrStreamExists, ErrVersionConflict}, []string{`"s"`, "version 7", "empty"}},
 		{&StreamMissingError{"s"}, []error{ErrStreamMissing, ErrVersionConflict}, []string{`"s"`, "no events", "at least one"}},
 		{&StreamNotFoundError{"s"}, []error{ErrStreamNotFound}, []string{`"s"`, "not found"}},

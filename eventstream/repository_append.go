@@ -38,6 +38,10 @@ type AppendRequest struct {
 	// Partition places a new stream, to keep related streams together; a stream that exists must be in it. Default: nil, which
 	// is PartitionOf the id.
 	Partition *PartitionKey
+	// Newer makes the *VersionConflictError of a refusal bring the events that came after the version of Exact, oldest first, and at most so
+	// many, from 0 to 1000: who decides anew then needs no second look. All refusals of a statement bring 1 MiB together at most, so there may
+	// be fewer; and there are none for a role that may not read eventstream.events. Default: 0, which brings none.
+	Newer int
 }
 
 // Append appends events to a stream, all or nothing, in one round trip. Events whose ids were appended before, to this stream
@@ -71,6 +75,7 @@ func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) 
 			}
 		}
 		if refused != nil {
+			item.tellMissed(refused)
 			return nil, &BatchError{Requests: len(requests), Refused: refused}
 		}
 		return added(requests, results), nil

@@ -28,6 +28,9 @@ type preparedRequest struct {
 	tenant    string
 	partition int32
 	events    []Event
+	// newer is how many events it wants to know of that it missed, if it is refused for them; missed is these.
+	newer  int32
+	missed []Event
 	// at is the request's place in the call.
 	at int
 }
@@ -89,6 +92,10 @@ func prepare(request AppendRequest) (preparedRequest, error) {
 	if err := request.StreamID.Validate(); err != nil {
 		return p, err
 	}
+	if err := checkNewer(request.Newer); err != nil {
+		return p, err
+	}
+	p.newer = int32(request.Newer)
 	if len(request.Events) == 0 {
 		return p, invalidValue("number of events", "0", "at least 1 for stream "+quote(p.stream))
 	}

@@ -60,16 +60,22 @@ func (r *Repository) write(ctx context.Context, h Handle, item *appendItem) ([]d
 
 // send sends items as one statement, and gives a row for each of their requests. A wait above 0 is how long it waits for each lock.
 func (r *Repository) send(ctx context.Context, h Handle, items []*appendItem, wait time.Duration) ([]db.AppendBatchRow, error) {
+	if wanting := wantNewer(items); wanting > 0 {
+		return r.sendNewer(ctx, h, items, wait, wanting)
+	}
 	if len(items) == 1 && items[0].size.Count == 1 && wait == 0 {
 		row, err := r.queries.AppendEvent(ctx, h, oneEvent(&items[0].requests[0]))
 		return []db.AppendBatchRow{db.AppendBatchRow(row)}, err
 	}
 	p := layOut(items)
 	if wait > 0 {
-		p.LockTimeout = strconv.FormatInt(wait.Milliseconds(), 10) + "ms"
+		p.LockTimeout = lockTimeout(wait)
 	}
 	return r.queries.AppendBatch(ctx, h, p)
 }
+
+// lockTimeout is a wait as the database takes it.
+func lockTimeout(wait time.Duration) string { return strconv.FormatInt(wait.Milliseconds(), 10) + "ms" }
 
 // settleItems sends items as one statement that waits so long for a lock, and gives each its rows.
 func settleItems(

@@ -103,13 +103,6 @@ COMMENT ON FUNCTION eventstream.unknown_event_types(text[], integer[], integer[]
     'them. Reads the table, unless it finds index events_type_schema_idx on (type, event_schema_version(metadata), '
     'position).';
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(26, 26);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 26;
 DROP FUNCTION eventstream.unknown_event_types(text[], integer[], integer[]);
 DROP FUNCTION eventstream.event_schema_version(jsonb);

@@ -143,3 +143,10 @@ SELECT e.*,
 FROM eventstream.events AS e
 WHERE e.stream_id = @stream_id::text
 ORDER BY e.version;
+
+-- name: EventFold :many
+-- A stream from a version on, all of it: for who takes one row at a time.
+SELECT e.*
+FROM eventstream.events AS e
+WHERE e.stream_id = @stream_id::text AND e.version >= @from_version::bigint
+ORDER BY e.version;
