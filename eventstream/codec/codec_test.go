@@ -55,6 +55,18 @@ func TestCodecWritesWhatItReads(t *testing.T) {
 	}
 }
 
+// Options that are shared by several calls stay as they are.
+func TestCodecLeavesTheCallersOptionsAlone(t *testing.T) {
+	t.Parallel()
+	registry, err := codec.New(codec.Event[*reading]("sensor.read", codec.In(packed{})))
+	require.NoError(t, err)
+	options := make([]eventstream.EventOption, 1, 2)
+	options[0] = eventstream.WithTenant("acme")
+	_, err = registry.Encode(&reading{Sensor: "s1"}, options...)
+	require.NoError(t, err)
+	require.Nil(t, options[:2][1])
+}
+
 // Version 1 is not written: most events have no metadata at all.
 func TestCodecWritesNoFirstSchemaVersion(t *testing.T) {
 	t.Parallel()
