@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -327,87 +326,4 @@ func TestCodecOptionsMayBeUsedTwice(t *testing.T) {
 		_, err := codec.New(option)
 		require.NoError(t, err)
 	}
-}
-
-func ExampleNew() {
-	type Paid struct {
-		By    string `json:"by"`
-		Cents int64  `json:"cents"`
-	}
-	type PaidV1 struct {
-		By    string `json:"by"`
-		Euros int64  `json:"euros"`
-	}
-	payments, err := codec.New(
-		codec.Event[Paid]("order.paid", codec.Upcast(1, func(old PaidV1) (Paid, error) {
-			return Paid{By: old.By, Cents: 100 * old.Euros}, nil
-		})),
-	)
-	if err != nil {
-		panic(err)
-	}
-	now, err := payments.Encode(Paid{By: "card", Cents: 4250})
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(now.Type, string(now.Payload), string(now.Metadata))
-
-	old, err := eventstream.NewEvent("order.paid", map[string]any{"by": "cash", "euros": 7})
-	if err != nil {
-		panic(err)
-	}
-	values, err := payments.DecodeAll([]eventstream.Event{old, now})
-	if err != nil {
-		panic(err)
-	}
-	for _, value := range values {
-		fmt.Printf("%+v\n", value.(Paid))
-	}
-	// Output:
-	// order.paid {"by":"card","cents":4250} {"schema_version":2}
-	// {By:cash Cents:700}
-	// {By:card Cents:4250}
-}
-
-func ExampleSplit() {
-	type Placed struct{ By string }
-	type Added struct{ SKU string }
-	type PlacedV1 struct {
-		By    string
-		Items []string
-	}
-	orders, err := codec.New(
-		codec.Event[Added]("order.item_added"),
-		codec.Event[Placed]("order.placed", codec.Split(1, func(old PlacedV1) ([]any, error) {
-			values := []any{Placed{By: old.By}}
-			for _, item := range old.Items {
-				values = append(values, Added{SKU: item})
-			}
-			return values, nil
-		})),
-	)
-	if err != nil {
-		panic(err)
-	}
-	old, err := eventstream.NewEvent("order.placed", PlacedV1{By: "ada", Items: []string{"A-1", "B-2"}})
-	if err != nil {
-		panic(err)
-	}
-	values, err := orders.Decode(old)
-	fmt.Println(values, err)
-	// Output: [{ada} {A-1} {B-2}] <nil>
-}
-
-func ExampleKeepUnknown() {
-	registry, err := codec.New(codec.KeepUnknown())
-	if err != nil {
-		panic(err)
-	}
-	event, err := eventstream.NewEvent("parcel.lost", map[string]any{"n": 1})
-	if err != nil {
-		panic(err)
-	}
-	values, err := registry.Decode(event)
-	fmt.Println(values[0].(codec.Raw).Event.Type, err)
-	// Output: parcel.lost <nil>
 }
