@@ -225,7 +225,9 @@ func TestCodecErrorsSayWhere(t *testing.T) {
 
 func TestCodecSplitIntoWhatIsNotRegistered(t *testing.T) {
 	t.Parallel()
-	for _, piece := range []any{nil, 5, codec.Old{Type: "no.such", Version: 1}, codec.Old{Type: "order.placed", Version: 3}, codec.Old{Type: "order.placed", Version: 1}} {
+	for _, piece := range []any{
+		nil, 5, codec.Old{Type: "no.such", Version: 1}, codec.Old{Type: "order.placed", Version: 3}, codec.Old{Type: "order.placed", Version: 1},
+	} {
 		registry, err := codec.New(codec.Event[orderPlaced]("order.placed", codec.Split(1, func(orderV1) ([]any, error) { return []any{piece}, nil })))
 		require.NoError(t, err)
 		_, err = registry.Decode(stored(t, "order.v1.json"))
