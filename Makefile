@@ -17,7 +17,7 @@ ROUNDS ?= 10
 GOOSE_TAGS := no_clickhouse,no_libsql,no_mssql,no_mysql,no_sqlite3,no_vertica,no_ydb
 TOOL := $(GO) tool -modfile=tools/go.mod
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
-LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
+LINT := $(GO) tool -modfile="$(CURDIR)/tools/lint/go.mod" golangci-lint
 # Modules that are for users, and that stay out of the module graph of who imports Gapless alone.
 MODULES := eventstream/eventstreamtest/pgtest
 # More at a time than there are CPUs: most of a test against a database is waiting.
@@ -76,6 +76,7 @@ lint: ## go vet, gofumpt, golangci-lint
 	@for module in $(MODULES); do $(GO) -C "$$module" vet ./...; done
 	@files=$$($(TOOL) gofumpt -l .); if [ -n "$$files" ]; then echo "run gofumpt on:"; echo "$$files"; exit 1; fi
 	$(LINT) run
+	@for module in $(MODULES); do (cd "$$module" && $(LINT) run); done
 
 clean: ## remove what builds and tests leave behind
 	$(GO) clean -testcache

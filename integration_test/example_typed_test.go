@@ -103,7 +103,8 @@ func Example_typedEvents() {
 func checkEvents(ctx context.Context, repo *eventstream.Repository, events *codec.Registry) error {
 	unknown, err := codec.Check(ctx, repo, events)
 	for _, u := range unknown {
-		fmt.Printf("%d events of %s, schema version %d, as version %d of %s\n", u.Events, u.Type, u.SchemaVersion, u.Version, u.StreamID)
+		fmt.Printf("%d events of %s, schema version %d, as version %d of %s\n",
+			u.Events, u.Type, u.SchemaVersion, u.Version, u.StreamID)
 	}
 	if err == nil && len(unknown) > 0 {
 		err = fmt.Errorf("the store holds %d kinds of events that this program does not know", len(unknown))

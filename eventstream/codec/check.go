@@ -2,6 +2,7 @@ package codec
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/gaplesspg/gapless/eventstream"
 )
@@ -20,7 +21,7 @@ func Check(ctx context.Context, source Source, registries ...*Registry) ([]event
 	var known []eventstream.KnownType
 	for i, r := range registries {
 		if r == nil {
-			return nil, invalid("registry "+string(rune('1'+i)), "nil", "one that New made")
+			return nil, invalid("registry "+strconv.Itoa(i+1), "nil", "one that New made")
 		}
 		known = append(known, r.Types()...)
 	}

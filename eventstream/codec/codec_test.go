@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +52,18 @@ func TestCodecWritesWhatItReads(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []any{value}, values)
 	}
+}
+
+// Options that are shared by several calls stay as they are.
+func TestCodecLeavesTheCallersOptionsAlone(t *testing.T) {
+	t.Parallel()
+	registry, err := codec.New(codec.Event[*reading]("sensor.read", codec.In(packed{})))
+	require.NoError(t, err)
+	options := make([]eventstream.EventOption, 1, 2)
+	options[0] = eventstream.WithTenant("acme")
+	_, err = registry.Encode(&reading{Sensor: "s1"}, options...)
+	require.NoError(t, err)
+	require.Nil(t, options[:2][1])
 }
 
 // Version 1 is not written: most events have no metadata at all.
@@ -214,7 +225,9 @@ func TestCodecErrorsSayWhere(t *testing.T) {
 
 func TestCodecSplitIntoWhatIsNotRegistered(t *testing.T) {
 	t.Parallel()
-	for _, piece := range []any{nil, 5, codec.Old{Type: "no.such", Version: 1}, codec.Old{Type: "order.placed", Version: 3}, codec.Old{Type: "order.placed", Version: 1}} {
+	for _, piece := range []any{
+		nil, 5, codec.Old{Type: "no.such", Version: 1}, codec.Old{Type: "order.placed", Version: 3}, codec.Old{Type: "order.placed", Version: 1},
+	} {
 		registry, err := codec.New(codec.Event[orderPlaced]("order.placed", codec.Split(1, func(orderV1) ([]any, error) { return []any{piece}, nil })))
 		require.NoError(t, err)
 		_, err = registry.Decode(stored(t, "order.v1.json"))
@@ -315,87 +328,4 @@ func TestCodecOptionsMayBeUsedTwice(t *testing.T) {
 		_, err := codec.New(option)
 		require.NoError(t, err)
 	}
-}
-
-func ExampleNew() {
-	type Paid struct {
-		By    string `json:"by"`
-		Cents int64  `json:"cents"`
-	}
-	type PaidV1 struct {
-		By    string `json:"by"`
-		Euros int64  `json:"euros"`
-	}
-	payments, err := codec.New(
-		codec.Event[Paid]("order.paid", codec.Upcast(1, func(old PaidV1) (Paid, error) {
-			return Paid{By: old.By, Cents: 100 * old.Euros}, nil
-		})),
-	)
-	if err != nil {
-		panic(err)
-	}
-	now, err := payments.Encode(Paid{By: "card", Cents: 4250})
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(now.Type, string(now.Payload), string(now.Metadata))
-
-	old, err := eventstream.NewEvent("order.paid", map[string]any{"by": "cash", "euros": 7})
-	if err != nil {
-		panic(err)
-	}
-	values, err := payments.DecodeAll([]eventstream.Event{old, now})
-	if err != nil {
-		panic(err)
-	}
-	for _, value := range values {
-		fmt.Printf("%+v\n", value.(Paid))
-	}
-	// Output:
-	// order.paid {"by":"card","cents":4250} {"schema_version":2}
-	// {By:cash Cents:700}
-	// {By:card Cents:4250}
-}
-
-func ExampleSplit() {
-	type Placed struct{ By string }
-	type Added struct{ SKU string }
-	type PlacedV1 struct {
-		By    string
-		Items []string
-	}
-	orders, err := codec.New(
-		codec.Event[Added]("order.item_added"),
-		codec.Event[Placed]("order.placed", codec.Split(1, func(old PlacedV1) ([]any, error) {
-			values := []any{Placed{By: old.By}}
-			for _, item := range old.Items {
-				values = append(values, Added{SKU: item})
-			}
-			return values, nil
-		})),
-	)
-	if err != nil {
-		panic(err)
-	}
-	old, err := eventstream.NewEvent("order.placed", PlacedV1{By: "ada", Items: []string{"A-1", "B-2"}})
-	if err != nil {
-		panic(err)
-	}
-	values, err := orders.Decode(old)
-	fmt.Println(values, err)
-	// Output: [{ada} {A-1} {B-2}] <nil>
-}
-
-func ExampleKeepUnknown() {
-	registry, err := codec.New(codec.KeepUnknown())
-	if err != nil {
-		panic(err)
-	}
-	event, err := eventstream.NewEvent("parcel.lost", map[string]any{"n": 1})
-	if err != nil {
-		panic(err)
-	}
-	values, err := registry.Decode(event)
-	fmt.Println(values[0].(codec.Raw).Event.Type, err)
-	// Output: parcel.lost <nil>
 }

@@ -19,8 +19,8 @@ type Raw struct {
 }
 
 // Decode returns the values of an event, brought up to date: one as a rule, several for one that was split, none for one that was dropped.
-// They are in the order that the Split gives them in. It returns an *UnknownEventError for a type or a schema version that the registry does not know, unless KeepUnknown, and a
-// *DecodeError for a content that cannot be read, or whose upcaster fails.
+// They are in the order that the Split gives them in. It returns an *UnknownEventError for a type or a schema version that the registry does
+// not know, unless KeepUnknown, and a *DecodeError for a content that cannot be read, or whose upcaster fails.
 func (r *Registry) Decode(e eventstream.Event) ([]any, error) {
 	t, version := r.names[e.Type], SchemaVersion(e)
 	if t == nil || !t.knows(version) {

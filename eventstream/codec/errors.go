@@ -3,6 +3,7 @@ package codec
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/gaplesspg/gapless/eventstream"
 )
@@ -83,7 +84,10 @@ type UnregisteredError struct {
 
 // Error names the Go type.
 func (e *UnregisteredError) Error() string {
-	return fmt.Sprintf("no event can be made of a %T that is not registered, or nil: add codec.Event[%T](name) to codec.New", e.Value, e.Value)
+	if v := reflect.ValueOf(e.Value); e.Value == nil || v.Kind() == reflect.Pointer && v.IsNil() {
+		return fmt.Sprintf("no event can be made of nil (%T): give a value of a registered type", e.Value)
+	}
+	return fmt.Sprintf("type %T is not registered: add codec.Event[%T](name) to codec.New", e.Value, e.Value)
 }
 
 // Is matches ErrUnregistered.

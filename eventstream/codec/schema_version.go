@@ -3,7 +3,6 @@ package codec
 import (
 	"bytes"
 	"encoding/json"
-	"regexp"
 	"strconv"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -13,11 +12,8 @@ import (
 // which is not written. The SQL function eventstream.event_schema_version reads it too.
 const SchemaVersionKey = "schema_version"
 
-// maxVersion has as many digits as the rule of eventstream.event_schema_version.
+// maxVersion has as many digits as the rule of eventstream.event_schema_version allows.
 const maxVersion = 999_999_999
-
-// schemaVersionText is what eventstream.event_schema_version takes for a version.
-const schemaVersionText = `^[1-9][0-9]{0,8}$`
 
 // SchemaVersion returns the schema version of an event: what its metadata say, 1 if they say nothing, and 0 for anything that is not a whole
 // number from 1 to 999,999,999, which no registry knows.
@@ -26,11 +22,9 @@ func SchemaVersion(e eventstream.Event) int {
 	if !found {
 		return 1
 	}
-	if matches, err := regexp.Match(schemaVersionText, text); err != nil || !matches {
-		return 0
-	}
 	version, err := strconv.Atoi(string(text))
-	if err != nil {
+	// As it is written, so that 1.0, 01 and +1 are none, as in SQL.
+	if err != nil || version < 1 || version > maxVersion || strconv.Itoa(version) != string(text) {
 		return 0
 	}
 	return version

@@ -37,7 +37,7 @@ type Old struct {
 	Value any
 }
 
-// Upcast reads a schema version as an Old and makes the next one of it: rename a field, merge two into one, add one. New and Old may be structs
+// Upcast reads a schema version as a From and makes the next one, a To: it renames a field, merges two into one, adds one. These may be structs
 // that keep the past apart from the present, or maps for a small change. Where the next step takes another Go type, the value goes there by
 // JSON. Numbers in a map[string]any are json.Number, so that none is rounded.
 func Upcast[From, To any](version int, upcast func(From) (To, error)) TypeOption {

@@ -43,7 +43,8 @@ func appendNumbersTheEvents(t *testing.T, store eventstream.Store) {
 func appendKeepsWhatItIsGiven(t *testing.T, store eventstream.Store) {
 	at := time.Date(2024, 2, 29, 23, 59, 59, 123456789, time.FixedZone("", 5*3600))
 	events := []eventstream.Event{
-		newEvent(t, "a.b", json.RawMessage(`{"longer": [1e0, 2.50, -0, 1.5e3, 25e-3], "b":null,"a" : "x\u000a\u0001\"<é", "b": true}`), eventstream.WithOccurredAt(at)),
+		newEvent(t, "a.b", json.RawMessage(`{"longer": [1e0, 2.50, -0, 1.5e3, 25e-3], "b":null,"a" : "x\u000a\u0001\"<é", "b": true}`),
+			eventstream.WithOccurredAt(at)),
 		newEvent(t, "A b", nil, eventstream.WithData([]byte{0, 255})),
 		newEvent(t, "a", "both", eventstream.WithData(nil), eventstream.WithMetadata(map[string]any{"trace": "t", "n": 1})),
 		newEvent(t, "a", nil),

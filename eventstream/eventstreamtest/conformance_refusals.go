@@ -42,7 +42,8 @@ func refusesWhatIsNotExpected(t *testing.T, store eventstream.Store) {
 
 func refusesAnotherTenant(t *testing.T, store eventstream.Store) {
 	acme := eventstream.WithTenant("acme")
-	appendTo(t, store, "thing-1", newEvents(t, 1, acme)...)
+	first := newEvents(t, 1, acme)
+	appendTo(t, store, "thing-1", first...)
 	appendTo(t, store, "thing-1", newEvents(t, 1)...)
 	appendTo(t, store, "thing-2", newEvents(t, 1)...)
 	_, err := store.Append(t.Context(), "thing-1", eventstream.Any, newEvents(t, 1, eventstream.WithTenant("other"))...)
@@ -51,6 +52,9 @@ func refusesAnotherTenant(t *testing.T, store eventstream.Store) {
 	isErrorLike(t, err, &eventstream.TenantMismatchError{StreamID: "thing-2", StreamTenant: "default", EventTenant: "acme"}, "the tenant is judged first")
 	_, err = store.Append(t.Context(), "thing-3", eventstream.Any, newEvent(t, "a", 1, acme), newEvent(t, "a", 2, eventstream.WithTenant("other")))
 	isErrorLike(t, err, &eventstream.TenantMismatchError{StreamID: "thing-3", StreamTenant: "acme", EventTenant: "other"}, "two tenants in one call")
+	first[0].TenantID = "other"
+	_, err = store.Append(t.Context(), "thing-1", eventstream.Any, first...)
+	isErrorLike(t, err, &eventstream.TenantMismatchError{StreamID: "thing-1", StreamTenant: "acme", EventTenant: "other"}, "a repetition for another tenant")
 	for _, e := range all(t, store.Read(t.Context(), "thing-1", eventstream.ReadOptions{})) {
 		equal(t, eventstream.TenantID("acme"), e.TenantID, "tenant")
 	}

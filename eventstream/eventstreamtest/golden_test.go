@@ -21,8 +21,10 @@ type (
 
 func payments(t testing.TB, factor int64, options ...codec.TypeOption) *codec.Registry {
 	t.Helper()
-	r, err := codec.New(codec.Event[paid]("order.paid", append([]codec.TypeOption{codec.Formerly("invoice/paid"),
-		codec.Upcast(1, func(old paidV1) (paid, error) { return paid{Cents: factor * old.Euros}, nil })}, options...)...), codec.Ignore("order.seen"))
+	r, err := codec.New(codec.Event[paid]("order.paid", append([]codec.TypeOption{
+		codec.Formerly("invoice/paid"),
+		codec.Upcast(1, func(old paidV1) (paid, error) { return paid{Cents: factor * old.Euros}, nil }),
+	}, options...)...), codec.Ignore("order.seen"))
 	require.NoError(t, err)
 	return r
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Memory is a store in memory, for tests without a database: an eventstream.Store with the contract of a Repository, as far as it can be seen
-// from outside. Its log is stable at once, and positions have no holes. NewMemory makes one; it is safe for use by several goroutines.
+// from outside. Its log is stable at once, and positions have no holes. The zero value is an empty store; it is safe for use by several goroutines.
 type Memory struct {
 	mu sync.RWMutex
 	// log has all events in order of their positions: the first is at position 1.
@@ -40,9 +40,7 @@ type stream struct {
 }
 
 // NewMemory returns an empty store, of eventstream.DefaultPartitionCount partitions.
-func NewMemory() *Memory {
-	return &Memory{streams: map[eventstream.StreamID]*stream{}, ids: map[uuid.UUID]*stored{}}
-}
+func NewMemory() *Memory { return &Memory{} }
 
 // Append is Repository.Append.
 func (m *Memory) Append(
@@ -80,6 +78,9 @@ func (m *Memory) append(ctx context.Context, requests []eventstream.AppendReques
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.streams == nil {
+		m.streams, m.ids = map[eventstream.StreamID]*stream{}, map[uuid.UUID]*stored{}
+	}
 	j := newJudgement(m, requests)
 	if err := j.judge(); err != nil {
 		return nil, nil, err

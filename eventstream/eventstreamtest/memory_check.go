@@ -18,11 +18,18 @@ func checkRequests(requests []eventstream.AppendRequest) error {
 	if count < 1 || count > eventstream.MaxEventsPerCall {
 		return invalid("number of events", strconv.Itoa(count), "from 1 to 100000 in one call: split the call")
 	}
-	seen := map[uuid.UUID]eventstream.StreamID{}
 	for _, request := range requests {
 		if err := checkRequest(request); err != nil {
 			return err
 		}
+	}
+	return checkRepeats(requests)
+}
+
+// checkRepeats refuses a call that holds one event twice.
+func checkRepeats(requests []eventstream.AppendRequest) error {
+	seen := map[uuid.UUID]eventstream.StreamID{}
+	for _, request := range requests {
 		for _, e := range request.Events {
 			if first, again := seen[e.ID]; again {
 				return &eventstream.EventIDConflictError{

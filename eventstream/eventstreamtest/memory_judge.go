@@ -22,6 +22,8 @@ type judgement struct {
 
 // plan is where a stream would stand after the requests that were judged.
 type plan struct {
+	// stored is the version without the call.
+	stored    int64
 	version   int64
 	tenant    eventstream.TenantID
 	partition int
@@ -35,23 +37,32 @@ func newJudgement(m *Memory, requests []eventstream.AppendRequest) *judgement {
 
 // judge returns an error for what the database raises; what it refuses is in refused.
 func (j *judgement) judge() error {
+	// Places first: a repeated event at another place is a mistake as well.
+	for _, request := range j.requests {
+		if err := j.plan(request.StreamID).misplaced(request); err != nil {
+			return err
+		}
+	}
 	for i, request := range j.requests {
 		p := j.plan(request.StreamID)
 		again, err := j.repeats(request)
 		if err != nil {
 			return err
 		}
-		if again != nil {
+		if err := p.misplaced(request); err != nil {
+			return err
+		}
+		refusal := p.foreign(request)
+		if refusal == nil && again != nil {
+			again.CurrentVersion = p.version
 			j.results[i] = *again
 			continue
 		}
-		if request.Partition != nil && p.version > 0 && request.Partition.ID != p.partition {
-			return &eventstream.PartitionMismatchError{
-				StreamID: request.StreamID, StreamPartition: p.partition, EventPartition: request.Partition.ID,
-			}
+		if refusal == nil {
+			refusal = p.unexpected(request)
 		}
-		if err := p.refusal(request); err != nil {
-			j.refused = append(j.refused, eventstream.RequestError{Index: i, StreamID: request.StreamID, Err: err})
+		if refusal != nil {
+			j.refused = append(j.refused, eventstream.RequestError{Index: i, StreamID: request.StreamID, Err: refusal})
 			continue
 		}
 		j.results[i] = p.take(request)
@@ -64,7 +75,8 @@ func (j *judgement) plan(id eventstream.StreamID) *plan {
 	if j.planned[id] == nil {
 		p := &plan{}
 		if s := j.memory.streams[id]; s != nil {
-			p.version, p.tenant, p.partition = int64(len(s.events)), s.tenant, s.partition
+			p.stored, p.tenant, p.partition = int64(len(s.events)), s.tenant, s.partition
+			p.version = p.stored
 		}
 		j.planned[id] = p
 	}
@@ -100,7 +112,6 @@ func (j *judgement) repeats(request eventstream.AppendRequest) (*eventstream.App
 	}
 	return &eventstream.AppendResult{
 		FirstVersion: first.Version, LastVersion: last.Version, LastPosition: last.Position, Duplicate: true,
-		CurrentVersion: int64(len(j.memory.streams[request.StreamID].events)),
 	}, nil
 }
 
@@ -112,22 +123,35 @@ func conflict(request eventstream.AppendRequest, id uuid.UUID, found *stored, pr
 	return err
 }
 
-// refusal judges in the order of the database: tenant, then version.
-func (p *plan) refusal(request eventstream.AppendRequest) error {
-	id := request.StreamID
-	if tenant := tenantOf(request); tenant != "" && p.version > 0 && tenant != p.tenant {
-		return &eventstream.TenantMismatchError{StreamID: id, StreamTenant: p.tenant, EventTenant: request.Events[0].TenantID}
+// misplaced says that a request names another partition than its stream's.
+func (p *plan) misplaced(request eventstream.AppendRequest) error {
+	if request.Partition == nil || p.version == 0 || request.Partition.ID == p.partition {
+		return nil
 	}
+	return &eventstream.PartitionMismatchError{StreamID: request.StreamID, StreamPartition: p.partition, EventPartition: request.Partition.ID}
+}
+
+// foreign says that a request is of another tenant than its stream. That is judged before all else, a repetition included.
+func (p *plan) foreign(request eventstream.AppendRequest) error {
+	if tenant := tenantOf(request); tenant != "" && p.version > 0 && tenant != p.tenant {
+		return &eventstream.TenantMismatchError{StreamID: request.StreamID, StreamTenant: p.tenant, EventTenant: request.Events[0].TenantID}
+	}
+	return nil
+}
+
+// unexpected says that a stream does not look as it should. The error has the version that is stored: nothing of the call will be.
+func (p *plan) unexpected(request eventstream.AppendRequest) error {
+	id := request.StreamID
 	version, err := versionOf(request.Expected)
 	switch {
 	case err != nil:
 		return err
 	case request.Expected == eventstream.Empty && p.version > 0:
-		return &eventstream.StreamExistsError{StreamID: id, Actual: p.version}
+		return &eventstream.StreamExistsError{StreamID: id, Actual: p.stored}
 	case request.Expected == eventstream.Exists && p.version == 0:
 		return &eventstream.StreamMissingError{StreamID: id}
 	case version >= 0 && version != p.version:
-		return &eventstream.VersionConflictError{StreamID: id, Expected: version, Actual: p.version}
+		return &eventstream.VersionConflictError{StreamID: id, Expected: version, Actual: p.stored}
 	}
 	return nil
 }
