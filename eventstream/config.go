@@ -3,13 +3,15 @@ package eventstream
 import (
 	"strconv"
 	"time"
+
+	"github.com/gaplesspg/gapless/internal/access"
 )
 
 const (
 	defaultPageSize    = 500
 	maxPageSize        = 100_000
 	defaultConnections = 4
-	minConnections     = 3
+	minConnections     = access.MinConnections
 	maxConnections     = 1000
 	defaultLease       = 15 * time.Second
 	minLease           = time.Second
@@ -119,4 +121,18 @@ func (c *Config) withDefaults() (Config, error) {
 		}
 	}
 	return out, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkRange(field string, value, lowest, highest int) error {
+	if value < lowest || value > highest {
+		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")
+	}
+	return nil
 }

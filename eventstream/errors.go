@@ -42,6 +42,8 @@ var (
 	ErrStoreMismatch = errors.New("store mismatch: check the connection string and the partition count")
 	// ErrNotMigrated says that the schema eventstream is missing or older than this code.
 	ErrNotMigrated = errors.New("schema is missing or too old: run the migrations")
+	// ErrTxEnded says that an InlineProjection, or a handler of a subscription, ended the transaction that it was given: what it committed may come again.
+	ErrTxEnded = errors.New("handler ended its transaction: leave COMMIT and ROLLBACK to the subscription")
 	// ErrReadOnly says that the database takes no writes, as a standby does.
 	ErrReadOnly = errors.New("database is read-only: connect to the primary")
 )

@@ -10,6 +10,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/gaplesspg/gapless/internal/shown"
 )
 
 func TestEveryErrorMatchesItsConditionAndNamesItsValues(t *testing.T) {
@@ -64,17 +66,17 @@ func TestEveryErrorMatchesItsConditionAndNamesItsValues(t *testing.T) {
 func TestAValueInAnErrorIsShortAndSafeToPrint(t *testing.T) {
 	t.Parallel()
 	for _, lead := range []string{"", "a", "ab", "abc"} {
-		require.True(t, utf8.ValidString(shorten(lead+strings.Repeat("😀", 30))), "no character is cut in two")
+		require.True(t, utf8.ValidString(shown.Short(lead+strings.Repeat("😀", 30))), "no character is cut in two")
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		s := rapid.OneOf(
 			rapid.StringOfN(rapid.RuneFrom([]rune("aé€😀\n\x00")), 0, 100, -1),
 			rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 100), func(b []byte) string { return string(b) }),
 		).Draw(t, "s")
-		short := shorten(s)
-		require.LessOrEqual(t, len(short), maxShownBytes)
-		require.Equal(t, short, shorten(short), "shortening twice is shortening once")
-		require.Equal(t, len(s) <= maxShownBytes, short == s)
+		short := shown.Short(s)
+		require.LessOrEqual(t, len(short), shown.MaxBytes)
+		require.Equal(t, short, shown.Short(short), "shortening twice is shortening once")
+		require.Equal(t, len(s) <= shown.MaxBytes, short == s)
 		require.True(t, strings.HasPrefix(s, strings.TrimSuffix(short, "...")))
 		if utf8.ValidString(s) {
 			require.True(t, utf8.ValidString(short), "no character is cut in two: %q", short)

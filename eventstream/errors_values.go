@@ -2,12 +2,9 @@ package eventstream
 
 import (
 	"fmt"
-	"strconv"
-	"unicode/utf8"
-)
 
-// maxShownBytes bounds what an error repeats of a value: errors end up in logs, and a value may be a whole payload.
-const maxShownBytes = 64
+	"github.com/gaplesspg/gapless/internal/shown"
+)
 
 // InvalidValueError says that a value breaks the rule for its kind.
 type InvalidValueError struct {
@@ -20,7 +17,7 @@ type InvalidValueError struct {
 }
 
 func invalidValue(field, value, rule string) *InvalidValueError {
-	return &InvalidValueError{Field: field, Value: shorten(value), Rule: rule}
+	return &InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
 }
 
 // Error names the field, the value and the rule.
@@ -121,17 +118,4 @@ func (e *ReconstructError) Is(target error) bool { return target == ErrReconstru
 func (e *ReconstructError) Unwrap() error { return e.cause }
 
 // quote makes a value safe to print: on one line, escaped, and short.
-func quote(s string) string { return strconv.Quote(shorten(s)) }
-
-// shorten cuts s to maxShownBytes without cutting a character in two. What it returned once, it returns again.
-func shorten(s string) string {
-	const mark = "..."
-	if len(s) <= maxShownBytes {
-		return s
-	}
-	cut := maxShownBytes - len(mark)
-	for cut > maxShownBytes-len(mark)-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + mark
-}
+func quote(s string) string { return shown.Quote(s) }

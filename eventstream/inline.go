@@ -4,6 +4,10 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/isolation"
+	"github.com/gaplesspg/gapless/internal/lenttx"
 )
 
 // InlineProjection is called in the transaction of every append of a repository (Config.Inline), with the events as they were
@@ -28,7 +32,7 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 		return invalidValue("handle", "without Begin", "a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx, for inline projections")
 	}
 	begin := func(f func(pgx.Tx) error) error { return pgx.BeginFunc(ctx, b, f) }
-	if alone, ok := aloneOn(h); ok {
+	if alone, ok := isolation.AloneOn(h); ok {
 		// What waited for another writer must see what it wrote.
 		begin = func(f func(pgx.Tx) error) error {
 			return pgx.BeginTxFunc(ctx, alone, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, f)
@@ -45,7 +49,7 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 				return mapError(err)
 			}
 			for _, projection := range r.config.Inline {
-				if err := projection(ctx, batchTx{tx}, events); err != nil {
+				if err := projection(ctx, lenttx.Tx{Tx: tx, Refusal: ErrTxEnded}, events); err != nil {
 					return err
 				}
 			}
@@ -56,7 +60,7 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 
 // projectOrReadCommitted is project, once more in READ COMMITTED if another writer was in the way of a snapshot of a higher isolation.
 func (r *Repository) projectOrReadCommitted(ctx context.Context, h Handle, do func(Handle) ([]versionRange, error)) error {
-	return orReadCommitted(ctx, h, func(h Handle) error { return r.project(ctx, h, do) })
+	return isolation.OrReadCommitted(ctx, h, func(h db.DBTX) error { return r.project(ctx, h, do) })
 }
 
 // versionRange is what one append added to a stream.

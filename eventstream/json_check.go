@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/gaplesspg/gapless/internal/shown"
 )
 
 // What PostgreSQL's numeric, which jsonb keeps numbers in, can hold.
@@ -36,7 +38,7 @@ func checkJSON(field string, text []byte) error {
 		}
 		if rule != "" {
 			// The end of a long string is what is wrong with it.
-			return invalidValue(field, string(text[max(i, i+n-maxShownBytes):i+n]), rule)
+			return invalidValue(field, string(text[max(i, i+n-shown.MaxBytes):i+n]), rule)
 		}
 		i += n
 	}

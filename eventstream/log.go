@@ -1,6 +1,7 @@
 package eventstream
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -120,4 +121,13 @@ func (s startPartitions) validate(partitions int) error {
 		}
 	}
 	return nil
+}
+
+// startJSON is a start as eventstream.subscriptions keeps it.
+func startJSON(start Start) json.RawMessage {
+	text, err := json.Marshal(start.wire())
+	if err != nil {
+		panic(err) // of numbers, text and maps of these
+	}
+	return text
 }

@@ -1,5 +1,7 @@
 package eventstream
 
+import "github.com/gaplesspg/gapless/internal/readbudget"
+
 import "context"
 
 // logAhead reads the next page of the log while the last one is gone through: by a reader that has come so far that its pages are as large as
@@ -10,7 +12,7 @@ type logAhead struct {
 	handle Handle
 	may    bool
 	// share counts the bytes of both pages, and held is those of the one that is gone through.
-	share *readShare
+	share *readbudget.Share
 	held  int64
 	// buffers are the page that is gone through, and room for the next one.
 	buffers [2][]LogEvent
@@ -31,7 +33,7 @@ func (a *logAhead) atEnd() bool { return a.page == nil && a.pages.atEnd() }
 // next gives the next page, which is good until it is called again.
 func (a *logAhead) next(ctx context.Context, left int) ([]LogEvent, error) {
 	clear(a.buffers[0]) // or what these events say would stay in memory
-	a.share.release(a.held)
+	a.share.Release(a.held)
 	a.held = 0
 	var read logPageRead
 	if a.page != nil {
@@ -39,7 +41,7 @@ func (a *logAhead) next(ctx context.Context, left int) ([]LogEvent, error) {
 		a.page = nil
 		a.cancel()
 	} else {
-		reserved, err := a.share.reserve(ctx) // at once, since nothing is held
+		reserved, err := a.share.Reserve(ctx) // at once, since nothing is held
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +56,7 @@ func (a *logAhead) next(ctx context.Context, left int) ([]LogEvent, error) {
 func (a *logAhead) read(ctx context.Context, left int, reserved int64, buffer []LogEvent) logPageRead {
 	events, err := a.pages.next(ctx, a.repo, a.handle, left, reserved, buffer)
 	bytes := bytesOf(events)
-	a.share.keep(reserved, bytes)
+	a.share.Keep(reserved, bytes)
 	return logPageRead{events, bytes, err}
 }
 
@@ -63,7 +65,7 @@ func (a *logAhead) start(ctx context.Context, left int) {
 	if !a.may || left <= 0 || a.pages.atEnd() || !a.pages.size.grown() {
 		return
 	}
-	reserved, ok := a.share.tryReserve()
+	reserved, ok := a.share.TryReserve()
 	if !ok {
 		return
 	}
@@ -80,5 +82,5 @@ func (a *logAhead) stop() {
 		a.cancel()
 		<-a.page
 	}
-	a.share.close()
+	a.share.Close()
 }

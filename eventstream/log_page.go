@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/apart"
 )
 
 const (
@@ -12,8 +13,6 @@ const (
 	firstPage = 64
 	// pagesPerRead is how many times Config.PageSize a page of the log may grow to.
 	pagesPerRead = 8
-	// pageBytes is what a page does not exceed, but for an event that is larger by itself.
-	pageBytes = 4 << 20
 	// largePages is how many pages after a large event the server weighs the events of each page.
 	largePages = 16
 	// fewPartitions is the share of all partitions, one in so many, up to which each is read by itself, and not by leaving out the rest.
@@ -76,11 +75,11 @@ func (s *pageSize) adapt(count int, end pageEnd, windowed bool, bytes, limit int
 func (s *pageSize) grown() bool { return s.size >= s.most || s.filled }
 
 // dropBefore leaves out events of partitions that start further on.
-func dropBefore(events []LogEvent, apart map[int]int64) []LogEvent {
-	if len(apart) == 0 {
+func dropBefore(events []LogEvent, ahead apart.Positions) []LogEvent {
+	if len(ahead) == 0 {
 		return events
 	}
-	return slices.DeleteFunc(events, func(e LogEvent) bool { return e.Position <= apart[e.PartitionID] })
+	return slices.DeleteFunc(events, func(e LogEvent) bool { return ahead.Passed(e.PartitionID, e.Position) })
 }
 
 // pageWanted describes a page of the log: events above a position, up to another one that is stable; so many at most, and so many bytes,

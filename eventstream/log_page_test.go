@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/gaplesspg/gapless/internal/readbudget"
 )
 
 // readPages is a reader of a log whose events all have so many bytes and stand so many positions apart: how many events each of its
@@ -20,7 +22,7 @@ func readPages(most int, events, distance int64, bytes int) (sizes, counts []int
 		if count >= size {
 			count, end = size, endOfCount
 		}
-		switch fit := max(pageBytes/bytes, 1); {
+		switch fit := max(readbudget.PageBytes/bytes, 1); {
 		case bytes >= 1024 && s.large == 0 && count > 0:
 			count, end = 0, endAtLarge
 		case count > fit && s.large > 0:
@@ -32,7 +34,7 @@ func readPages(most int, events, distance int64, bytes int) (sizes, counts []int
 		if end != endOfRange {
 			covered = (at/distance+int64(count))*distance - at
 		}
-		s.adapt(count, end, at+window < last, int64(count*bytes), pageBytes)
+		s.adapt(count, end, at+window < last, int64(count*bytes), readbudget.PageBytes)
 		counts = append(counts, count)
 		at += covered
 	}
@@ -70,14 +72,14 @@ func TestPagesOfLargeEventsAreSmall(t *testing.T) {
 func TestPagesGrowAfterLargeEvents(t *testing.T) {
 	t.Parallel()
 	s := pageSize{most: 4000}
-	s.adapt(s.next(4000), endOfCount, true, 1000, pageBytes)
-	s.adapt(100, endAtLarge, true, 1000, pageBytes)
-	s.adapt(4, endAtLarge, true, pageBytes, pageBytes)
+	s.adapt(s.next(4000), endOfCount, true, 1000, readbudget.PageBytes)
+	s.adapt(100, endAtLarge, true, 1000, readbudget.PageBytes)
+	s.adapt(4, endAtLarge, true, readbudget.PageBytes, readbudget.PageBytes)
 	require.True(t, s.grown(), "by bytes")
 	for range largePages {
 		require.Positive(t, s.large)
 		size := s.next(4000)
-		s.adapt(size, endOfCount, true, int64(size), pageBytes)
+		s.adapt(size, endOfCount, true, int64(size), readbudget.PageBytes)
 	}
 	require.Zero(t, s.large)
 	require.Equal(t, 4000, s.size)
@@ -121,7 +123,7 @@ func TestPagesStayInBounds(t *testing.T) {
 				count = max(count, 1) // the first event always is in the page
 			}
 			s.adapt(count, end, rapid.Bool().Draw(t, "windowed"), int64(count*rapid.IntRange(0, 10<<20).Draw(t, "bytes")),
-				rapid.Int64Range(1, pageBytes).Draw(t, "limit"))
+				rapid.Int64Range(1, readbudget.PageBytes).Draw(t, "limit"))
 		}
 	})
 }

@@ -3,10 +3,14 @@ package eventstream
 import (
 	"context"
 	"iter"
-	"math"
 	"strconv"
 
+	"github.com/google/uuid"
+
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/apart"
+	"github.com/gaplesspg/gapless/internal/isolation"
+	"github.com/gaplesspg/gapless/internal/logend"
 )
 
 // insufficientPrivilege is the SQLSTATE for what a role may not do.
@@ -44,32 +48,26 @@ type LogHead struct {
 // except in a transaction, which the server's error ends. A filter that selects little needs an index to be fast: docs/subscriptions.md lists them.
 func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[LogEvent, error] {
 	return func(yield func(LogEvent, error) bool) {
-		pages, err := r.openLogOn(ctx, r.handle, opts)
+		cursor, err := r.OpenLog(ctx, opts)
 		if err != nil {
 			yield(LogEvent{}, err)
 			return
 		}
-		left := opts.Limit
-		if left == 0 {
-			left = math.MaxInt
-		}
-		ahead := &logAhead{pages: pages, repo: r, handle: r.handle, may: r.onPool(r.handle), share: r.budget.share()}
-		defer ahead.stop()
-		for left > 0 && !ahead.atEnd() {
-			events, err := ahead.next(ctx, left)
+		defer cursor.Close()
+		cursor.ahead.may = r.onPool(r.handle)
+		for atEnd := false; !atEnd; {
+			var events []LogEvent
+			events, atEnd, err = cursor.Next(ctx, 0)
 			if unreadable := asUnreadable(err); unreadable != nil {
 				if !yield(LogEvent{Event: unreadable.Event}, unreadable) {
 					return
 				}
-				left--
 				continue
 			}
 			if err != nil {
-				yield(LogEvent{}, mapError(err))
+				yield(LogEvent{}, err)
 				return
 			}
-			left -= len(events)
-			ahead.start(ctx, left)
 			for i := range events {
 				if !yield(events[i], nil) {
 					return
@@ -81,7 +79,7 @@ func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[Log
 
 // LogHead says how far the log can be read, and how many events that is.
 func (r *Repository) LogHead(ctx context.Context) (LogHead, error) {
-	position, err := r.stableToRead(ctx, r.handle, true)
+	position, err := logend.ToRead(ctx, r.handle, true)
 	if err != nil {
 		return LogHead{}, mapError(err)
 	}
@@ -94,14 +92,14 @@ func (r *Repository) openLogOn(ctx context.Context, h Handle, opts LogOptions) (
 	if !r.onPool(h) {
 		return r.openLog(ctx, h, opts)
 	}
-	conn, err := r.hub.pool.Acquire(ctx)
+	conn, err := r.pool.Acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Release()
 	pages, err := r.openLog(ctx, conn, opts)
 	if err == nil {
-		pages.same.add(conn.Conn())
+		pages.same.Add(conn.Conn())
 	}
 	return pages, err
 }
@@ -120,8 +118,8 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 		return nil, invalidValue("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
 	}
 	// Who begins with the first event meets what has no marks in order, and counts it on the way.
-	begins := !opts.Backwards && (opts.From == nil || opts.From == startBeginning)
-	stable, err := r.stableToRead(ctx, h, !begins)
+	begins := !opts.Backwards && (opts.From == nil || opts.From == FromBeginning)
+	stable, err := logend.ToRead(ctx, h, !begins)
 	if err != nil {
 		return nil, mapError(err)
 	}
@@ -146,12 +144,12 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 }
 
 // onPool says that a handle is the repository's pool, where further connections are to be had.
-func (r *Repository) onPool(h Handle) bool { return r.hub != nil && h == Handle(r.hub.pool) }
+func (r *Repository) onPool(h Handle) bool { return r.pool != nil && h == Handle(r.pool) }
 
 // logStart is the position that a start stands for, and where partitions start that start further on.
 type logStart struct {
 	position int64
-	apart    map[int]int64
+	apart    apart.Positions
 }
 
 // resolveStart finds the position of a start.
@@ -160,11 +158,8 @@ func (r *Repository) resolveStart(ctx context.Context, h Handle, from Start, sta
 	if err != nil {
 		return logStart{}, mapError(err)
 	}
-	apart, err := partitionPositions(row.PartitionPositions)
-	if err != nil || len(apart) == 0 {
-		apart = nil
-	}
-	return logStart{position: row.Checkpoint + 1, apart: apart}, err
+	ahead, err := apart.Parse(row.PartitionPositions)
+	return logStart{position: row.Checkpoint + 1, apart: ahead}, err
 }
 
 // lastPosition is where reading backwards begins: with the event that a start stands for, which is not always at the first position
@@ -181,7 +176,7 @@ func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at 
 			sequence = s.n
 		}
 	case startWord:
-		if s == startBeginning {
+		if s == FromBeginning {
 			sequence = 1
 		}
 	}
@@ -195,13 +190,16 @@ func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at 
 // logPages reads a range of the log, from after, exclusive, to until, page by page.
 type logPages struct {
 	after, until int64
-	apart        map[int]int64
+	apart        apart.Positions
 	size         pageSize
 	numbers      numberer
 	// unreadable is an event that was met and is not passed yet.
 	unreadable *UnreadableEventError
 	// same knows the connections that go to the log that is read.
-	same sameLog
+	same logend.Same
+	// position and id are of the last event that was read; 0 before the first.
+	position int64
+	id       uuid.UUID
 }
 
 func newLogPages(filter LogFilter, backwards bool, after, until int64, most int) *logPages {
@@ -253,7 +251,7 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 		}
 		var events []LogEvent
 		var end pageEnd
-		err := orReadCommitted(ctx, h, func(h Handle) (err error) {
+		err := isolation.OrReadCommitted(ctx, h, func(h db.DBTX) (err error) {
 			events, end, err = r.logPage(ctx, h, wanted, &p.numbers, buffer)
 			return err
 		})
@@ -261,7 +259,7 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 			p.unreadable, err = r.unreadableInLog(ctx, h, wanted, &p.numbers, err)
 			return nil, err // without one, the next page ends before the event that cannot be read
 		}
-		p.same.read(events)
+		p.read(events)
 		p.size.adapt(len(events), end, window < p.until-p.after, bytesOf(events), bytes)
 		if end == endAtLarge && len(events) == 0 {
 			continue // the first one is large, and now comes with the page

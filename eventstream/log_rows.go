@@ -1,5 +1,7 @@
 package eventstream
 
+import "github.com/gaplesspg/gapless/internal/readbudget"
+
 // pageEnd is why a page ended.
 type pageEnd int
 
@@ -28,7 +30,7 @@ func (c *pageCutter) next(row [][]byte) pageEnd {
 	if row[payloadColumn] == nil {
 		return endAtLarge
 	}
-	bytes := int64(eventOverhead + len(row[payloadColumn]) + len(row[dataColumn]) + len(row[metadataColumn]))
+	bytes := int64(readbudget.EventOverhead + len(row[payloadColumn]) + len(row[dataColumn]) + len(row[metadataColumn]))
 	if c.count > 0 && c.bytes+bytes > c.limit {
 		return endOfBytes
 	}
@@ -66,7 +68,7 @@ func streamEvent(e *Event) *Event { return e }
 
 // bytes is what an event takes in memory.
 func (e *Event) bytes() int64 {
-	return int64(eventOverhead + len(e.Payload) + len(e.Data) + len(e.Metadata))
+	return int64(readbudget.EventOverhead + len(e.Payload) + len(e.Data) + len(e.Metadata))
 }
 
 // bytesOf is what events take in memory.

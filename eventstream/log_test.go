@@ -71,3 +71,23 @@ func TestLogEventJSONThatCannotBe(t *testing.T) {
 		require.Equal(t, LogEvent{Sequence: 7}, event, "on error the event keeps its value")
 	}
 }
+
+func TestStartsAsTheDatabaseKeepsThem(t *testing.T) {
+	t.Parallel()
+	for want, start := range map[string]Start{
+		`{"from":"beginning"}`: FromBeginning,
+		`{"from":"latest"}`:    FromLatest,
+		`{"position":7}`:       FromPosition(7),
+		`{"sequence":7}`:       FromSequence(7),
+		`{"after":{"event_id":"00000000-0000-0000-0000-000000000000","position":7}}`: After(LogEvent{Event: Event{Position: 7}}),
+		`{"time":"2024-02-03T03:05:06.000007Z"}`:                                     FromTime(time.Date(2024, 2, 3, 4, 5, 6, 7000, time.FixedZone("", 3600))),
+		`{"partition_sequences":{"0":1,"31":70}}`:                                    FromPartitionSequences(map[int]int64{31: 70, 0: 1}),
+		`{"partition_sequences":{}}`:                                                 FromPartitionSequences(nil),
+		`{"position":9223372036854775807}`:                                           FromPosition(1<<63 - 1),
+		`{"time":"9999-12-31T23:59:59.999999999Z"}`:                                  FromTime(time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)),
+		`{"partition_sequences":{"5":9007199254740993}}`:                             FromPartitionSequences(map[int]int64{5: 1<<53 + 1}),
+	} {
+		require.JSONEq(t, want, string(startJSON(start)))
+		require.Equal(t, want, string(startJSON(start)))
+	}
+}

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/gaplesspg/gapless/internal/access"
 )
 
 const (
 	// DefaultPartitionCount is the number of partitions of a store that was installed without naming one.
 	DefaultPartitionCount = 32
 
-	maxPartitionCount  = 32768
+	maxPartitionCount  = access.MaxPartitionCount
 	partitionPrefix    = "partition-"
 	partitionCountRule = "a whole number from 1 to 32768"
 	partitionKeyRule   = "partition-ID/COUNT with 0 <= ID < COUNT and COUNT from 1 to 32768, as partition-5/32"

@@ -13,35 +13,21 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gaplesspg/gapless/internal/pgerr"
 )
 
-// databaseError is an error of this package with the database's behind it.
-type databaseError struct {
-	domain error
-	cause  *pgconn.PgError
-}
-
-func (e *databaseError) Error() string   { return e.domain.Error() }
-func (e *databaseError) Unwrap() []error { return []error{e.domain, e.cause} }
-
 // mapError turns an error of the database into one of this package, by SQLSTATE or by the constraint's name, never by its text.
-// Anything else is returned as it is, and so is what a handler or a Setup returned: that it looks like an error of ours says nothing.
+// Anything else is returned as it is.
 func mapError(err error) error {
-	var own handlersError
 	var cause *pgconn.PgError
-	if errors.As(err, &own) || !errors.As(err, &cause) {
+	if !errors.As(err, &cause) {
 		return err
 	}
 	if domain := domainError(cause); domain != nil {
-		return &databaseError{domain: domain, cause: cause}
+		return &pgerr.Explained{Domain: domain, Cause: cause}
 	}
 	return err
-}
-
-// handlersError is an error that holds one of the user's code.
-type handlersError interface {
-	error
-	ofTheHandler()
 }
 
 // positionKey is the constraint that a writer meets whose position an event has already: the sequence is behind the events.
@@ -94,11 +80,6 @@ type refusalDetail struct {
 	Field           string    `json:"field"`
 	Value           string    `json:"value"`
 	Rule            string    `json:"rule"`
-	Subscription    string    `json:"subscription"`
-	Difference      string    `json:"difference"`
-	Shard           int       `json:"shard"`
-	Epoch           int64     `json:"epoch"`
-	CurrentEpoch    int64     `json:"current_epoch"`
 	Position        int64     `json:"position"`
 	Last            int64     `json:"last"`
 }
@@ -149,25 +130,8 @@ func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 		return invalidValue(d.Field, d.Value, d.Rule)
 	case "ES009":
 		return fmt.Errorf("%w: %s. %s", ErrStoreMismatch, e.Message, e.Hint)
-	}
-	return refusedSubscription(e, d)
-}
-
-// refusedSubscription is refusedError for what is about subscriptions.
-func refusedSubscription(e *pgconn.PgError, d refusalDetail) error {
-	switch e.Code {
-	case "ES010":
-		return &SubscriptionNotFoundError{Name: d.Subscription}
-	case "ES011":
-		return &SubscriptionMismatchError{Name: d.Subscription, Difference: d.Difference}
-	case "ES012":
-		return &ShardLostError{Subscription: d.Subscription, Shard: d.Shard, Epoch: d.Epoch, CurrentEpoch: d.CurrentEpoch}
 	case "ES013":
 		return &BeyondLogError{Field: d.Field, Value: d.Position, Last: d.Last}
-	case "ES014":
-		return ErrTxEnded
-	case "ES016":
-		return &ProjectionMismatchError{Name: d.Subscription, Problem: d.Problem, Advice: e.Hint}
 	}
 	return nil
 }

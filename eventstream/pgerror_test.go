@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/gaplesspg/gapless/internal/pgerr"
 )
 
 // Each SQLSTATE of ours, and what PostgreSQL itself says, by code or by the constraint's name: never by its text.
@@ -86,12 +88,12 @@ func TestMapError(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := mapError(fmt.Errorf("wrapped: %w", &c.err))
-			var mapped *databaseError
+			var mapped *pgerr.Explained
 			require.ErrorAs(t, got, &mapped)
-			if errors.Is(mapped.domain, c.want) {
+			if errors.Is(mapped.Domain, c.want) {
 				require.ErrorIs(t, got, c.want)
 			} else {
-				require.Equal(t, c.want, mapped.domain)
+				require.Equal(t, c.want, mapped.Domain)
 			}
 			require.NotEmpty(t, got.Error())
 			var cause *pgconn.PgError

@@ -5,9 +5,11 @@ import (
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/readbudget"
 )
 
 // Repository reads and writes event streams in PostgreSQL. It is safe for use by several goroutines as far as its handle is: a pool is, a
@@ -23,15 +25,24 @@ type Repository struct {
 	// partitions is the store's partition count once it is known, else 0. It never changes.
 	partitions *atomic.Int32
 	// budget bounds what readers and subscriptions hold.
-	budget *readBudget
-	// hub is what subscriptions share; nil if the handle is not a pool.
-	hub *hub
+	budget *readbudget.Budget
+	// pool is the pool that the repository was made on; nil if on none.
+	pool *pgxpool.Pool
+	// hook is called after every append.
+	hook *appendHook
 	// group is what concurrent Appends share; nil if each goes by itself.
 	group *appendGroup
 }
 
 // Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
-type Handle = db.DBTX
+type Handle interface {
+	// Exec runs a statement that gives no rows.
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	// Query runs a statement and gives its rows.
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	// QueryRow runs a statement and gives its first row.
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
 
 // NewRepository returns a repository on a pool, a connection or a transaction. A nil config means the defaults. It returns an
 // *InvalidValueError for a nil handle or a config out of bounds, and does not talk to the database.
@@ -45,10 +56,10 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	}
 	repo := &Repository{
 		handle: handle, queries: db.New(), config: complete,
-		partitions: new(atomic.Int32), budget: &readBudget{most: complete.MaxReadBytes},
+		partitions: new(atomic.Int32), budget: readbudget.New(complete.MaxReadBytes), hook: new(appendHook),
 	}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
-		repo.hub = newHub(repo, pool)
+		repo.pool = pool
 		repo.group = repo.newAppendGroup(pool)
 	}
 	return repo, nil

@@ -75,7 +75,7 @@ func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) 
 		}
 		return added(requests, results), nil
 	})
-	r.hub.wake()
+	r.hook.call()
 	if err != nil {
 		return nil, appendFailed(ctx, requests[0], err)
 	}
@@ -99,7 +99,7 @@ func (r *Repository) append(ctx context.Context, request AppendRequest) (AppendR
 		}
 		return added(requests, []AppendResult{result}), nil
 	})
-	r.hub.wake()
+	r.hook.call()
 	if err != nil {
 		return AppendResult{}, appendFailed(ctx, request, err)
 	}

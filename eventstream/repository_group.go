@@ -37,7 +37,7 @@ func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
 		Max:      groupcommit.Size{Count: config.MaxEvents, Bytes: config.MaxBytes},
 		Company:  besideOthers,
 	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
-		defer r.hub.wake() // also for those whose callers have left
+		defer r.hook.call() // also for those whose callers have left
 		items = inOrderOfStreams(items)
 		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.send(ctx, pool, items, wait) })
 	})

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/gaplesspg/gapless/internal/isolation"
 )
 
 // ImportResult says how far an Import came. It counts what is committed, and is valid beside an error too.
@@ -48,15 +48,10 @@ func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error])
 	return run.result, err
 }
 
-// importHandle is what begins a transaction of its own: a transaction does not, it begins savepoints.
-type importHandle interface {
-	BeginTx(ctx context.Context, options pgx.TxOptions) (pgx.Tx, error)
-}
-
 // importRun is one call of Import.
 type importRun struct {
 	repo       *Repository
-	handle     importHandle
+	handle     isolation.Beginner
 	partitions int
 	chunk      *importChunk
 	// taken is how many events of the source are in chunks that are committed.
@@ -69,8 +64,8 @@ func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
 		return nil, invalidValue("Config.Inline", "set",
 			"empty for an Import, which does not call them: import by a repository without, and rebuild the projections after it")
 	}
-	handle, ok := r.handle.(importHandle)
-	if !ok || inTransaction(r.handle) {
+	handle, ok := isolation.AloneOn(r.handle)
+	if !ok {
 		return nil, invalidValue("handle", "a transaction",
 			"a *pgxpool.Pool, or a *pgx.Conn outside a transaction: an Import commits each chunk")
 	}
@@ -79,15 +74,6 @@ func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
 		return nil, err
 	}
 	return &importRun{repo: r, handle: handle, partitions: partitions, chunk: newImportChunk()}, nil
-}
-
-// inTransaction sees the BEGIN of a caller on a connection; pgx would begin once more, and commit what is the caller's.
-func inTransaction(handle Handle) bool {
-	conn, ok := handle.(*pgx.Conn)
-	if lent, isLent := handle.(interface{ Conn() *pgx.Conn }); isLent {
-		conn, ok = lent.Conn(), true
-	}
-	return ok && conn.PgConn().TxStatus() != 'I'
 }
 
 func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error]) error {
@@ -134,7 +120,7 @@ func (i *importRun) flush(ctx context.Context) error {
 		return nil
 	}
 	written, err := i.writeChunk(ctx)
-	i.repo.hub.wake()
+	i.repo.hook.call()
 	if err != nil {
 		return err
 	}

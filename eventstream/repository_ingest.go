@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/isolation"
 )
 
 // IngestResult says what became of the events of an Ingest, and where the stream stands.
@@ -45,7 +46,7 @@ func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (
 		}
 		return []versionRange{{id, result.Watermark - result.Appended + 1, result.Watermark}}, nil
 	})
-	r.hub.wake()
+	r.hook.call()
 	return result, err
 }
 
@@ -70,7 +71,7 @@ func (r *Repository) AdvanceWatermark(ctx context.Context, id StreamID) (int64, 
 		}
 		return []versionRange{{id, before.Watermark + 1, watermark}}, nil
 	})
-	r.hub.wake()
+	r.hook.call()
 	return watermark, err
 }
 
@@ -85,7 +86,7 @@ func (r *Repository) DiscardPending(ctx context.Context, id StreamID, reason str
 		return 0, invalidValue("version", strconv.FormatInt(from, 10), "1 or more")
 	}
 	var discarded int64
-	err := orReadCommitted(ctx, r.handle, func(h Handle) (err error) {
+	err := isolation.OrReadCommitted(ctx, r.handle, func(h db.DBTX) (err error) {
 		discarded, err = r.queries.StreamDiscardPending(ctx, h, db.StreamDiscardPendingParams{
 			StreamID: string(id), Reason: reason, FromVersion: from,
 		})

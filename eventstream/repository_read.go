@@ -41,8 +41,8 @@ func (r *Repository) Read(ctx context.Context, id StreamID, opts ReadOptions) it
 			yield(Event{}, err)
 			return
 		}
-		share := r.budget.share()
-		defer share.close()
+		share := r.budget.Share()
+		defer share.Close()
 		pages := r.streamPages(r.handle, id, opts)
 		for first := true; first || !pages.atEnd; first = false {
 			events, err := pages.nextWithin(ctx, share)

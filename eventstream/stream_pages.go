@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/readbudget"
 )
 
 // streamPages reads a stream page by page.
@@ -38,14 +39,14 @@ func (r *Repository) streamPages(h Handle, id StreamID, opts ReadOptions) *strea
 }
 
 // nextWithin reads the next page within a share of the budget, which holds the last one until then.
-func (p *streamPages) nextWithin(ctx context.Context, share *readShare) ([]Event, error) {
-	share.close()
-	reserved, err := share.reserve(ctx) // at once, since nothing is held
+func (p *streamPages) nextWithin(ctx context.Context, share *readbudget.Share) ([]Event, error) {
+	share.Close()
+	reserved, err := share.Reserve(ctx) // at once, since nothing is held
 	if err != nil {
 		return nil, err
 	}
 	events, bytes, err := p.next(ctx, reserved)
-	share.keep(reserved, bytes)
+	share.Keep(reserved, bytes)
 	return events, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 var errorType = reflect.TypeFor[error]()
@@ -68,24 +69,32 @@ func methodsOf(value any, each func(name string, method reflect.Value)) {
 	}
 }
 
+// managing are the functions that manage subscriptions by name.
+var managing = map[string]any{
+	"Delete": subscription.Delete, "List": subscription.List, "ParkedEvents": subscription.ParkedEvents, "Pause": subscription.Pause,
+	"Reset": subscription.Reset, "Reshard": subscription.Reshard, "Resume": subscription.Resume, "SkipEvent": subscription.SkipEvent,
+}
+
 // Every method, called with zero values, returns: with an error that names what is wrong where nothing can be done, never with a panic.
 func TestAPIWithZeroValues(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	ctx := reflect.ValueOf(b.ctx)
 	// Those that read all, or nothing, of what there is.
-	fine := []string{"Audit", "CountStreams", "LogHead", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "Subscriptions"}
-	methodsOf(b.repo, func(name string, method reflect.Value) {
-		err := callWith(t, name, method, ctx)
-		switch {
-		case name == "WithTx": // whose repository refuses each call: below
-		case slices.Contains(fine, name):
+	fine := []string{"Audit", "CountStreams", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "WithTx"}
+	check := func(name string, err error) {
+		if slices.Contains(fine, name) {
 			require.NoError(t, err, name)
-		default:
-			require.Error(t, err, name)
-			require.NotContains(t, err.Error(), "nil pointer", name)
+			return
 		}
-	})
+		require.Error(t, err, name)
+		require.NotContains(t, err.Error(), "nil pointer", name)
+	}
+	methodsOf(b.repo, func(name string, method reflect.Value) { check(name, callWith(t, name, method, ctx)) })
+	for name, manage := range managing {
+		check(name, callWith(t, name, reflect.ValueOf(manage), ctx, reflect.ValueOf(b.repo)))
+		require.ErrorIs(t, callWith(t, name, reflect.ValueOf(manage), ctx), eventstream.ErrInvalidValue, "%s without a repository", name)
+	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	methodsOf(s, func(name string, method reflect.Value) {
 		if name != "Run" {
@@ -98,14 +107,14 @@ func TestAPIWithZeroValues(t *testing.T) {
 		&eventstream.Event{},
 		eventstream.PartitionKey{},
 		new(eventstream.PartitionKey), eventstream.StreamID(""), eventstream.TenantID(""), eventstream.EventType(""), &eventstream.LogEvent{},
-		&eventstream.VersionConflictError{}, &eventstream.BatchError{}, &eventstream.HandlerError{}, &eventstream.ImportError{},
-		&eventstream.AppendCanceledError{}, &eventstream.EventIDConflictError{}, &eventstream.ProjectionMismatchError{}, &eventstream.ReconstructError{},
+		&eventstream.VersionConflictError{}, &eventstream.BatchError{}, &subscription.HandlerError{}, &eventstream.ImportError{},
+		&eventstream.AppendCanceledError{}, &eventstream.EventIDConflictError{}, &subscription.ProjectionMismatchError{}, &eventstream.ReconstructError{},
 	} {
 		methodsOf(value, func(name string, method reflect.Value) { _ = callWith(t, fmt.Sprintf("%T.%s", value, name), method) })
 	}
 }
 
-// Every method of a repository in a transaction that is nil, of either kind of nil, says so.
+// Every call in a transaction, with valid values and a nil transaction, of either kind of nil, says that it is nil.
 func TestAPIWithANilTransaction(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -127,18 +136,25 @@ func TestAPIWithANilTransaction(t *testing.T) {
 	called := 0
 	for _, repo := range []*eventstream.Repository{b.repo, inline} {
 		for _, none := range []pgx.Tx{nil, (*pgxpool.Tx)(nil)} {
-			methodsOf(repo.WithTx(none), func(name string, method reflect.Value) {
-				if name == "WithTx" || name == "Import" { // another transaction, and what takes none
-					return
-				}
-				err := callWith(t, name, method, valid...)
+			repo := repo.WithTx(none)
+			check := func(name string, err error) {
 				require.ErrorIs(t, err, eventstream.ErrInvalidValue, name)
-				require.ErrorContains(t, err, `invalid tx "nil"`, name)
+				if name != "Import" { // it is given no events
+					require.ErrorContains(t, err, `invalid tx "nil"`, name)
+				}
 				called++
+			}
+			methodsOf(repo, func(name string, method reflect.Value) {
+				if name != "WithTx" {
+					check(name, callWith(t, name, method, valid...))
+				}
 			})
+			for name, manage := range managing {
+				check(name, callWith(t, name, reflect.ValueOf(manage), append(slices.Clone(valid), reflect.ValueOf(repo))...))
+			}
 		}
 	}
-	require.GreaterOrEqual(t, called, 4*20)
+	require.GreaterOrEqual(t, called, 4*(20+len(managing)))
 }
 
 // Every method ends with its context's error where the context has ended before.
@@ -169,6 +185,10 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 			}
 		})
 	}
+	for name, manage := range managing {
+		err := callWith(t, name, reflect.ValueOf(manage), append(slices.Clone(valid), reflect.ValueOf(b.repo))...)
+		require.ErrorIs(t, err, context.Canceled, name)
+	}
 	require.Zero(t, drawn(t, b))
 }
 
@@ -180,12 +200,12 @@ func TestAPIConstructorsRefuseNil(t *testing.T) {
 		_, err := eventstream.NewRepository(handle, config)
 		return err
 	}
-	subscription := func(repo *eventstream.Repository, handler eventstream.Handler) error {
-		_, err := eventstream.NewSubscription(repo, "reader", handler, nil)
+	subscribe := func(repo *eventstream.Repository, handler subscription.Handler) error {
+		_, err := subscription.New(repo, "reader", handler, nil)
 		return err
 	}
 	projector := func(repo *eventstream.Repository) error {
-		_, err := eventstream.NewProjector(repo, counts(nil))
+		_, err := subscription.NewProjector(repo, counts(nil))
 		return err
 	}
 	event := func(options ...eventstream.EventOption) error {
@@ -202,13 +222,13 @@ func TestAPIConstructorsRefuseNil(t *testing.T) {
 		"handle 4":           repository((*pgxpool.Conn)(nil), nil),
 		"handle 5":           repository((*pgxpool.Tx)(nil), nil),
 		"Config.Inline[1]":   repository(b.pool, &eventstream.Config{Inline: []eventstream.InlineProjection{func(context.Context, pgx.Tx, []eventstream.Event) error { return nil }, nil}}),
-		"repository":         subscription(nil, handler),
-		"repository 2":       subscription(onTx, handler),
+		"repository":         subscribe(nil, handler),
+		"repository 2":       subscribe(onTx, handler),
 		"repository 3":       projector(nil),
-		"handler":            subscription(b.repo, nil),
-		"handler 2":          subscription(b.repo, eventstream.TxHandler(nil)),
-		"handler 3":          subscription(b.repo, eventstream.EffectHandler(nil)),
-		"handler 4":          subscription(b.repo, eventstream.AsyncHandler(nil)),
+		"handler":            subscribe(b.repo, nil),
+		"handler 2":          subscribe(b.repo, subscription.TxHandler(nil)),
+		"handler 3":          subscribe(b.repo, subscription.EffectHandler(nil)),
+		"handler 4":          subscribe(b.repo, subscription.AsyncHandler(nil)),
 		"option 1":           event(nil),
 		"option 2":           event(eventstream.WithData(nil), nil),
 		"stream":             second(b.repo.Save(b.ctx, nil)),
@@ -218,7 +238,7 @@ func TestAPIConstructorsRefuseNil(t *testing.T) {
 		"number of events 2": second(b.repo.AppendMany(b.ctx)),
 		"number of events 3": second(b.repo.AppendMany(b.ctx, eventstream.AppendRequest{StreamID: "order-1", Expected: eventstream.Any})),
 		"number of events 4": second(b.repo.Ingest(b.ctx, "order-1")),
-		"start":              b.repo.ResetSubscription(b.ctx, "reader", nil),
+		"start":              subscription.Reset(b.ctx, b.repo, "reader", nil),
 		"Limit":              errorOf([]reflect.Value{reflect.ValueOf(b.repo.ReadLog(b.ctx, eventstream.LogOptions{Limit: -1}))}),
 		"Limit 2":            errorOf([]reflect.Value{reflect.ValueOf(b.repo.Read(b.ctx, "order-1", eventstream.ReadOptions{Limit: -1}))}),
 	} {

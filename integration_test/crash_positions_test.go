@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // Positions that were drawn and rolled back are given out again after a crash. No reader that saw the log stable above them passes what has
@@ -27,11 +28,11 @@ func TestStablePositionsAreGivenOutAgainAfterACrash(t *testing.T) {
 	cursor.readOn()
 
 	effects := newJournal()
-	keepRunning(t, c.bundle, subscribe(t, c.bundle, "tx", eventstream.TxHandler(
+	keepRunning(t, c.bundle, subscribe(t, c.bundle, "tx", subscription.TxHandler(
 		func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 			return writeHandled(ctx, tx, events)
 		}), nil))
-	keepRunning(t, c.bundle, subscribe(t, c.bundle, "effects", eventstream.EffectHandler(effects.effect), nil))
+	keepRunning(t, c.bundle, subscribe(t, c.bundle, "effects", subscription.EffectHandler(effects.effect), nil))
 	for round := range 4 {
 		burnAndCrash(t, c, eventstream.StreamID(fmt.Sprintf("burnt-%d", round)))
 		given(t, c.bundle, eventstream.StreamID(fmt.Sprintf("after-%d", round)), 300)

@@ -10,32 +10,33 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // docs:start
 // confirm mails one order at a time. What was mailed is not mailed again because a later one of the batch fails.
-func confirm(repo *eventstream.Repository, mail func(order eventstream.StreamID, address string) error) (*eventstream.Subscription, error) {
-	handler := eventstream.EachEvent(func(_ context.Context, event eventstream.LogEvent) error {
+func confirm(repo *eventstream.Repository, mail func(order eventstream.StreamID, address string) error) (*subscription.Subscription, error) {
+	handler := subscription.EachEvent(func(_ context.Context, event eventstream.LogEvent) error {
 		var order struct{ Address string }
 		if err := json.Unmarshal(event.Payload, &order); err != nil {
-			return eventstream.Permanent(err) // no later try reads it either
+			return subscription.Permanent(err) // no later try reads it either
 		}
 		return mail(event.StreamID, order.Address)
 	})
-	return eventstream.NewSubscription(repo, "confirmations", handler, &eventstream.SubscriptionConfig{OnFailure: eventstream.Park})
+	return subscription.New(repo, "confirmations", handler, &subscription.Config{OnFailure: subscription.Park})
 }
 
 // docs:end
 
 // docs:start
 // meter counts what a subscription does, and leaves the rest to the log.
-func meter(handled, failed *atomic.Int64) eventstream.Observer {
-	log := eventstream.SlogObserver(nil)
-	return func(o eventstream.Observation) {
+func meter(handled, failed *atomic.Int64) subscription.Observer {
+	log := subscription.SlogObserver(nil)
+	return func(o subscription.Observation) {
 		switch o := o.(type) {
-		case eventstream.BatchHandled:
+		case subscription.BatchHandled:
 			handled.Add(int64(o.Events))
-		case eventstream.TryFailed:
+		case subscription.TryFailed:
 			failed.Add(1)
 		}
 		log(o)
@@ -68,7 +69,7 @@ func mailOnce(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := s.WaitFor(ctx, last.LastPosition); err != nil {
 		return errors.Join(err, stop())
 	}
-	for parked, err := range repo.ParkedEvents(ctx, s.Name()) {
+	for parked, err := range subscription.ParkedEvents(ctx, repo, s.Name()) {
 		if err != nil {
 			return errors.Join(err, stop())
 		}
@@ -96,14 +97,14 @@ func countWithAnObserver(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	var handled, failed atomic.Int64
 	once := true
-	handler := eventstream.EachEvent(func(context.Context, eventstream.LogEvent) error {
+	handler := subscription.EachEvent(func(context.Context, eventstream.LogEvent) error {
 		if once {
 			once = false
 			return errors.New("not today")
 		}
 		return nil
 	})
-	s, err := eventstream.NewSubscription(repo, "counted", handler, &eventstream.SubscriptionConfig{Observer: meter(&handled, &failed)})
+	s, err := subscription.New(repo, "counted", handler, &subscription.Config{Observer: meter(&handled, &failed)})
 	if err != nil {
 		return err
 	}

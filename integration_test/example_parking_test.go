@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // shipper fails on events without an address, unless it is mended.
@@ -45,8 +46,8 @@ func parkAndReplay(ctx context.Context, pool *pgxpool.Pool) error {
 		}
 	}
 	worker := &shipper{}
-	s, err := eventstream.NewSubscription(repo, "shipping", eventstream.EffectHandler(worker.handle), &eventstream.SubscriptionConfig{
-		OnFailure:  eventstream.ParkStream,
+	s, err := subscription.New(repo, "shipping", subscription.EffectHandler(worker.handle), &subscription.Config{
+		OnFailure:  subscription.ParkStream,
 		BatchSize:  1,
 		MaxTries:   3,
 		MinBackoff: time.Millisecond,
@@ -58,7 +59,7 @@ func parkAndReplay(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := s.WaitFor(ctx, last.LastPosition); err != nil {
 		return errors.Join(err, stop())
 	}
-	for parked, err := range repo.ParkedEvents(ctx, s.Name()) {
+	for parked, err := range subscription.ParkedEvents(ctx, repo, s.Name()) {
 		if err != nil {
 			return errors.Join(err, stop())
 		}

@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // docs:start
 // stock keeps how many of each article there are. An event adds its quantity times a factor: the first version of this code forgot
 // that boxes hold a dozen.
-func stock(repo *eventstream.Repository, perBox int) (*eventstream.Projector, error) {
-	return eventstream.NewProjector(repo, eventstream.Projection{
+func stock(repo *eventstream.Repository, perBox int) (*subscription.Projector, error) {
+	return subscription.NewProjector(repo, subscription.Projection{
 		Name: "stock", // of the subscription, and of the schema that Setup fills
 		Setup: func(ctx context.Context, tx pgx.Tx, schema string) error {
 			_, err := tx.Exec(ctx, `CREATE TABLE `+schema+`.articles (article text PRIMARY KEY, quantity bigint NOT NULL)`)

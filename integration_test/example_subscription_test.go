@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // runInBackground runs a subscription until the function that it returns is called, which gives the error of Run.
@@ -33,7 +34,7 @@ func runInBackground(ctx context.Context, s interface {
 // docs:start
 // orderTotals keeps what each order comes to in a table. The checkpoint moves in the same transaction: every event counts once,
 // also if the process dies at any moment, or several run it.
-func orderTotals(repo *eventstream.Repository) (*eventstream.Subscription, error) {
+func orderTotals(repo *eventstream.Repository) (*subscription.Subscription, error) {
 	add := func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		for _, event := range events {
 			_, err := tx.Exec(ctx, `
@@ -46,7 +47,7 @@ func orderTotals(repo *eventstream.Repository) (*eventstream.Subscription, error
 		}
 		return nil
 	}
-	return eventstream.NewSubscription(repo, "order-totals", eventstream.TxHandler(add), &eventstream.SubscriptionConfig{
+	return subscription.New(repo, "order-totals", subscription.TxHandler(add), &subscription.Config{
 		Filter: eventstream.LogFilter{Types: []eventstream.EventType{"order.item-added"}},
 	})
 }
@@ -125,7 +126,7 @@ func (o *outbox) send(key, message string) error {
 // docs:start
 // notifier tells a service outside the database of every order that was placed: at least once, so the event's id goes along, by which
 // the service knows it again.
-func notifier(repo *eventstream.Repository, service *outbox) (*eventstream.Subscription, error) {
+func notifier(repo *eventstream.Repository, service *outbox) (*subscription.Subscription, error) {
 	notify := func(_ context.Context, events []eventstream.LogEvent) error {
 		for _, event := range events {
 			if err := service.send(event.ID.String(), "placed "+event.StreamID.String()); err != nil {
@@ -134,7 +135,7 @@ func notifier(repo *eventstream.Repository, service *outbox) (*eventstream.Subsc
 		}
 		return nil
 	}
-	return eventstream.NewSubscription(repo, "notifier", eventstream.EffectHandler(notify), &eventstream.SubscriptionConfig{
+	return subscription.New(repo, "notifier", subscription.EffectHandler(notify), &subscription.Config{
 		Filter:     eventstream.LogFilter{Types: []eventstream.EventType{"order.placed"}},
 		BatchSize:  1,
 		MinBackoff: 10 * time.Millisecond,

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // failoverTimeout bounds one round: a replica is made in it, and two servers start and stop.
@@ -148,10 +149,10 @@ func TestFailoverUnderLiveProcesses(t *testing.T) {
 	way.leadTo(primary)
 	live := process(t, &bundle{ctx: ctx, dsn: primary.dsn}, lively, withMaxConns(12), func(c *pgxpool.Config) { c.ConnConfig.DialFunc = way.dial })
 	effect, async, loop := &effects{done: map[uuid.UUID]bool{}}, &effects{done: map[uuid.UUID]bool{}}, &follower{}
-	keepRunning(t, live, subscribe(t, live, "tx", handlerKinds["tx"](live, nil), quick(eventstream.Stop)))
-	keepRunning(t, live, subscribe(t, live, "effect", eventstream.EffectHandler(effect.handle), &eventstream.SubscriptionConfig{Shards: 4}))
-	keepRunning(t, live, subscribe(t, live, "async", eventstream.AsyncHandler(async.async), quick(eventstream.Stop)))
-	keepRunning(t, live, projector(t, live, counts(&eventstream.SubscriptionConfig{Shards: 2})))
+	keepRunning(t, live, subscribe(t, live, "tx", handlerKinds["tx"](live, nil), quick(subscription.Stop)))
+	keepRunning(t, live, subscribe(t, live, "effect", subscription.EffectHandler(effect.handle), &subscription.Config{Shards: 4}))
+	keepRunning(t, live, subscribe(t, live, "async", subscription.AsyncHandler(async.async), quick(subscription.Stop)))
+	keepRunning(t, live, projector(t, live, counts(&subscription.Config{Shards: 2})))
 	followed := make(chan struct{})
 	following, stop := context.WithCancel(ctx)
 	go func() { defer close(followed); loop.follow(following, live.repo) }()

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // logWriters is how many writers the hammer has; each has a connection of its own.
@@ -126,17 +127,17 @@ func logReaders(t *testing.T, b *bundle) []*logReader {
 		pollingReader(b, "ReadLog of partitions", eventstream.LogFilter{Partitions: odd}, isOdd),
 		pollingReader(b, "ReadLog of a category", eventstream.LogFilter{Category: "hot"}, isHot),
 		sqlReader(t, b),
-		subscriber(t, b, "tx", everything, func(j *journal) eventstream.Handler { return eventstream.TxHandler(j.tx) }, nil),
-		subscriber(t, b, "effect", everything, func(j *journal) eventstream.Handler { return eventstream.EffectHandler(j.effect) }, nil),
-		subscriber(t, b, "async", everything, func(j *journal) eventstream.Handler { return eventstream.AsyncHandler(asyncInOrder(j)) },
-			&eventstream.SubscriptionConfig{BatchSize: 7}),
-		subscriber(t, b, "shards", isOdd, func(j *journal) eventstream.Handler { return eventstream.TxHandler(j.tx) },
-			&eventstream.SubscriptionConfig{Shards: 4, Filter: eventstream.LogFilter{Partitions: odd}}),
+		subscriber(t, b, "tx", everything, func(j *journal) subscription.Handler { return subscription.TxHandler(j.tx) }, nil),
+		subscriber(t, b, "effect", everything, func(j *journal) subscription.Handler { return subscription.EffectHandler(j.effect) }, nil),
+		subscriber(t, b, "async", everything, func(j *journal) subscription.Handler { return subscription.AsyncHandler(asyncInOrder(j)) },
+			&subscription.Config{BatchSize: 7}),
+		subscriber(t, b, "shards", isOdd, func(j *journal) subscription.Handler { return subscription.TxHandler(j.tx) },
+			&subscription.Config{Shards: 4, Filter: eventstream.LogFilter{Partitions: odd}}),
 	}
 }
 
 // asyncInOrder notes events at once and acknowledges them later, from elsewhere.
-func asyncInOrder(j *journal) eventstream.AsyncHandler {
+func asyncInOrder(j *journal) subscription.AsyncHandler {
 	return func(_ context.Context, events []eventstream.LogEvent, ack func(error)) {
 		j.add(events)
 		go ack(nil)
@@ -217,8 +218,8 @@ func keptAll(ctx context.Context, q querier) (caughtUp bool, err error) {
 }
 
 func subscriber(
-	t *testing.T, b *bundle, name string, selects func(eventstream.LogEvent) bool, handler func(*journal) eventstream.Handler,
-	config *eventstream.SubscriptionConfig,
+	t *testing.T, b *bundle, name string, selects func(eventstream.LogEvent) bool, handler func(*journal) subscription.Handler,
+	config *subscription.Config,
 ) *logReader {
 	r := &logReader{name: name, journal: newJournal(), selects: selects, apart: config != nil && config.Shards > 1}
 	s := subscribe(t, b, "hammer."+name, handler(r.journal), config)

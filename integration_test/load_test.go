@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 const (
@@ -56,7 +57,7 @@ func TestLoadLeavesNothingBehind(t *testing.T) {
 	defer cancel()
 	b.ctx, b.repo = ctx, groupRepo(t, b, eventstream.Config{})
 	last := int64(0)
-	s := subscribe(t, b, "load.follower", eventstream.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
+	s := subscribe(t, b, "load.follower", subscription.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
 		last = events[len(events)-1].Position
 		return nil
 	}), nil)
@@ -81,7 +82,7 @@ func TestLoadLeavesNothingBehind(t *testing.T) {
 func TestLoadSubscriptionHoldsNoSnapshot(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := subscribe(t, b, "load.idle", eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil }), nil)
+	s := subscribe(t, b, "load.idle", subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil }), nil)
 	run1(t, b, s)
 	given(t, b, "order-1", 1)
 	awaitCheckpoint(t, b, s)

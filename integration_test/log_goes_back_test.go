@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // goBack puts the log back to its first event, as a restore in place does or a failover to a standby that lacks the rest, and ends every
@@ -77,7 +78,7 @@ func TestLogGoesBackUnderHandlers(t *testing.T) {
 			t.Parallel()
 			eachKind(t, func(t *testing.T, b *bundle, kind string) {
 				p := process(t, b, lively)
-				s := subscribe(t, p, "reader", handlerKinds[kind](p, nil), quick(eventstream.Stop))
+				s := subscribe(t, p, "reader", handlerKinds[kind](p, nil), quick(subscription.Stop))
 				keepRunning(t, p, s)
 				after := backAfter(t, b, func() {
 					awaitSQL(t, b, "201", `SELECT position::text FROM eventstream.subscription_shards`)
@@ -94,7 +95,7 @@ func TestLogGoesBackUnderHandlers(t *testing.T) {
 				if kind == "tx" {
 					requireHandledOnce(t, after)
 				}
-				lag, err := after.repo.Subscriptions(b.ctx)
+				lag, err := subscription.List(b.ctx, after.repo)
 				require.NoError(t, err)
 				require.Zero(t, lag[0].Events)
 				keep(t, after)
@@ -119,7 +120,7 @@ func TestLogGoesBackUnderAProjection(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			p := process(t, b, lively)
-			projection := projector(t, p, counts(&eventstream.SubscriptionConfig{Shards: shards}))
+			projection := projector(t, p, counts(&subscription.Config{Shards: shards}))
 			keepRunning(t, p, projection)
 			after := backAfter(t, b, func() {
 				awaitSQL(t, b, "201", `SELECT min(position)::text FROM eventstream.subscription_shards`)
@@ -128,7 +129,7 @@ func TestLogGoesBackUnderAProjection(t *testing.T) {
 			behind(t, after)
 			ctx, cancel := context.WithTimeout(b.ctx, blockTimeout)
 			defer cancel()
-			waits := projector(t, after, counts(&eventstream.SubscriptionConfig{Shards: shards}))
+			waits := projector(t, after, counts(&subscription.Config{Shards: shards}))
 			require.NoError(t, waits.WaitFor(ctx, drawn(t, after)))
 			requireCounted(t, after, "counts.streams")
 		})
@@ -148,7 +149,7 @@ func TestLogGoesBackUnderReaders(t *testing.T) {
 			next, sequence = e.Position+1, e.Sequence
 		}
 	}
-	s := subscribe(t, p, "reader", eventstream.TxHandler(newJournal().tx), nil)
+	s := subscribe(t, p, "reader", subscription.TxHandler(newJournal().tx), nil)
 	require.NoError(t, s.Create(b.ctx))
 	after := backAfter(t, b, func() {
 		follow()
@@ -288,7 +289,7 @@ func TestLogAfterAnEvent(t *testing.T) {
 		require.ErrorAs(t, err, &beyond)
 		require.Equal(t, "event", beyond.Field)
 		require.Equal(t, read[9].Position, beyond.Value)
-		s := subscribe(t, b, "reader", eventstream.TxHandler(newJournal().tx), &eventstream.SubscriptionConfig{From: eventstream.After(read[9])})
+		s := subscribe(t, b, "reader", subscription.TxHandler(newJournal().tx), &subscription.Config{From: eventstream.After(read[9])})
 		require.ErrorIs(t, s.Create(b.ctx), eventstream.ErrBeyondLog)
 	}
 	after, err = from(read[5])

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 const (
@@ -160,11 +161,11 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 				}
 			}
 		}
-		var handler eventstream.Handler
+		var handler subscription.Handler
 		switch kind {
 		case "tx":
 			var mu sync.Mutex
-			handler = eventstream.TxHandler(func(_ context.Context, _ pgx.Tx, events []eventstream.LogEvent) error {
+			handler = subscription.TxHandler(func(_ context.Context, _ pgx.Tx, events []eventstream.LogEvent) error {
 				mu.Lock()
 				defer mu.Unlock()
 				count(events)
@@ -172,7 +173,7 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 			})
 		case "async":
 			var mu sync.Mutex
-			handler = eventstream.AsyncHandler(func(_ context.Context, events []eventstream.LogEvent, ack func(error)) {
+			handler = subscription.AsyncHandler(func(_ context.Context, events []eventstream.LogEvent, ack func(error)) {
 				go func() {
 					gate.pass()
 					mu.Lock()
@@ -183,7 +184,7 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 			})
 		default:
 			var mu sync.Mutex
-			handler = eventstream.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
+			handler = subscription.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
 				gate.pass()
 				mu.Lock()
 				defer mu.Unlock()
@@ -191,7 +192,7 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 				return nil
 			})
 		}
-		s := subscribe(t, p, "reader-"+hex.EncodeToString([]byte(kind)), handler, &eventstream.SubscriptionConfig{
+		s := subscribe(t, p, "reader-"+hex.EncodeToString([]byte(kind)), handler, &subscription.Config{
 			Shards: 32, From: eventstream.FromPosition(4001),
 		})
 		running := run1(t, p, s)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 	"github.com/gaplesspg/gapless/internal/pgserver"
 )
 
@@ -41,7 +42,7 @@ func TestLogOnStandby(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(200), head.Sequence)
 
-	s, err := eventstream.NewSubscription(replica.repo, "reader", eventstream.TxHandler(newJournal().tx), nil)
+	s, err := subscription.New(replica.repo, "reader", subscription.TxHandler(newJournal().tx), nil)
 	require.NoError(t, err)
 	require.ErrorIs(t, s.Run(replica.ctx), eventstream.ErrReadOnly)
 
@@ -55,7 +56,7 @@ func TestLogOnStandby(t *testing.T) {
 	given(t, replica.bundle, "after-1", 5)
 	require.Greater(t, number(t, replica.ctx, replica.pool, `SELECT min(position) FROM eventstream.events WHERE stream_id = 'after-1'`), before)
 	j := newJournal()
-	keepRunning(t, replica.bundle, subscribe(t, replica.bundle, "reader", eventstream.TxHandler(j.tx), nil))
+	keepRunning(t, replica.bundle, subscribe(t, replica.bundle, "reader", subscription.TxHandler(j.tx), nil))
 	requireGapless(t, replica.bundle, j.waitCount(t, replica.ctx, 207))
 	keep(t, replica.bundle)
 	requireAuditClean(t, replica.bundle)
@@ -89,8 +90,8 @@ func TestSubscriptionsSurviveDumpAndRestore(t *testing.T) {
 	tx := projector(t, from.bundle, counts(nil))
 	stop := keepRunning(t, from.bundle, tx)
 	effects := newJournal()
-	shards := &eventstream.SubscriptionConfig{Shards: 4}
-	effect := subscribe(t, from.bundle, "effects", eventstream.EffectHandler(effects.effect), shards)
+	shards := &subscription.Config{Shards: 4}
+	effect := subscribe(t, from.bundle, "effects", subscription.EffectHandler(effects.effect), shards)
 	stopEffects := keepRunning(t, from.bundle, effect)
 	for i := range 40 {
 		given(t, from.bundle, eventstream.StreamID(fmt.Sprintf("order-%d", i)), 5)
@@ -111,8 +112,8 @@ func TestSubscriptionsSurviveDumpAndRestore(t *testing.T) {
 	again := projector(t, to.bundle, counts(nil))
 	keepRunning(t, to.bundle, again)
 	more := newJournal()
-	keepRunning(t, to.bundle, subscribe(t, to.bundle, "effects", eventstream.EffectHandler(more.effect),
-		&eventstream.SubscriptionConfig{Shards: 4}))
+	keepRunning(t, to.bundle, subscribe(t, to.bundle, "effects", subscription.EffectHandler(more.effect),
+		&subscription.Config{Shards: 4}))
 	given(t, to.bundle, "new-1", 4)
 	require.NoError(t, again.WaitFor(to.ctx, drawn(t, to.bundle)))
 	requireCounted(t, to.bundle, "counts.streams")

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // unnumbered fills a store with events of several streams that nobody has numbered.
@@ -94,7 +95,7 @@ func TestLogIsReadThoughNothingCanBeKept(t *testing.T) {
 	var mu sync.Mutex
 	told := 0
 	j := newJournal()
-	s := subscribe(t, p, "reader", eventstream.TxHandler(j.tx), &eventstream.SubscriptionConfig{
+	s := subscribe(t, p, "reader", subscription.TxHandler(j.tx), &subscription.Config{
 		Shards: 2, Filter: eventstream.LogFilter{Category: "order"},
 		Observer: errorsTold(func(error) { mu.Lock(); told++; mu.Unlock() }),
 	})

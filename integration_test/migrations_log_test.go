@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 	"github.com/gaplesspg/gapless/migrations"
 )
 
@@ -32,7 +33,7 @@ func TestMigrationsGiveAFilledStoreItsLog(t *testing.T) {
 
 	requireGapless(t, b, readAll(t, b.repo.ReadLog(b.ctx, eventstream.LogOptions{})))
 	j := newJournal()
-	keepRunning(t, b, subscribe(t, b, "reader", eventstream.TxHandler(j.tx), nil))
+	keepRunning(t, b, subscribe(t, b, "reader", subscription.TxHandler(j.tx), nil))
 	given(t, b, "new-1", 3)
 	requireGapless(t, b, j.waitCount(t, b.ctx, 3003))
 	keep(t, b)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // What other stores and languages call their events.
@@ -65,7 +66,7 @@ func TestNamesOfOtherStores(t *testing.T) {
 	}
 
 	j := newJournal()
-	s := subscribe(t, b, "foreign", eventstream.EffectHandler(j.effect), &eventstream.SubscriptionConfig{
+	s := subscribe(t, b, "foreign", subscription.EffectHandler(j.effect), &subscription.Config{
 		Filter: eventstream.LogFilter{Types: []eventstream.EventType{"Order$Placed", "$metadata", "Order Placed"}},
 	})
 	keepRunning(t, b, s)

@@ -4,15 +4,15 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // logTroubles is an observer that writes to the test's log what is not as it should be.
-func logTroubles(t testing.TB) eventstream.Observer {
-	return func(o eventstream.Observation) {
+func logTroubles(t testing.TB) subscription.Observer {
+	return func(o subscription.Observation) {
 		switch o := o.(type) {
-		case eventstream.BatchHandled, eventstream.ShardClaimed, eventstream.ShardReleased:
-		case eventstream.TryFailed:
+		case subscription.BatchHandled, subscription.ShardClaimed, subscription.ShardReleased:
+		case subscription.TryFailed:
 			t.Logf("subscription %s, position %d, %d tries: %v", o.Subscription, o.First.Position, o.Tries, o.Err)
 		default:
 			t.Logf("%T %+v", o, o)
@@ -23,13 +23,13 @@ func logTroubles(t testing.TB) eventstream.Observer {
 // observed is an observer that keeps what it is told.
 type observed struct {
 	mu    sync.Mutex
-	all   []eventstream.Observation
+	all   []subscription.Observation
 	grown chan struct{}
 }
 
 func newWitness() *observed { return &observed{grown: make(chan struct{})} }
 
-func (w *observed) observe(o eventstream.Observation) {
+func (w *observed) observe(o subscription.Observation) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.all = append(w.all, o)
@@ -38,13 +38,13 @@ func (w *observed) observe(o eventstream.Observation) {
 }
 
 // toldOf is what an observer was told of one kind.
-func toldOf[T eventstream.Observation](w *observed) []T {
+func toldOf[T subscription.Observation](w *observed) []T {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return ofKind[T](w.all)
 }
 
-func ofKind[T eventstream.Observation](all []eventstream.Observation) []T {
+func ofKind[T subscription.Observation](all []subscription.Observation) []T {
 	var of []T
 	for _, o := range all {
 		if o, ok := o.(T); ok {
@@ -55,13 +55,13 @@ func ofKind[T eventstream.Observation](all []eventstream.Observation) []T {
 }
 
 // awaitTold gives the first that an observer is told of one kind.
-func awaitTold[T eventstream.Observation](t testing.TB, b *bundle, w *observed) T {
+func awaitTold[T subscription.Observation](t testing.TB, b *bundle, w *observed) T {
 	t.Helper()
 	return awaitToldThat(t, b, w, func(T) bool { return true })
 }
 
 // awaitToldThat gives the first of one kind that is as wanted.
-func awaitToldThat[T eventstream.Observation](t testing.TB, b *bundle, w *observed, wanted func(T) bool) T {
+func awaitToldThat[T subscription.Observation](t testing.TB, b *bundle, w *observed, wanted func(T) bool) T {
 	t.Helper()
 	for {
 		w.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // countedStreams are the streams that a projection holds.
@@ -29,12 +30,12 @@ func TestProjectionRebuildAdoptsWhatChanged(t *testing.T) {
 		b := setup(t, withMaxConns(16))
 		given(t, b, "order-1", 3)
 		given(t, b, "invoice-1", 3)
-		before := projector(t, b, countsIn("sales", &eventstream.SubscriptionConfig{Filter: eventstream.LogFilter{Category: "order"}}))
+		before := projector(t, b, countsIn("sales", &subscription.Config{Filter: eventstream.LogFilter{Category: "order"}}))
 		running := run1(t, b, before)
 		awaitCheckpoint(t, b, before.Subscription)
 		require.Equal(t, []string{"order-1"}, countedStreams(t, b, "sales.streams"))
 
-		changed := countsIn("sales", &eventstream.SubscriptionConfig{Shards: 4})
+		changed := countsIn("sales", &subscription.Config{Shards: 4})
 		changed.Setup = func(ctx context.Context, tx pgx.Tx, schema string) error {
 			_, err := tx.Exec(ctx, `CREATE TABLE `+schema+`.totals (stream_id text PRIMARY KEY, events bigint, version bigint)`)
 			return err
@@ -43,12 +44,12 @@ func TestProjectionRebuildAdoptsWhatChanged(t *testing.T) {
 			return applyCounts(ctx, tx, schema+`.totals`, events)
 		}
 		after := projector(t, process(t, b, nil), changed)
-		require.ErrorIs(t, after.Run(b.ctx), eventstream.ErrSubscriptionMismatch, "before it is rebuilt")
+		require.ErrorIs(t, after.Run(b.ctx), subscription.ErrMismatch, "before it is rebuilt")
 		require.ErrorContains(t, after.Run(b.ctx), "takes over another filter when it is rebuilt")
-		require.NoError(t, after.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: inPlace}))
+		require.NoError(t, after.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace}))
 		require.Equal(t, []string{"invoice-1", "order-1"}, countedStreams(t, b, "sales.totals"))
 		requireCounted(t, b, "sales.totals")
-		var mismatch *eventstream.SubscriptionMismatchError
+		var mismatch *subscription.MismatchError
 		require.ErrorAs(t, running.wait(t, b), &mismatch, "the old one must not write into the new tables")
 		require.NoError(t, b.pool.QueryRow(b.ctx, `SELECT 1 WHERE to_regclass('sales.streams') IS NULL`).Scan(new(int)))
 		given(t, b, "invoice-2", 3)
@@ -66,14 +67,14 @@ func TestProjectionRebuildWithABadConfigChangesNothing(t *testing.T) {
 	p := projector(t, b, countsIn("sales", nil))
 	caughtUp(t, b, p)
 	for _, c := range []struct {
-		config *eventstream.SubscriptionConfig
-		opts   eventstream.RebuildOptions
+		config *subscription.Config
+		opts   subscription.RebuildOptions
 	}{
-		{&eventstream.SubscriptionConfig{Filter: eventstream.LogFilter{Partitions: []int{32}}}, eventstream.RebuildOptions{InPlace: true}},
-		{&eventstream.SubscriptionConfig{Shards: 33}, eventstream.RebuildOptions{InPlace: true}},
-		{&eventstream.SubscriptionConfig{Shards: 33}, eventstream.RebuildOptions{InPlace: true, Shards: 1}},
-		{nil, eventstream.RebuildOptions{InPlace: true, Shards: 33}},
-		{nil, eventstream.RebuildOptions{Shards: -1}},
+		{&subscription.Config{Filter: eventstream.LogFilter{Partitions: []int{32}}}, subscription.RebuildOptions{InPlace: true}},
+		{&subscription.Config{Shards: 33}, subscription.RebuildOptions{InPlace: true}},
+		{&subscription.Config{Shards: 33}, subscription.RebuildOptions{InPlace: true, Shards: 1}},
+		{nil, subscription.RebuildOptions{InPlace: true, Shards: 33}},
+		{nil, subscription.RebuildOptions{Shards: -1}},
 	} {
 		require.ErrorIs(t, projector(t, b, countsIn("sales", c.config)).Rebuild(b.ctx, &c.opts), eventstream.ErrInvalidValue)
 		requireCounted(t, b, "sales.streams")
@@ -84,7 +85,7 @@ func TestProjectionRebuildWithABadConfigChangesNothing(t *testing.T) {
 }
 
 // skipping is a projection of an event that cannot be applied, at position 4.
-func skipping(config *eventstream.SubscriptionConfig, p *poison) eventstream.Projection {
+func skipping(config *subscription.Config, p *poison) subscription.Projection {
 	projection := countsIn("stock", config)
 	apply := projection.Apply
 	projection.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
@@ -103,17 +104,17 @@ func TestProjectionRebuildLeavesOutWhatWasSkipped(t *testing.T) {
 		b := setup(t, withMaxConns(16))
 		rounds(t, b, 5, "a-1", "b-1")
 		p := poisoned(-1, 4)
-		live := projector(t, b, skipping(quick(eventstream.Park), p))
+		live := projector(t, b, skipping(quick(subscription.Park), p))
 		caughtUp(t, b, live)
-		require.NoError(t, b.repo.SkipEvent(b.ctx, "stock", 4, "a test"))
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "stock", 4, "a test"))
 		for range 2 {
-			require.NoError(t, live.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: inPlace}))
+			require.NoError(t, live.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace}))
 			require.Empty(t, parkedPositions(t, b, "stock"))
 			require.Equal(t, int64(9), number(t, b.ctx, b.pool, `SELECT sum(events) FROM stock.streams`))
 			require.Zero(t, p.triedAlone(4)-3, "it was tried before the skip, and not again")
 		}
 		p.cure(4)
-		require.NoError(t, live.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: inPlace, Shards: 4}))
+		require.NoError(t, live.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace, Shards: 4}))
 		require.Equal(t, int64(9), number(t, b.ctx, b.pool, `SELECT sum(events) FROM stock.streams`))
 	}
 }
@@ -126,9 +127,9 @@ func TestProjectionRebuildStopsOnAnEventThatIsThenSkipped(t *testing.T) {
 		b := setup(t, withMaxConns(16))
 		rounds(t, b, 5, "a-1", "b-1")
 		caughtUp(t, b, projector(t, b, countsIn("stock", nil)))
-		p := projector(t, b, skipping(quick(eventstream.Stop), poisoned(-1, 4)))
+		p := projector(t, b, skipping(quick(subscription.Stop), poisoned(-1, 4)))
 		err := p.Rebuild(b.ctx, nil)
-		var failed *eventstream.HandlerError
+		var failed *subscription.HandlerError
 		require.ErrorAs(t, err, &failed)
 		require.ErrorIs(t, err, errPoison)
 		require.ErrorContains(t, err, `rebuild of projection "stock"`)
@@ -138,7 +139,7 @@ func TestProjectionRebuildStopsOnAnEventThatIsThenSkipped(t *testing.T) {
 		if ofRebuild {
 			require.NoError(t, b.pool.QueryRow(b.ctx, `SELECT name FROM eventstream.subscriptions WHERE rebuilds = 'stock'`).Scan(&name))
 		}
-		require.NoError(t, b.repo.SkipEvent(b.ctx, name, 4, "a test"))
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, name, 4, "a test"))
 		require.NoError(t, p.Rebuild(b.ctx, nil))
 		require.Equal(t, int64(9), number(t, b.ctx, b.pool, `SELECT sum(events) FROM stock.streams`))
 		requireNoRow(t, b, `SELECT subscription FROM eventstream.subscription_skips WHERE subscription <> 'stock'`)
@@ -153,7 +154,7 @@ func TestProjectionSkipDuringARebuild(t *testing.T) {
 	rounds(t, b, 5, "a-1", "b-1")
 	caughtUp(t, b, projector(t, b, countsIn("stock", nil)))
 	reached, goOn := make(chan struct{}), make(chan struct{})
-	slow := countsIn("stock", &eventstream.SubscriptionConfig{BatchSize: 1})
+	slow := countsIn("stock", &subscription.Config{BatchSize: 1})
 	apply := slow.Apply
 	slow.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
 		if events[0].Position == 5 {
@@ -169,14 +170,14 @@ func TestProjectionSkipDuringARebuild(t *testing.T) {
 	p := projector(t, b, slow)
 	rebuilding := inBackground(func() error { return p.Rebuild(b.ctx, nil) })
 	<-reached
-	err := b.repo.SkipEvent(b.ctx, "stock", 4, "too late")
-	require.ErrorIs(t, err, eventstream.ErrProjectionMismatch)
+	err := subscription.SkipEvent(b.ctx, b.repo, "stock", 4, "too late")
+	require.ErrorIs(t, err, subscription.ErrProjectionMismatch)
 	require.ErrorContains(t, err, "has applied the event at position 4")
-	require.NoError(t, b.repo.SkipEvent(b.ctx, "stock", 7, "in time"))
+	require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "stock", 7, "in time"))
 	close(goOn)
 	require.NoError(t, <-rebuilding)
 	require.Equal(t, int64(9), number(t, b.ctx, b.pool, `SELECT sum(events) FROM stock.streams`))
-	require.NoError(t, b.repo.SkipEvent(b.ctx, "stock", 4, "for the next rebuild"))
+	require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "stock", 4, "for the next rebuild"))
 	require.NoError(t, p.Rebuild(b.ctx, nil))
 	require.Equal(t, int64(8), number(t, b.ctx, b.pool, `SELECT sum(events) FROM stock.streams`))
 }
@@ -192,7 +193,7 @@ func TestProjectionRebuildInterruptedRaisesNoAlarm(t *testing.T) {
 	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
 	requireNoLag := func() {
 		t.Helper()
-		lag, err := b.repo.Subscriptions(b.ctx)
+		lag, err := subscription.List(b.ctx, b.repo)
 		require.NoError(t, err)
 		require.Len(t, lag, 1)
 		require.Equal(t, "stock", lag[0].Subscription)
@@ -232,10 +233,10 @@ func TestProjectionDeletedWithItsRebuild(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 10)
-	broken := countsIn("stock", &eventstream.SubscriptionConfig{MaxTries: 1, MinBackoff: time.Millisecond})
+	broken := countsIn("stock", &subscription.Config{MaxTries: 1, MinBackoff: time.Millisecond})
 	broken.Apply = func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return errors.New("no") }
 	require.Error(t, projector(t, b, broken).Rebuild(b.ctx, nil))
-	require.NoError(t, b.repo.DeleteSubscription(b.ctx, "stock"))
+	require.NoError(t, subscription.Delete(b.ctx, b.repo, "stock"))
 	requireNoRow(t, b, `SELECT name FROM eventstream.subscriptions`)
 	caughtUp(t, b, projector(t, b, countsIn("stock", nil)))
 	requireCounted(t, b, "stock.streams")

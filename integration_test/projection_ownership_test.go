@@ -9,17 +9,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // countsIn is counts under another name.
-func countsIn(name string, config *eventstream.SubscriptionConfig) eventstream.Projection {
+func countsIn(name string, config *subscription.Config) subscription.Projection {
 	p := counts(config)
 	p.Name = name
 	return p
 }
 
 // caughtUp runs a projection until it has handled everything there is, and stops it.
-func caughtUp(t testing.TB, b *bundle, p *eventstream.Projector) {
+func caughtUp(t testing.TB, b *bundle, p *subscription.Projector) {
 	t.Helper()
 	stop := keepRunning(t, b, p)
 	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
@@ -49,7 +50,7 @@ func TestProjectionRebuildTouchesNothingOfOthers(t *testing.T) {
 
 		p := projector(t, b, countsIn("orders", nil))
 		caughtUp(t, b, p)
-		require.NoError(t, p.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: inPlace}))
+		require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace}))
 		requireCounted(t, b, "orders.streams")
 		require.Equal(t, int64(3), number(t, b.ctx, b.pool, `SELECT (SELECT n FROM public.depends) + (SELECT n FROM orders_rebuild.kept)`))
 		for _, name := range others {
@@ -66,7 +67,7 @@ func TestProjectionsWithNamesAlikeDoNotMeet(t *testing.T) {
 	t.Parallel()
 	b := setup(t, withMaxConns(16))
 	given(t, b, "order-1", 5)
-	var all []*eventstream.Projector
+	var all []*subscription.Projector
 	for _, name := range []string{"stock", "stock_rebuild", "stock_old", "stock_rebuild_rebuild"} {
 		p := projector(t, b, countsIn(name, nil))
 		caughtUp(t, b, p)
@@ -113,9 +114,9 @@ func TestProjectionRefusesSchemasOfOthers(t *testing.T) {
 			refused := func(schema string, errs ...error) {
 				t.Helper()
 				for _, err := range errs {
-					var mismatch *eventstream.ProjectionMismatchError
+					var mismatch *subscription.ProjectionMismatchError
 					require.ErrorAs(t, err, &mismatch)
-					require.ErrorIs(t, err, eventstream.ErrProjectionMismatch)
+					require.ErrorIs(t, err, subscription.ErrProjectionMismatch)
 					require.ErrorContains(t, err, `"stock"`)
 					require.ErrorContains(t, err, schema)
 					require.ErrorContains(t, err, "Rename or drop the schema")
@@ -123,7 +124,7 @@ func TestProjectionRefusesSchemasOfOthers(t *testing.T) {
 				require.Equal(t, int64(1), number(t, b.ctx, b.pool, `SELECT n FROM `+schema+`.kept`))
 			}
 			rebuildBoth := func() []error {
-				return []error{p.Rebuild(b.ctx, nil), p.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: true})}
+				return []error{p.Rebuild(b.ctx, nil), p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true})}
 			}
 			foreign("stock")
 			refused("stock", append(rebuildBoth(), p.Create(b.ctx), p.Run(b.ctx))...)
@@ -152,8 +153,8 @@ func TestProjectionAndSubscriptionOfOneName(t *testing.T) {
 	awaitCheckpoint(t, b, plain)
 	stop()
 	p := projector(t, b, countsIn("stock", nil))
-	for _, err := range []error{p.Run(b.ctx), p.Rebuild(b.ctx, nil), p.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: true})} {
-		require.ErrorIs(t, err, eventstream.ErrSubscriptionMismatch)
+	for _, err := range []error{p.Run(b.ctx), p.Rebuild(b.ctx, nil), p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true})} {
+		require.ErrorIs(t, err, subscription.ErrMismatch)
 		require.ErrorContains(t, err, "delivery transaction, now projection")
 	}
 	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_namespace WHERE nspname IN ('stock', '_stock_rebuild')`))
@@ -163,7 +164,7 @@ func TestProjectionAndSubscriptionOfOneName(t *testing.T) {
 	other := projector(t, b, countsIn("counts", nil))
 	caughtUp(t, b, other)
 	thief := subscribe(t, b, "counts", handlerKinds["tx"](b, nil), nil)
-	require.ErrorIs(t, thief.Run(b.ctx), eventstream.ErrSubscriptionMismatch, "it would take the projection's events")
+	require.ErrorIs(t, thief.Run(b.ctx), subscription.ErrMismatch, "it would take the projection's events")
 }
 
 // What PostgreSQL, the event store and everybody else live in can be no projection, in Go and in SQL.
@@ -176,7 +177,7 @@ func TestProjectionReservedNames(t *testing.T) {
 		"pg_mine": false, "pg_": false, "": false, "_stock_rebuild": false, "Stock": false, "stock-1": false, "stock:rebuild": false,
 		"1stock": false, "a2345678901234567890123456789012345678901": false, "stöck": false, "stock\n": false,
 	} {
-		_, err := eventstream.NewProjector(b.repo, countsIn(name, nil))
+		_, err := subscription.NewProjector(b.repo, countsIn(name, nil))
 		_, refused := b.pool.Exec(b.ctx, `SELECT eventstream.create_projection($1, 1, '{}', '{"from": "beginning"}')`, name)
 		if valid {
 			require.NoError(t, err, name)
@@ -219,7 +220,7 @@ func TestProjectionSetupMisbehaves(t *testing.T) {
 			caughtUp(t, b, p)
 			require.ErrorContains(t, projector(t, b, broken).Rebuild(b.ctx, nil), c.says)
 			requireCounted(t, b, "stock.streams")
-			require.NoError(t, p.Rebuild(b.ctx, &eventstream.RebuildOptions{}))
+			require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{}))
 		})
 	}
 }
@@ -235,7 +236,7 @@ func TestARebuilderNeedsTheRightsThatTheDesignNames(t *testing.T) {
 		GRANT SELECT ON ALL TABLES IN SCHEMA eventstream TO `+role+`;
 		GRANT EXECUTE ON FUNCTION eventstream.subscribe, eventstream.claim_shards, eventstream.release_shard, eventstream.move_checkpoint,
 			eventstream.move_idle_checkpoints, eventstream.park_events, eventstream.advance_stable_position, eventstream.create_projection TO `+role)
-	p, err := eventstream.NewProjector(asRole(t, b, role), counts(&eventstream.SubscriptionConfig{MaxTries: 1, MinBackoff: time.Millisecond}))
+	p, err := subscription.NewProjector(asRole(t, b, role), counts(&subscription.Config{MaxTries: 1, MinBackoff: time.Millisecond}))
 	require.NoError(t, err)
 	require.ErrorContains(t, p.Create(b.ctx), "permission denied")
 
@@ -252,6 +253,6 @@ func TestARebuilderNeedsTheRightsThatTheDesignNames(t *testing.T) {
 		GRANT CREATE ON DATABASE `+pgx.Identifier{b.pool.Config().ConnConfig.Database}.Sanitize()+` TO `+role)
 	caughtUp(t, b, p)
 	require.NoError(t, p.Rebuild(b.ctx, nil))
-	require.NoError(t, p.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: true}))
+	require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true}))
 	requireCounted(t, b, "counts.streams")
 }

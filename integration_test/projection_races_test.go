@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // pausing stops a process before a statement: its n-th, or the first one that holds a text. paused is closed when it is there, and it goes on
@@ -110,7 +111,7 @@ func TestProjectionTwoRebuildsAtEveryStatement(t *testing.T) {
 			t.Parallel()
 			b := setupPatient(t)
 			given(t, b, "order-1", 50)
-			opts := &eventstream.RebuildOptions{InPlace: inPlace}
+			opts := &subscription.RebuildOptions{InPlace: inPlace}
 			caughtUp(t, b, projector(t, b, counts(nil)))
 			refused, done := 0, false
 			for n := 1; !done; n++ {
@@ -123,7 +124,7 @@ func TestProjectionTwoRebuildsAtEveryStatement(t *testing.T) {
 
 				err := projector(t, process(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
 				if err != nil {
-					require.ErrorIs(t, err, eventstream.ErrRebuildRunning, next)
+					require.ErrorIs(t, err, subscription.ErrRebuildRunning, next)
 					refused++
 				}
 				close(at.resume)
@@ -152,7 +153,7 @@ func TestProjectionRebuildAndCreateAtEveryStatement(t *testing.T) {
 				at := pauseBefore(n, "")
 				a := process(t, b, nil, tracedBy(at))
 				first := inBackground(func() error {
-					return projector(t, a, projection).Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: inPlace})
+					return projector(t, a, projection).Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace})
 				})
 				at.await(t, first)
 				next := at.next()
@@ -192,7 +193,7 @@ func TestProjectionRebuildThatLostItsLockChangesNothing(t *testing.T) {
 			b := setup(t)
 			given(t, b, "order-1", 50)
 			caughtUp(t, b, projector(t, b, counts(nil)))
-			opts := &eventstream.RebuildOptions{InPlace: inPlace}
+			opts := &subscription.RebuildOptions{InPlace: inPlace}
 			at := pauseBefore(0, "hold_projection")
 			a := process(t, b, nil, tracedBy(at), withMaxConns(16))
 			first := inBackground(func() error { return projector(t, a, counts(nil)).Rebuild(b.ctx, opts) })
@@ -200,7 +201,7 @@ func TestProjectionRebuildThatLostItsLockChangesNothing(t *testing.T) {
 			killRebuildLock(t, b)
 			require.Eventually(t, func() bool {
 				err := projector(t, process(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
-				if errors.Is(err, eventstream.ErrRebuildRunning) {
+				if errors.Is(err, subscription.ErrRebuildRunning) {
 					return false // the server has not noticed yet
 				}
 				require.NoError(t, err)
@@ -247,7 +248,7 @@ func TestProjectionRebuildWhoseTablesAreTakenAway(t *testing.T) {
 		close(at.resume)
 		err := <-first
 		require.Error(t, err, taken)
-		require.True(t, errors.Is(err, eventstream.ErrProjectionMismatch) || errors.Is(err, eventstream.ErrSubscriptionNotFound), "%s: %v", taken, err)
+		require.True(t, errors.Is(err, subscription.ErrProjectionMismatch) || errors.Is(err, subscription.ErrNotFound), "%s: %v", taken, err)
 		requireCounted(t, b, "counts.streams")
 	}
 }
@@ -318,8 +319,8 @@ func TestHammerProjectionRebuilds(t *testing.T) {
 		other := process(t, b, nil)
 		group.Go(func() error {
 			for round := 0; round < 3; {
-				err := projector(t, other, counts(nil)).Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: (i+round)%2 == 1})
-				if err == nil || errors.Is(err, eventstream.ErrRebuildRunning) {
+				err := projector(t, other, counts(nil)).Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: (i+round)%2 == 1})
+				if err == nil || errors.Is(err, subscription.ErrRebuildRunning) {
 					round++
 					continue
 				}

@@ -14,11 +14,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // counts is a projection: how many events each stream has, and of what version the last one was.
-func counts(config *eventstream.SubscriptionConfig) eventstream.Projection {
-	return eventstream.Projection{
+func counts(config *subscription.Config) subscription.Projection {
+	return subscription.Projection{
 		Name: "counts",
 		Setup: func(ctx context.Context, tx pgx.Tx, schema string) error {
 			_, err := tx.Exec(ctx, `CREATE TABLE `+schema+`.streams (stream_id text PRIMARY KEY, events bigint, version bigint)`)
@@ -53,13 +54,13 @@ func requireCounted(t testing.TB, b *bundle, table string) {
 			EXCEPT ALL SELECT stream_id::text, count(*), max(version)::bigint FROM eventstream.events GROUP BY stream_id)) AS d`))
 }
 
-func projector(t testing.TB, b *bundle, p eventstream.Projection) *eventstream.Projector {
+func projector(t testing.TB, b *bundle, p subscription.Projection) *subscription.Projector {
 	t.Helper()
 	if p.Config == nil {
-		p.Config = &eventstream.SubscriptionConfig{}
+		p.Config = &subscription.Config{}
 	}
 	p.Config.Observer = logTroubles(t)
-	projector, err := eventstream.NewProjector(b.repo, p)
+	projector, err := subscription.NewProjector(b.repo, p)
 	require.NoError(t, err)
 	return projector
 }
@@ -176,7 +177,7 @@ func TestProjectionRebuildBeside(t *testing.T) {
 			for i := range 100 {
 				given(t, b, eventstream.StreamID(fmt.Sprintf("old-%d", i)), 20)
 			}
-			p := projector(t, b, counts(&eventstream.SubscriptionConfig{BatchSize: 100}))
+			p := projector(t, b, counts(&subscription.Config{BatchSize: 100}))
 			keepRunning(t, b, p)
 			require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
 			last := keepAppending(t, b, 2)
@@ -198,13 +199,13 @@ func TestProjectionRebuildBeside(t *testing.T) {
 				}
 				reading <- nil
 			}()
-			require.NoError(t, p.Rebuild(b.ctx, &eventstream.RebuildOptions{Shards: shards}))
+			require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{Shards: shards}))
 			cancel()
 			require.NoError(t, <-reading)
 			require.NoError(t, p.WaitFor(b.ctx, last()))
 			requireCounted(t, b, "counts.streams")
 			require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_namespace WHERE nspname IN ('counts_rebuild', 'counts_old')`))
-			lag, err := b.repo.Subscriptions(b.ctx)
+			lag, err := subscription.List(b.ctx, b.repo)
 			require.NoError(t, err)
 			require.Len(t, lag, 1, "the rebuild's own subscription is gone")
 			requireAuditClean(t, b)
@@ -224,7 +225,7 @@ func TestProjectionRebuildInPlace(t *testing.T) {
 	_, err := b.pool.Exec(b.ctx, `UPDATE counts.streams SET events = 7 WHERE stream_id = 'old-7'`)
 	require.NoError(t, err)
 	last := keepAppending(t, b, 2)
-	require.NoError(t, p.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: true, Shards: 8}))
+	require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true, Shards: 8}))
 	require.NoError(t, p.WaitFor(b.ctx, last()))
 	requireCounted(t, b, "counts.streams")
 }
@@ -239,7 +240,7 @@ func TestProjectionRebuildFails(t *testing.T) {
 	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
 	stop()
 
-	broken := counts(&eventstream.SubscriptionConfig{MaxTries: 1, MinBackoff: time.Millisecond})
+	broken := counts(&subscription.Config{MaxTries: 1, MinBackoff: time.Millisecond})
 	cause := errors.New("cannot apply")
 	broken.Apply = func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return cause }
 	require.ErrorIs(t, projector(t, b, broken).Rebuild(b.ctx, nil), cause)
@@ -260,14 +261,14 @@ func TestProjectionRebuildFails(t *testing.T) {
 func TestProjectionBadInput(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for name, change := range map[string]func(*eventstream.Projection){
-		"projection name":  func(p *eventstream.Projection) { p.Name = "Not A Schema" },
-		"Projection.Setup": func(p *eventstream.Projection) { p.Setup = nil },
-		"Projection.Apply": func(p *eventstream.Projection) { p.Apply = nil },
+	for name, change := range map[string]func(*subscription.Projection){
+		"projection name":  func(p *subscription.Projection) { p.Name = "Not A Schema" },
+		"Projection.Setup": func(p *subscription.Projection) { p.Setup = nil },
+		"Projection.Apply": func(p *subscription.Projection) { p.Apply = nil },
 	} {
 		p := counts(nil)
 		change(&p)
-		_, err := eventstream.NewProjector(b.repo, p)
+		_, err := subscription.NewProjector(b.repo, p)
 		require.ErrorIs(t, err, eventstream.ErrInvalidValue)
 		require.ErrorContains(t, err, name)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // Tables and checkpoint are of no use without each other. Whatever separates them, Run and Create say so, and what to do; either kind of
@@ -26,21 +27,21 @@ func TestProjectionTablesAndCheckpointBelongTogether(t *testing.T) {
 			execSQL(t, b.ctx, b.pool, `ALTER SCHEMA stock RENAME TO stock_backup`)
 		}, []string{"schema stock with its tables does not exist", "Rebuild it"}},
 		"subscription deleted": {func(t *testing.T, b *bundle) {
-			require.NoError(t, b.repo.DeleteSubscription(b.ctx, "stock"))
+			require.NoError(t, subscription.Delete(b.ctx, b.repo, "stock"))
 		}, []string{"schema stock holds its tables", "was deleted", "Rebuild it", "DROP SCHEMA stock CASCADE"}},
 		"subscription deleted by SQL": {func(t *testing.T, b *bundle) {
 			execSQL(t, b.ctx, b.pool, `DELETE FROM eventstream.subscriptions`)
 		}, []string{"was deleted"}},
 		"tables of another time": {func(t *testing.T, b *bundle) {
 			execSQL(t, b.ctx, b.pool, `ALTER SCHEMA stock RENAME TO stock_backup`)
-			require.NoError(t, b.repo.DeleteSubscription(b.ctx, "stock"))
+			require.NoError(t, subscription.Delete(b.ctx, b.repo, "stock"))
 			caughtUp(t, b, projector(t, b, countsIn("stock", nil)))
 			execSQL(t, b.ctx, b.pool, `DROP SCHEMA stock CASCADE; ALTER SCHEMA stock_backup RENAME TO stock`)
 		}, []string{"its checkpoint is not about the tables in schema stock", "Rebuild it"}},
 		"rebuild in place interrupted": {func(t *testing.T, b *bundle) {
 			broken := countsIn("stock", nil)
 			broken.Setup = func(_ context.Context, _ pgx.Tx, _ string) error { return errors.New("no room") }
-			err := projector(t, b, broken).Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: true})
+			err := projector(t, b, broken).Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true})
 			require.ErrorContains(t, err, "no room")
 		}, []string{"its rebuild was interrupted", "Rebuild it again"}},
 	} {
@@ -54,7 +55,7 @@ func TestProjectionTablesAndCheckpointBelongTogether(t *testing.T) {
 				requireNoRow(t, b, `SELECT projection, problem FROM eventstream.audit_projections WHERE problem IS NOT NULL`)
 				c.separate(t, b)
 				for _, err := range []error{p.Run(b.ctx), p.Create(b.ctx)} {
-					require.ErrorIs(t, err, eventstream.ErrProjectionMismatch)
+					require.ErrorIs(t, err, subscription.ErrProjectionMismatch)
 					for _, says := range c.says {
 						require.ErrorContains(t, err, says)
 					}
@@ -63,7 +64,7 @@ func TestProjectionTablesAndCheckpointBelongTogether(t *testing.T) {
 				if known := number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions WHERE rebuilds IS NULL`); known > 0 {
 					require.Equal(t, known, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.audit_projections WHERE problem IS NOT NULL`))
 				}
-				require.NoError(t, p.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: inPlace}))
+				require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace}))
 				requireCounted(t, b, "stock.streams")
 				given(t, b, "order-2", 5)
 				caughtUp(t, b, p)
@@ -81,7 +82,7 @@ func TestProjectionWithoutEitherBeginsAnew(t *testing.T) {
 	given(t, b, "order-1", 10)
 	p := projector(t, b, countsIn("stock", nil))
 	caughtUp(t, b, p)
-	require.NoError(t, b.repo.DeleteSubscription(b.ctx, "stock"))
+	require.NoError(t, subscription.Delete(b.ctx, b.repo, "stock"))
 	execSQL(t, b.ctx, b.pool, `DROP SCHEMA stock CASCADE`)
 	caughtUp(t, b, p)
 	requireCounted(t, b, "stock.streams")
@@ -99,8 +100,8 @@ func TestProjectionChangesThatWouldPartThem(t *testing.T) {
 	require.NoError(t, other.Create(b.ctx))
 	require.NoError(t, subscribe(t, b, "plain", handlerKinds["tx"](b, nil), nil).Create(b.ctx))
 
-	err := b.repo.ResetSubscription(b.ctx, "stock", eventstream.FromBeginning)
-	require.ErrorIs(t, err, eventstream.ErrProjectionMismatch)
+	err := subscription.Reset(b.ctx, b.repo, "stock", eventstream.FromBeginning)
+	require.ErrorIs(t, err, subscription.ErrProjectionMismatch)
 	require.ErrorContains(t, err, "Rebuild the projection")
 	for _, by := range []string{"other", "plain"} {
 		_, err := b.pool.Exec(b.ctx, `SELECT eventstream.replace_subscription('stock', $1)`, by)
@@ -116,8 +117,8 @@ func TestProjectionChangesThatWouldPartThem(t *testing.T) {
 	require.Contains(t, refusal.Message, "does not hold the tables")
 
 	execSQL(t, b.ctx, b.pool, `SELECT eventstream.begin_rebuild('stock', 1, 1, '{}', true)`)
-	require.ErrorIs(t, b.repo.PauseSubscription(b.ctx, "stock", false), eventstream.ErrProjectionMismatch)
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, "stock", true))
+	require.ErrorIs(t, subscription.Resume(b.ctx, b.repo, "stock"), subscription.ErrProjectionMismatch)
+	require.NoError(t, subscription.Pause(b.ctx, b.repo, "stock"))
 	for _, sql := range []string{
 		`UPDATE eventstream.subscriptions SET paused = false WHERE name = 'stock'`,
 		`UPDATE eventstream.subscriptions SET tables_id = NULL WHERE name = 'other'`,
@@ -142,11 +143,11 @@ func TestProjectionRebuildKeepsAPause(t *testing.T) {
 	given(t, b, "order-1", 10)
 	p := projector(t, b, countsIn("stock", nil))
 	caughtUp(t, b, p)
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, "stock", true))
+	require.NoError(t, subscription.Pause(b.ctx, b.repo, "stock"))
 	require.NoError(t, p.Rebuild(b.ctx, nil))
 	requireCounted(t, b, "stock.streams")
 	require.Equal(t, int64(1), number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions WHERE paused`))
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, "stock", false))
+	require.NoError(t, subscription.Resume(b.ctx, b.repo, "stock"))
 	given(t, b, "order-2", 10)
 	caughtUp(t, b, p)
 	requireCounted(t, b, "stock.streams")
@@ -158,7 +159,7 @@ func TestProjectionReplayDuringARebuildInPlace(t *testing.T) {
 	b := setup(t)
 	given(t, b, "order-1", 10)
 	p := poisoned(-1, 4)
-	projection := countsIn("stock", quick(eventstream.Park))
+	projection := countsIn("stock", quick(subscription.Park))
 	apply := projection.Apply
 	projection.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
 		if err := p.decide(events); err != nil {
@@ -174,6 +175,6 @@ func TestProjectionReplayDuringARebuildInPlace(t *testing.T) {
 	replayed, err := live.ReplayParked(b.ctx)
 	require.NoError(t, err)
 	require.Zero(t, replayed)
-	require.NoError(t, live.Rebuild(b.ctx, &eventstream.RebuildOptions{InPlace: true}))
+	require.NoError(t, live.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true}))
 	requireCounted(t, b, "stock.streams")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // subscriberRights are what docs/design.md says that a role needs, besides USAGE and SELECT, to run subscriptions and to replay.
@@ -39,7 +40,7 @@ func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
 	role := newRole(t, b)
 	given(t, b, "order-1", 3)
 	broken := errors.New("broken")
-	handler := eventstream.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
+	handler := subscription.EffectHandler(func(_ context.Context, events []eventstream.LogEvent) error {
 		for _, e := range events {
 			if e.Version == 2 && broken != nil {
 				return broken
@@ -47,9 +48,9 @@ func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
 		}
 		return nil
 	})
-	config := &eventstream.SubscriptionConfig{OnFailure: eventstream.ParkStream, MaxTries: 1, MinBackoff: time.Millisecond}
+	config := &subscription.Config{OnFailure: subscription.ParkStream, MaxTries: 1, MinBackoff: time.Millisecond}
 
-	without, err := eventstream.NewSubscription(asRole(t, b, role), "reader", handler, config)
+	without, err := subscription.New(asRole(t, b, role), "reader", handler, config)
 	require.NoError(t, err)
 	require.ErrorContains(t, without.Run(b.ctx), "permission denied")
 
@@ -58,7 +59,7 @@ func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
 		require.NoError(t, err)
 	}
 	repo := asRole(t, b, role)
-	s, err := eventstream.NewSubscription(repo, "reader", handler, config)
+	s, err := subscription.New(repo, "reader", handler, config)
 	require.NoError(t, err)
 	stop := keepRunning(t, b, s)
 	require.NoError(t, s.WaitFor(b.ctx, drawn(t, b)))
@@ -72,11 +73,11 @@ func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
 
 	// What changes a subscription is for others.
 	for _, err := range []error{
-		repo.ReshardSubscription(b.ctx, "reader", 2),
-		repo.ResetSubscription(b.ctx, "reader", eventstream.FromBeginning),
-		repo.PauseSubscription(b.ctx, "reader", true),
-		repo.SkipEvent(b.ctx, "reader", 1, "none of its business"),
-		repo.DeleteSubscription(b.ctx, "reader"),
+		subscription.Reshard(b.ctx, repo, "reader", 2),
+		subscription.Reset(b.ctx, repo, "reader", eventstream.FromBeginning),
+		subscription.Pause(b.ctx, repo, "reader"),
+		subscription.SkipEvent(b.ctx, repo, "reader", 1, "none of its business"),
+		subscription.Delete(b.ctx, repo, "reader"),
 	} {
 		require.ErrorContains(t, err, "permission denied")
 	}

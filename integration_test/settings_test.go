@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // queryModes are pgx's ways to send a query.
@@ -131,7 +132,7 @@ func refusesUnder(t *testing.T, b *bundle, prefix string) {
 	_, eventErr := b.repo.Event(b.ctx, written.ID)
 	_, readErr := lastOf(b.repo.Read(b.ctx, id, eventstream.ReadOptions{}))
 	_, logErr := lastOf(b.repo.ReadLog(b.ctx, eventstream.LogOptions{From: eventstream.FromPosition(result.LastPosition)}))
-	s := subscribe(t, b, prefix, eventstream.TxHandler(newJournal().tx), nil)
+	s := subscribe(t, b, prefix, subscription.TxHandler(newJournal().tx), nil)
 	runErr := run1(t, b, s).wait(t, b)
 	for what, err := range map[string]error{"Load": loadErr, "Event": eventErr, "Read": readErr, "ReadLog": logErr, "Run": runErr} {
 		require.ErrorIs(t, err, eventstream.ErrSessionFormat, what)
@@ -198,9 +199,9 @@ func worksUnder(t *testing.T, b *bundle, prefix string) {
 	id := func(what string) eventstream.StreamID { return eventstream.StreamID(name(what) + "-1") }
 	j, effects := newJournal(), newJournal()
 	from := number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events`)
-	tx := subscribe(t, b, name("tx"), eventstream.TxHandler(j.tx), &eventstream.SubscriptionConfig{From: eventstream.FromLatest})
+	tx := subscribe(t, b, name("tx"), subscription.TxHandler(j.tx), &subscription.Config{From: eventstream.FromLatest})
 	keepRunning(t, b, tx)
-	effect := subscribe(t, b, name("effect"), eventstream.EffectHandler(effects.effect), &eventstream.SubscriptionConfig{
+	effect := subscribe(t, b, name("effect"), subscription.EffectHandler(effects.effect), &subscription.Config{
 		From: eventstream.FromLatest, Shards: 4,
 	})
 	keepRunning(t, b, effect)
@@ -310,17 +311,17 @@ func settingsReads(t *testing.T, b *bundle, id func(string) eventstream.StreamID
 	require.NoError(t, err)
 }
 
-func settingsSubscriptions(t *testing.T, b *bundle, s *eventstream.Subscription, last int64) {
+func settingsSubscriptions(t *testing.T, b *bundle, s *subscription.Subscription, last int64) {
 	t.Helper()
 	lag, err := s.Lag(b.ctx)
 	require.NoError(t, err)
 	require.Zero(t, lag[0].Events)
 	require.Equal(t, last, lag[0].StablePosition)
-	require.Equal(t, "owned", lag[0].State)
-	require.NoError(t, b.repo.ResetSubscription(b.ctx, s.Name(), eventstream.FromLatest))
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, s.Name(), true))
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, s.Name(), false))
-	_ = readAll(t, b.repo.ParkedEvents(b.ctx, s.Name()))
+	require.Equal(t, subscription.ShardOwned, lag[0].State)
+	require.NoError(t, subscription.Reset(b.ctx, b.repo, s.Name(), eventstream.FromLatest))
+	require.NoError(t, subscription.Pause(b.ctx, b.repo, s.Name()))
+	require.NoError(t, subscription.Resume(b.ctx, b.repo, s.Name()))
+	_ = readAll(t, subscription.ParkedEvents(b.ctx, b.repo, s.Name()))
 }
 
 // A writer and a reader at the same time, each with its own idea of a snapshot: nobody meets an error that READ COMMITTED would not give.
@@ -334,7 +335,7 @@ func TestSettingsOfIsolationUnderConcurrency(t *testing.T) {
 			j := newJournal()
 			var mu sync.Mutex
 			var told []error
-			s := subscribe(t, p, "reader", eventstream.TxHandler(j.tx), &eventstream.SubscriptionConfig{
+			s := subscribe(t, p, "reader", subscription.TxHandler(j.tx), &subscription.Config{
 				Shards: 4, Observer: errorsTold(func(err error) { mu.Lock(); told = append(told, err); mu.Unlock() }),
 			})
 			keepRunning(t, p, s)

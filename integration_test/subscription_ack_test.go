@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // desk is an AsyncHandler whose batches the test acknowledges by hand.
@@ -26,7 +27,7 @@ type deskBatch struct {
 
 func newDesk() *desk { return &desk{grown: make(chan struct{})} }
 
-func (d *desk) handler() eventstream.AsyncHandler {
+func (d *desk) handler() subscription.AsyncHandler {
 	return func(_ context.Context, events []eventstream.LogEvent, ack func(error)) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
@@ -71,7 +72,7 @@ const readerCheckpoint = `SELECT position::text FROM eventstream.subscription_sh
 func startDesk(t *testing.T, b *bundle, window int) (*desk, *running) {
 	t.Helper()
 	d := newDesk()
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	config.BatchSize, config.Window = 1, window
 	return d, run1(t, b, subscribe(t, b, "reader", d.handler(), config))
 }
@@ -79,7 +80,7 @@ func startDesk(t *testing.T, b *bundle, window int) (*desk, *running) {
 // awaitWitness returns once another subscription of the process got something that is appended now.
 func awaitWitness(t *testing.T, b *bundle) {
 	t.Helper()
-	s := subscribe(t, b, "witness", eventstream.EffectHandler(newJournal().effect), nil)
+	s := subscribe(t, b, "witness", subscription.EffectHandler(newJournal().effect), nil)
 	witness := run1(t, b, s)
 	for range 3 {
 		given(t, b, eventstream.StreamID(fmt.Sprintf("witness-%d", drawn(t, b))), 1)
@@ -175,10 +176,10 @@ func TestSubscriptionAckOfTheFirstAfterTheSecondFailed(t *testing.T) {
 	const count = 300
 	given(t, b, "a-1", count)
 	d := newDesk()
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	config.BatchSize, config.Window = 1, 2
-	config.Observer = func(o eventstream.Observation) {
-		if failed, ok := o.(eventstream.TryFailed); ok && failed.Err == nil {
+	config.Observer = func(o subscription.Observation) {
+		if failed, ok := o.(subscription.TryFailed); ok && failed.Err == nil {
 			t.Error("told of no error")
 		}
 	}

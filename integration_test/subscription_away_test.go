@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // network is what lies between a process and the database: while it is away, nothing connects, and what was connected is lost.
@@ -43,7 +44,7 @@ func (n *network) cut(t testing.TB, b *bundle, application string) {
 }
 
 // countErrors counts the errors that the observer is told of.
-func countErrors(config *eventstream.SubscriptionConfig) (count func() int64) {
+func countErrors(config *subscription.Config) (count func() int64) {
 	var errs atomic.Int64
 	config.Observer = errorsTold(func(error) { errs.Add(1) })
 	return errs.Load
@@ -58,7 +59,7 @@ func TestSubscriptionWaitsForTheDatabase(t *testing.T) {
 		n := &network{}
 		n.away.Store(true)
 		p := process(t, b, &eventstream.Config{Notify: kind == "tx"}, n.on, named("away"))
-		config := quick(eventstream.Stop)
+		config := quick(subscription.Stop)
 		errs := countErrors(config)
 		s := subscribe(t, p, "reader", handlerKinds[kind](b, nil), config)
 		run := run1(t, p, s)
@@ -84,7 +85,7 @@ func TestSubscriptionThatWaitsEndsWithItsContext(t *testing.T) {
 	n := &network{}
 	n.away.Store(true)
 	p := process(t, b, nil, n.on)
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	errs := countErrors(config)
 	run := run1(t, p, subscribe(t, p, "reader", nothing, config))
 	require.Eventually(t, func() bool { return errs() > 0 }, blockTimeout, time.Millisecond)
@@ -99,9 +100,9 @@ func TestProjectionWaitsForTheDatabase(t *testing.T) {
 	n := &network{}
 	n.away.Store(true)
 	p := process(t, b, nil, n.on)
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	errs := countErrors(config)
-	projection, err := eventstream.NewProjector(p.repo, counts(config))
+	projection, err := subscription.NewProjector(p.repo, counts(config))
 	require.NoError(t, err)
 	run := run1(t, p, projection)
 	require.Eventually(t, func() bool { return errs() >= 2 }, blockTimeout, time.Millisecond)
@@ -129,7 +130,7 @@ func TestSubscriptionDoesNotWaitInVain(t *testing.T) {
 	require.ErrorContains(t, run1(t, p, subscribe(t, p, "reader", nothing, nil)).wait(t, b), "closed pool")
 
 	p = process(t, b, nil)
-	s := subscribe(t, p, "reader", eventstream.EffectHandler(newJournal().effect), nil)
+	s := subscribe(t, p, "reader", subscription.EffectHandler(newJournal().effect), nil)
 	run := run1(t, p, s)
 	given(t, b, "a-1", 1)
 	awaitCheckpoint(t, b, s)
@@ -145,7 +146,7 @@ func TestSubscriptionKeepsItsShardsWhileThePoolIsUsedUp(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 3, "a-1", "b-1")
 		a := process(t, b, &eventstream.Config{Lease: time.Second}, withMaxConns(3), named("a"))
-		config := &eventstream.SubscriptionConfig{Shards: 4}
+		config := &subscription.Config{Shards: 4}
 		s := subscribe(t, a, "reader", handlerKinds[kind](b, nil), config)
 		run := run1(t, a, s)
 		awaitSQL(t, b, "4", shares, "reader")
@@ -193,7 +194,7 @@ func TestSubscriptionConnectsWithThePoolsHooks(t *testing.T) {
 		}
 	})
 	j := newJournal()
-	run := run1(t, p, subscribe(t, p, "reader", eventstream.EffectHandler(j.effect), nil))
+	run := run1(t, p, subscribe(t, p, "reader", subscription.EffectHandler(j.effect), nil))
 	given(t, b, "a-1", 3)
 	j.waitCount(t, b.ctx, 3)
 	awaitSQL(t, b, "hooked", `SELECT a.application_name FROM pg_stat_activity AS a JOIN (`+keeper+`) AS k ON k.pid = a.pid`, "hooked")

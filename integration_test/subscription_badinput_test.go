@@ -11,9 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
-var nothing = eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
+var nothing = subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
 
 // Whatever is done to a subscription that nobody has created is refused, and names it.
 func TestSubscriptionUnknown(t *testing.T) {
@@ -24,23 +25,23 @@ func TestSubscriptionUnknown(t *testing.T) {
 	inTx(t, b, func(tx pgx.Tx) {
 		for name, call := range map[string]func() error{
 			"WaitFor":  func() error { return s.WaitFor(b.ctx, 1) },
-			"Skip":     func() error { return b.repo.SkipEvent(b.ctx, "nobody", 1, "why") },
-			"Reshard":  func() error { return b.repo.ReshardSubscription(b.ctx, "nobody", 2) },
-			"Reset":    func() error { return b.repo.ResetSubscription(b.ctx, "nobody", eventstream.FromLatest) },
-			"Delete":   func() error { return b.repo.DeleteSubscription(b.ctx, "nobody") },
-			"Pause":    func() error { return b.repo.PauseSubscription(b.ctx, "nobody", true) },
-			"SkipTx":   func() error { return b.repo.WithTx(tx).SkipEvent(b.ctx, "nobody", 1, "why") },
-			"ReshTx":   func() error { return b.repo.WithTx(tx).ReshardSubscription(b.ctx, "nobody", 2) },
-			"ResetTx":  func() error { return b.repo.WithTx(tx).ResetSubscription(b.ctx, "nobody", eventstream.FromLatest) },
-			"DeleteTx": func() error { return b.repo.WithTx(tx).DeleteSubscription(b.ctx, "nobody") },
-			"PauseTx":  func() error { return b.repo.WithTx(tx).PauseSubscription(b.ctx, "nobody", true) },
+			"Skip":     func() error { return subscription.SkipEvent(b.ctx, b.repo, "nobody", 1, "why") },
+			"Reshard":  func() error { return subscription.Reshard(b.ctx, b.repo, "nobody", 2) },
+			"Reset":    func() error { return subscription.Reset(b.ctx, b.repo, "nobody", eventstream.FromLatest) },
+			"Delete":   func() error { return subscription.Delete(b.ctx, b.repo, "nobody") },
+			"Pause":    func() error { return subscription.Pause(b.ctx, b.repo, "nobody") },
+			"SkipTx":   func() error { return subscription.SkipEvent(b.ctx, b.repo.WithTx(tx), "nobody", 1, "why") },
+			"ReshTx":   func() error { return subscription.Reshard(b.ctx, b.repo.WithTx(tx), "nobody", 2) },
+			"ResetTx":  func() error { return subscription.Reset(b.ctx, b.repo.WithTx(tx), "nobody", eventstream.FromLatest) },
+			"DeleteTx": func() error { return subscription.Delete(b.ctx, b.repo.WithTx(tx), "nobody") },
+			"PauseTx":  func() error { return subscription.Pause(b.ctx, b.repo.WithTx(tx), "nobody") },
 		} {
 			execSQL(t, b.ctx, tx, `SAVEPOINT s`)
 			err := call()
 			execSQL(t, b.ctx, tx, `ROLLBACK TO s`)
-			var unknown *eventstream.SubscriptionNotFoundError
+			var unknown *subscription.NotFoundError
 			require.ErrorAs(t, err, &unknown, name)
-			require.ErrorIs(t, err, eventstream.ErrSubscriptionNotFound, name)
+			require.ErrorIs(t, err, subscription.ErrNotFound, name)
 			require.Equal(t, "nobody", unknown.Name, name)
 			require.EqualError(t, err, `subscription "nobody" not found: check its name, or run it to create it`, name)
 		}
@@ -48,7 +49,7 @@ func TestSubscriptionUnknown(t *testing.T) {
 	lag, err := s.Lag(b.ctx)
 	require.NoError(t, err)
 	require.Empty(t, lag)
-	require.Empty(t, readAll(t, b.repo.ParkedEvents(b.ctx, "nobody")))
+	require.Empty(t, readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "nobody")))
 }
 
 // A name belongs to one configuration: another one is refused, and told what differs.
@@ -56,36 +57,36 @@ func TestSubscriptionTwoConfigurationsUnderOneName(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	filter := eventstream.LogFilter{Types: []eventstream.EventType{"b", "a", "b"}, Category: "order"}
-	keepRunning(t, b, subscribe(t, b, "reader", nothing, &eventstream.SubscriptionConfig{Shards: 4, Filter: filter}))
+	keepRunning(t, b, subscribe(t, b, "reader", nothing, &subscription.Config{Shards: 4, Filter: filter}))
 	other := process(t, b, nil)
 	for name, c := range map[string]struct {
-		handler    eventstream.Handler
-		config     eventstream.SubscriptionConfig
+		handler    subscription.Handler
+		config     subscription.Config
 		difference string
 	}{
-		"Shards":   {nothing, eventstream.SubscriptionConfig{Shards: 3, Filter: filter}, `shard count 4, now 3`},
-		"Delivery": {handlerKinds["tx"](b, nil), eventstream.SubscriptionConfig{Shards: 4, Filter: filter}, `delivery acknowledged, now transaction`},
+		"Shards":   {nothing, subscription.Config{Shards: 3, Filter: filter}, `shard count 4, now 3`},
+		"Delivery": {handlerKinds["tx"](b, nil), subscription.Config{Shards: 4, Filter: filter}, `delivery acknowledged, now transaction`},
 		"Filter": {
 			nothing,
-			eventstream.SubscriptionConfig{Shards: 4},
+			subscription.Config{Shards: 4},
 			`filter {"types": ["a", "b"], "category": "order"}, now {}`,
 		},
 		"OtherFilter": {
 			nothing,
-			eventstream.SubscriptionConfig{Shards: 4, Filter: eventstream.LogFilter{Types: filter.Types, Category: "offer"}},
+			subscription.Config{Shards: 4, Filter: eventstream.LogFilter{Types: filter.Types, Category: "offer"}},
 			`filter {"types": ["a", "b"], "category": "order"}, now {"types": ["a", "b"], "category": "offer"}`,
 		},
 	} {
 		err := subscribe(t, other, "reader", c.handler, &c.config).Run(b.ctx)
-		var mismatch *eventstream.SubscriptionMismatchError
+		var mismatch *subscription.MismatchError
 		require.ErrorAs(t, err, &mismatch, name)
-		require.ErrorIs(t, err, eventstream.ErrSubscriptionMismatch, name)
-		require.Equal(t, eventstream.SubscriptionMismatchError{Name: "reader", Difference: c.difference}, *mismatch)
+		require.ErrorIs(t, err, subscription.ErrMismatch, name)
+		require.Equal(t, subscription.MismatchError{Name: "reader", Difference: c.difference}, *mismatch)
 		require.ErrorContains(t, err, `subscription "reader" was created with `+c.difference)
 	}
 	// The same in another order is the same.
 	same := eventstream.LogFilter{Types: []eventstream.EventType{"a", "b"}, Category: "order"}
-	run1(t, other, subscribe(t, other, "reader", eventstream.AsyncHandler(newJournal().async), &eventstream.SubscriptionConfig{
+	run1(t, other, subscribe(t, other, "reader", subscription.AsyncHandler(newJournal().async), &subscription.Config{
 		Shards: 4, Filter: same, From: eventstream.FromLatest,
 	}))
 	awaitSQL(t, b, "2 2", shares, "reader")
@@ -96,11 +97,11 @@ func TestSubscriptionRunsOnceInARepository(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	j := newJournal()
-	s := subscribe(t, b, "reader", eventstream.EffectHandler(j.effect), nil)
+	s := subscribe(t, b, "reader", subscription.EffectHandler(j.effect), nil)
 	stop := keepRunning(t, b, s)
-	for _, again := range []*eventstream.Subscription{s, subscribe(t, b, "reader", nothing, nil)} {
+	for _, again := range []*subscription.Subscription{s, subscribe(t, b, "reader", nothing, nil)} {
 		err := again.Run(b.ctx)
-		require.ErrorIs(t, err, eventstream.ErrSubscriptionRunning)
+		require.ErrorIs(t, err, subscription.ErrRunning)
 		require.ErrorContains(t, err, `"reader"`)
 	}
 	given(t, b, "a-1", 3)
@@ -113,13 +114,13 @@ func TestSubscriptionRunsOnceInARepository(t *testing.T) {
 	requireGapless(t, b, j.all())
 }
 
-// NewSubscription refuses what could never run, without asking the database.
+// New refuses what could never run, without asking the database.
 func TestSubscriptionBadDescriptions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	refused := func(field string, repo *eventstream.Repository, name string, handler eventstream.Handler, config *eventstream.SubscriptionConfig) {
+	refused := func(field string, repo *eventstream.Repository, name string, handler subscription.Handler, config *subscription.Config) {
 		t.Helper()
-		_, err := eventstream.NewSubscription(repo, name, handler, config)
+		_, err := subscription.New(repo, name, handler, config)
 		var invalid *eventstream.InvalidValueError
 		require.ErrorAs(t, err, &invalid, field)
 		require.Equal(t, field, invalid.Field)
@@ -135,7 +136,7 @@ func TestSubscriptionBadDescriptions(t *testing.T) {
 	for _, name := range []string{"a", "A", "orders-by-day", "v2:orders.daily/eu_1", strings.Repeat("a", 128)} {
 		keepRunning(t, b, subscribe(t, b, name, nothing, nil))
 	}
-	for _, handler := range []eventstream.Handler{nil, eventstream.TxHandler(nil), eventstream.EffectHandler(nil), eventstream.AsyncHandler(nil)} {
+	for _, handler := range []subscription.Handler{nil, subscription.TxHandler(nil), subscription.EffectHandler(nil), subscription.AsyncHandler(nil)} {
 		refused("handler", b.repo, "reader", handler, nil)
 	}
 	conn := session(t, b)
@@ -143,33 +144,33 @@ func TestSubscriptionBadDescriptions(t *testing.T) {
 	refused("repository", repoOn(t, conn), "reader", nothing, nil)
 	inTx(t, b, func(tx pgx.Tx) { refused("repository", repoOn(t, tx), "reader", nothing, nil) })
 
-	type config = eventstream.SubscriptionConfig
+	type config = subscription.Config
 	for field, bad := range map[string][]config{
-		"SubscriptionConfig.Shards":     {{Shards: -1}, {Shards: 32769}},
-		"SubscriptionConfig.BatchSize":  {{BatchSize: -1}, {BatchSize: 10_001}},
-		"SubscriptionConfig.Window":     {{Window: -1}, {Window: 1001}},
-		"SubscriptionConfig.MaxTries":   {{MaxTries: -1}, {MaxTries: 1_000_001}},
-		"SubscriptionConfig.OnFailure":  {{OnFailure: -1}, {OnFailure: 3}},
-		"SubscriptionConfig.MinBackoff": {{MinBackoff: -1}},
-		"SubscriptionConfig.MaxBackoff": {{MaxBackoff: -1}, {MinBackoff: time.Second, MaxBackoff: time.Millisecond}},
-		"LogFilter.Partitions":          {{Filter: eventstream.LogFilter{Partitions: []int{-1}}}, {Filter: eventstream.LogFilter{Partitions: []int{32768}}}},
-		"LogFilter.Category":            {{Filter: eventstream.LogFilter{Category: " "}}},
-		"tenant_id":                     {{Filter: eventstream.LogFilter{Tenant: "a b"}}},
-		"event_type":                    {{Filter: eventstream.LogFilter{Types: []eventstream.EventType{" "}}}},
+		"subscription.Config.Shards":     {{Shards: -1}, {Shards: 32769}},
+		"subscription.Config.BatchSize":  {{BatchSize: -1}, {BatchSize: 10_001}},
+		"subscription.Config.Window":     {{Window: -1}, {Window: 1001}},
+		"subscription.Config.MaxTries":   {{MaxTries: -1}, {MaxTries: 1_000_001}},
+		"subscription.Config.OnFailure":  {{OnFailure: -1}, {OnFailure: 3}},
+		"subscription.Config.MinBackoff": {{MinBackoff: -1}},
+		"subscription.Config.MaxBackoff": {{MaxBackoff: -1}, {MinBackoff: time.Second, MaxBackoff: time.Millisecond}},
+		"LogFilter.Partitions":           {{Filter: eventstream.LogFilter{Partitions: []int{-1}}}, {Filter: eventstream.LogFilter{Partitions: []int{32768}}}},
+		"LogFilter.Category":             {{Filter: eventstream.LogFilter{Category: " "}}},
+		"tenant_id":                      {{Filter: eventstream.LogFilter{Tenant: "a b"}}},
+		"event_type":                     {{Filter: eventstream.LogFilter{Types: []eventstream.EventType{" "}}}},
 	} {
 		for _, c := range bad {
 			refused(field, b.repo, "reader", nothing, &c)
 		}
 	}
-	_, err := eventstream.NewSubscription(b.repo, "reader", nothing, &config{BatchSize: 10_001})
-	require.EqualError(t, err, `invalid SubscriptionConfig.BatchSize "10001": must be from 1 to 10000, or 0 for the default`)
+	_, err := subscription.New(b.repo, "reader", nothing, &config{BatchSize: 10_001})
+	require.EqualError(t, err, `invalid subscription.Config.BatchSize "10001": must be from 1 to 10000, or 0 for the default`)
 }
 
 // What only the store's partition count tells is refused by Run, and by the database.
 func TestSubscriptionBeyondThePartitions(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for field, config := range map[string]eventstream.SubscriptionConfig{
+	for field, config := range map[string]subscription.Config{
 		"shard count":          {Shards: 33},
 		"LogFilter.Partitions": {Filter: eventstream.LogFilter{Partitions: []int{32}}},
 		"start partition":      {From: eventstream.FromPartitionSequences(map[int]int64{32: 1})},
@@ -178,14 +179,14 @@ func TestSubscriptionBeyondThePartitions(t *testing.T) {
 		require.ErrorAs(t, subscribe(t, b, "reader", nothing, &config).Run(b.ctx), &invalid)
 		require.Equal(t, field, invalid.Field)
 	}
-	keepRunning(t, b, subscribe(t, b, "reader", nothing, &eventstream.SubscriptionConfig{Shards: 32}))
+	keepRunning(t, b, subscribe(t, b, "reader", nothing, &subscription.Config{Shards: 32}))
 	for _, shards := range []int{-1, 0, 33} {
 		var invalid *eventstream.InvalidValueError
-		require.ErrorAs(t, b.repo.ReshardSubscription(b.ctx, "reader", shards), &invalid)
+		require.ErrorAs(t, subscription.Reshard(b.ctx, b.repo, "reader", shards), &invalid)
 		require.Equal(t, "shard count", invalid.Field)
 		require.Contains(t, invalid.Rule, "from 1 to 32")
 	}
-	require.Error(t, b.repo.ResetSubscription(b.ctx, "reader", nil))
+	require.Error(t, subscription.Reset(b.ctx, b.repo, "reader", nil))
 }
 
 // The pool and the repository's config are checked before anything runs.
@@ -215,7 +216,7 @@ func TestSubscriptionNeedsConnections(t *testing.T) {
 	least := process(t, withHandled(t, b), nil, withMaxConns(3))
 	given(t, b, "a-1", 20)
 	for i := range 5 {
-		s := subscribe(t, least, "reader-"+string(rune('a'+i)), handlerKinds["tx"](b, nil), &eventstream.SubscriptionConfig{Shards: 4})
+		s := subscribe(t, least, "reader-"+string(rune('a'+i)), handlerKinds["tx"](b, nil), &subscription.Config{Shards: 4})
 		run1(t, least, s)
 		awaitCheckpoint(t, b, s)
 	}
@@ -249,7 +250,7 @@ func TestSubscriptionCheckpointBeyondTheEnd(t *testing.T) {
 		var beyond *eventstream.BeyondLogError
 		require.ErrorAs(t, err, &beyond)
 		require.Equal(t, eventstream.BeyondLogError{Field: "checkpoint", Value: 7, Last: 5}, *beyond)
-		require.NoError(t, b.repo.ResetSubscription(b.ctx, "reader", eventstream.FromPosition(6)))
+		require.NoError(t, subscription.Reset(b.ctx, b.repo, "reader", eventstream.FromPosition(6)))
 		given(t, b, "b-1", 5)
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // member is a process that is made of SQL: a session that holds a member's lock.
@@ -156,7 +157,7 @@ func TestSubscriptionEpochsOutliveTheSubscription(t *testing.T) {
 	first.claim(t, b)
 	old := number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`)
 	for range 3 {
-		require.NoError(t, b.repo.DeleteSubscription(b.ctx, "reader"))
+		require.NoError(t, subscription.Delete(b.ctx, b.repo, "reader"))
 		execSQL(t, b.ctx, b.pool, `SELECT eventstream.subscribe('reader', 1, 'transaction', '{}', '{"from": "beginning"}')`)
 		require.Greater(t, number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`), old)
 		_, err := b.pool.Exec(b.ctx, `SELECT eventstream.move_checkpoint('reader', 0, $1, 5, 1)`, old)
@@ -170,11 +171,11 @@ func TestSubscriptionEpochsOutliveTheSubscription(t *testing.T) {
 func TestSubscriptionChangesFence(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *bundle) error{
-		"Pause":   func(b *bundle) error { return b.repo.PauseSubscription(b.ctx, "reader", true) },
-		"Reset":   func(b *bundle) error { return b.repo.ResetSubscription(b.ctx, "reader", eventstream.FromBeginning) },
-		"Reshard": func(b *bundle) error { return b.repo.ReshardSubscription(b.ctx, "reader", 2) },
-		"Skip":    func(b *bundle) error { return b.repo.SkipEvent(b.ctx, "reader", 3, "why") },
-		"Delete":  func(b *bundle) error { return b.repo.DeleteSubscription(b.ctx, "reader") },
+		"Pause":   func(b *bundle) error { return subscription.Pause(b.ctx, b.repo, "reader") },
+		"Reset":   func(b *bundle) error { return subscription.Reset(b.ctx, b.repo, "reader", eventstream.FromBeginning) },
+		"Reshard": func(b *bundle) error { return subscription.Reshard(b.ctx, b.repo, "reader", 2) },
+		"Skip":    func(b *bundle) error { return subscription.SkipEvent(b.ctx, b.repo, "reader", 3, "why") },
+		"Delete":  func(b *bundle) error { return subscription.Delete(b.ctx, b.repo, "reader") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +196,7 @@ func TestSubscriptionSkipBehindTheCheckpoint(t *testing.T) {
 	owner := joinBySQL(t, b, 1)
 	require.Equal(t, "0@1", owner.claim(t, b))
 	require.NoError(t, moveTo(t, b, 0, 1, 5))
-	require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", 5, "why"))
+	require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", 5, "why"))
 	require.NoError(t, moveTo(t, b, 0, 1, 6))
 
 	committing := session(t, b)

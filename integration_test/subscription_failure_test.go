@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // A handler that fails for a while is tried again, after pauses that grow, and then everything was handled once, in order.
@@ -20,7 +21,7 @@ func TestSubscriptionRetriesUntilItSucceeds(t *testing.T) {
 		sick := positionOf(t, b, "b-1", 5)
 		p := poisoned(3, sick)
 		told := newWitness()
-		config := &eventstream.SubscriptionConfig{
+		config := &subscription.Config{
 			MinBackoff: 10 * time.Millisecond, MaxBackoff: 40 * time.Millisecond, Observer: told.observe,
 		}
 		began := time.Now()
@@ -30,12 +31,12 @@ func TestSubscriptionRetriesUntilItSucceeds(t *testing.T) {
 		requireHandledOnce(t, b)
 		require.GreaterOrEqual(t, time.Since(began), (10+20+40)*time.Millisecond, "three pauses that double")
 		require.Equal(t, 4, p.triedAlone(sick))
-		failed := toldOf[eventstream.TryFailed](told)
+		failed := toldOf[subscription.TryFailed](told)
 		require.NotEmpty(t, failed)
 		for _, f := range failed {
 			require.ErrorIs(t, f.Err, errPoison, "the observer is told what the handler returned")
 		}
-		require.Empty(t, toldOf[eventstream.Interrupted](told))
+		require.Empty(t, toldOf[subscription.Interrupted](told))
 		require.Empty(t, parkedPositions(t, b, "reader"))
 	})
 }
@@ -51,7 +52,7 @@ func TestSubscriptionDoesNotGiveUpOnLostConnections(t *testing.T) {
 			return err
 		}(), "40P01")
 		p.fail = func(eventstream.LogEvent) error { return lost }
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.Stop))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.Stop))
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		requireHandledOnce(t, b)
@@ -65,11 +66,11 @@ func TestSubscriptionStopsAndTriesAgain(t *testing.T) {
 		rounds(t, b, 10, "a-1", "b-1")
 		sick := positionOf(t, b, "b-1", 5)
 		p := poisoned(-1, sick)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.Stop))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.Stop))
 		for range 2 {
 			before := p.triedAlone(sick)
 			err := run1(t, b, s).wait(t, b)
-			var stopped *eventstream.HandlerError
+			var stopped *subscription.HandlerError
 			require.ErrorAs(t, err, &stopped)
 			require.ErrorIs(t, err, errPoison)
 			require.Equal(t, "reader", stopped.Subscription)
@@ -101,12 +102,12 @@ func TestSubscriptionSkipByHand(t *testing.T) {
 		rounds(t, b, 10, "a-1", "b-1")
 		stuck, later, stopped := positionOf(t, b, "b-1", 5), positionOf(t, b, "b-1", 8), positionOf(t, b, "a-1", 2)
 		p := poisoned(-1, stuck, stopped)
-		config := quick(eventstream.Stop)
+		config := quick(subscription.Stop)
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config)
-		var failed *eventstream.HandlerError
+		var failed *subscription.HandlerError
 		require.ErrorAs(t, run1(t, b, s).wait(t, b), &failed)
 		require.Equal(t, stopped, failed.Event.Position)
-		require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", stopped, "bad import"))
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", stopped, "bad import"))
 
 		config.MaxTries = 1_000_000
 		s = subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config)
@@ -114,8 +115,8 @@ func TestSubscriptionSkipByHand(t *testing.T) {
 		awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.handled`)
 		// A skip takes the shard from its owner: what an effect did above the checkpoint would be done again.
 		require.NoError(t, s.WaitFor(b.ctx, stuck-1))
-		require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", later, "was never meant"))
-		require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", stuck, "cannot be handled, see ticket 7"))
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", later, "was never meant"))
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", stuck, "cannot be handled, see ticket 7"))
 		awaitCheckpoint(t, b, s)
 		requireHandledOnce(t, b, stopped, stuck, later)
 
@@ -134,25 +135,25 @@ func TestSubscriptionSkipsAreAudited(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	rounds(t, b, 2, "a-1")
-	s := subscribe(t, b, "reader", eventstream.EffectHandler(newJournal().effect), nil)
+	s := subscribe(t, b, "reader", subscription.EffectHandler(newJournal().effect), nil)
 	run1(t, b, s)
 	awaitSQL(t, b, "1", `SELECT count(*)::text FROM eventstream.subscriptions`)
 
 	var invalid *eventstream.InvalidValueError
 	for _, reason := range []string{"", " \t\n"} {
-		require.ErrorAs(t, b.repo.SkipEvent(b.ctx, "reader", 1, reason), &invalid)
+		require.ErrorAs(t, subscription.SkipEvent(b.ctx, b.repo, "reader", 1, reason), &invalid)
 		require.Equal(t, "reason", invalid.Field)
 	}
 	for _, position := range []int64{-1, 0, 99} {
-		require.ErrorAs(t, b.repo.SkipEvent(b.ctx, "reader", position, "why"), &invalid)
+		require.ErrorAs(t, subscription.SkipEvent(b.ctx, b.repo, "reader", position, "why"), &invalid)
 		require.Equal(t, "position", invalid.Field)
 	}
-	var unknown *eventstream.SubscriptionNotFoundError
-	require.ErrorAs(t, b.repo.SkipEvent(b.ctx, "writer", 1, "why"), &unknown)
+	var unknown *subscription.NotFoundError
+	require.ErrorAs(t, subscription.SkipEvent(b.ctx, b.repo, "writer", 1, "why"), &unknown)
 	require.Equal(t, "writer", unknown.Name)
 
-	require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", 1, "why"))
-	require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", 1, "again"), "a second time changes nothing")
+	require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", 1, "why"))
+	require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", 1, "again"), "a second time changes nothing")
 	for _, sql := range []string{
 		`DELETE FROM eventstream.subscription_skips`, `UPDATE eventstream.subscription_skips SET reason = 'other'`,
 		`TRUNCATE eventstream.subscription_skips`,
@@ -160,7 +161,7 @@ func TestSubscriptionSkipsAreAudited(t *testing.T) {
 		_, err := b.pool.Exec(b.ctx, sql)
 		requireSQLState(t, err, "ES004")
 	}
-	require.NoError(t, b.repo.DeleteSubscription(b.ctx, "reader"))
+	require.NoError(t, subscription.Delete(b.ctx, b.repo, "reader"))
 	require.Equal(t, int64(1), number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscription_skips WHERE reason = 'why'`))
 }
 
@@ -185,7 +186,7 @@ func TestSubscriptionPoisonAmongAThousand(t *testing.T) {
 			p.mu.Unlock()
 			return p.decide(events)
 		}
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, decide), config)
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
@@ -222,7 +223,7 @@ func TestSubscriptionHandlerOwnsItsSlice(t *testing.T) {
 			clear(events)
 			return errors.New("once")
 		}
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, decide), quick(eventstream.Stop))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, decide), quick(subscription.Stop))
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		requireHandledOnce(t, b)

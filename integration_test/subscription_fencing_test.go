@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // keeper is the session by which others see that a process lives.
@@ -72,7 +73,7 @@ func named(name string) bundleOption {
 func TestSubscriptionLostConnectionLosesShards(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
-	config := &eventstream.SubscriptionConfig{Shards: 4}
+	config := &subscription.Config{Shards: 4}
 	patient := &eventstream.Config{Lease: time.Hour}
 	a, other := process(t, b, patient, named("a")), process(t, b, patient, named("b"))
 	run1(t, a, subscribe(t, a, "reader", handlerKinds["tx"](b, nil), config))
@@ -101,7 +102,7 @@ func TestSubscriptionLostConnectionEndsTheHandler(t *testing.T) {
 	a := process(t, b, nil, named("a"))
 	var calls atomic.Int64
 	entered := make(chan struct{})
-	handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	handler := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		if calls.Add(1) == 1 {
 			close(entered)
 			<-ctx.Done()
@@ -126,10 +127,10 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	stall := &claimStall{resume: make(chan struct{})}
 	a := process(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	told := newWitness()
 	config.Observer = told.observe
-	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), config)
+	s, err := subscription.New(a.repo, "reader", subscription.TxHandler(late.handle), config)
 	require.NoError(t, err)
 	hung := run1(t, a, s)
 	<-late.entered
@@ -148,8 +149,8 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 
 	require.NoError(t, late.ctx.Load().(context.Context).Err(), "the hung process does not know")
 	close(late.leave)
-	var lost *eventstream.ShardLostError
-	require.ErrorAs(t, awaitTold[eventstream.ShardLost](t, b, told).Err, &lost)
+	var lost *subscription.ShardLostError
+	require.ErrorAs(t, awaitTold[subscription.ShardLost](t, b, told).Err, &lost)
 	require.Equal(t, []any{"reader", 0, epoch}, []any{lost.Subscription, lost.Shard, lost.Epoch})
 	require.Greater(t, lost.CurrentEpoch, epoch)
 	requireHandledOnce(t, b)
@@ -170,7 +171,7 @@ func TestSubscriptionLeaseEnds(t *testing.T) {
 	stall := &claimStall{resume: make(chan struct{})}
 	a := process(t, b, &eventstream.Config{Lease: time.Second, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
-	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), quick(eventstream.Stop))
+	s, err := subscription.New(a.repo, "reader", subscription.TxHandler(late.handle), quick(subscription.Stop))
 	require.NoError(t, err)
 	run1(t, a, s)
 	<-late.entered
@@ -196,16 +197,16 @@ func TestSubscriptionHungTransactionEnds(t *testing.T) {
 	a := process(t, b, &eventstream.Config{Lease: time.Second})
 	late := newStuck()
 	told := newWitness()
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	config.Observer = told.observe
-	s, err := eventstream.NewSubscription(a.repo, "reader", eventstream.TxHandler(late.handle), config)
+	s, err := subscription.New(a.repo, "reader", subscription.TxHandler(late.handle), config)
 	require.NoError(t, err)
 	run1(t, a, s)
 	<-late.entered
 	awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity
 		WHERE datname = current_database() AND query ~ 'INSERT INTO public.handled' AND state = 'idle in transaction'`)
 	close(late.leave)
-	require.ErrorIs(t, awaitTold[eventstream.TryFailed](t, b, told).Err, eventstream.ErrTxIdle)
+	require.ErrorIs(t, awaitTold[subscription.TryFailed](t, b, told).Err, subscription.ErrTxIdle)
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
 }

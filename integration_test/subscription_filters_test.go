@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // mixed gives streams of several categories, types and tenants.
@@ -53,12 +54,12 @@ func TestSubscriptionFilters(t *testing.T) {
 			b := setup(t)
 			mixed(t, b, 60)
 			byShards := map[int]*journal{}
-			var subscriptions []*eventstream.Subscription
+			var subscriptions []*subscription.Subscription
 			for _, shards := range []int{1, 4, 32} {
 				j := newJournal()
 				byShards[shards] = j
-				s := subscribe(t, b, fmt.Sprintf("reader-%d", shards), eventstream.EffectHandler(j.effect),
-					&eventstream.SubscriptionConfig{Shards: shards, Filter: c.filter})
+				s := subscribe(t, b, fmt.Sprintf("reader-%d", shards), subscription.EffectHandler(j.effect),
+					&subscription.Config{Shards: shards, Filter: c.filter})
 				subscriptions = append(subscriptions, s)
 				keepRunning(t, b, s)
 			}

@@ -12,26 +12,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // handlerKinds are the three kinds of handlers: each decides about a batch, and then writes down in public.handled what it handled. The
 // first does so in the transaction that it was given, the others in one of their own, as if that were elsewhere.
-var handlerKinds = map[string]func(b *bundle, decide func([]eventstream.LogEvent) error) eventstream.Handler{
-	"tx": func(_ *bundle, decide func([]eventstream.LogEvent) error) eventstream.Handler {
-		return eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+var handlerKinds = map[string]func(b *bundle, decide func([]eventstream.LogEvent) error) subscription.Handler{
+	"tx": func(_ *bundle, decide func([]eventstream.LogEvent) error) subscription.Handler {
+		return subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 			return decideAndWrite(ctx, tx, decide, events)
 		})
 	},
-	"effect": func(b *bundle, decide func([]eventstream.LogEvent) error) eventstream.Handler {
-		return eventstream.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error {
+	"effect": func(b *bundle, decide func([]eventstream.LogEvent) error) subscription.Handler {
+		return subscription.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error {
 			return decideAndWrite(ctx, b.pool, decide, events)
 		})
 	},
-	"async": func(b *bundle, decide func([]eventstream.LogEvent) error) eventstream.Handler {
+	"async": func(b *bundle, decide func([]eventstream.LogEvent) error) subscription.Handler {
 		var mu sync.Mutex
 		before := make(chan struct{})
 		close(before)
-		return eventstream.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+		return subscription.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
 			mu.Lock() // batches are written one after the other, as a pipeline would
 			earlier, done := before, make(chan struct{})
 			before = done
@@ -148,12 +149,12 @@ func awaitSQL(t testing.TB, b *bundle, want, sql string, args ...any) {
 }
 
 // awaitCheckpoint waits until a subscription, which is being created perhaps, has handled everything there is.
-func awaitCheckpoint(t testing.TB, b *bundle, s *eventstream.Subscription) {
+func awaitCheckpoint(t testing.TB, b *bundle, s *subscription.Subscription) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, blockTimeout)
 	defer cancel()
 	err := s.WaitFor(ctx, drawn(t, b))
-	for errors.Is(err, eventstream.ErrSubscriptionNotFound) && ctx.Err() == nil {
+	for errors.Is(err, subscription.ErrNotFound) && ctx.Err() == nil {
 		err = s.WaitFor(ctx, drawn(t, b))
 	}
 	if err != nil {
@@ -259,8 +260,8 @@ func (p *poison) triedAlone(position int64) int {
 }
 
 // quick is a config whose pauses between tries are short.
-func quick(policy eventstream.FailurePolicy) *eventstream.SubscriptionConfig {
-	return &eventstream.SubscriptionConfig{
+func quick(policy subscription.FailurePolicy) *subscription.Config {
+	return &subscription.Config{
 		OnFailure: policy, MaxTries: 3, MinBackoff: time.Millisecond, MaxBackoff: 5 * time.Millisecond,
 	}
 }
@@ -269,7 +270,7 @@ func quick(policy eventstream.FailurePolicy) *eventstream.SubscriptionConfig {
 func parkedPositions(t testing.TB, b *bundle, name string) []int64 {
 	t.Helper()
 	var positions []int64
-	for _, p := range readAll(t, b.repo.ParkedEvents(b.ctx, name)) {
+	for _, p := range readAll(t, subscription.ParkedEvents(b.ctx, b.repo, name)) {
 		positions = append(positions, p.Position)
 	}
 	return positions
@@ -311,12 +312,12 @@ func upTo(n int64) []int64 {
 }
 
 // errorsTold passes on what an observer is told of errors that are tried again.
-func errorsTold(f func(error)) eventstream.Observer {
-	return func(o eventstream.Observation) {
+func errorsTold(f func(error)) subscription.Observer {
+	return func(o subscription.Observation) {
 		switch o := o.(type) {
-		case eventstream.Interrupted:
+		case subscription.Interrupted:
 			f(o.Err)
-		case eventstream.TryFailed:
+		case subscription.TryFailed:
 			f(o.Err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // hangsOnce is a process that hangs before a statement, once, until something has happened.
@@ -44,7 +44,7 @@ func TestSubscriptionThatHangsAtItsCheckpointGoesOn(t *testing.T) {
 					WHERE application_name = 'hangs' AND state = 'idle in transaction' AND query LIKE '%eventstream.batch%'`)
 			}}
 			p := process(t, b, nil, named("hangs"), func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer })
-			config := quick(eventstream.Park)
+			config := quick(subscription.Park)
 			config.IdleTimeout = 300 * time.Millisecond
 			s := subscribe(t, p, "reader", handlerKinds[kind](b, nil), config)
 			keepRunning(t, p, s)
@@ -63,7 +63,7 @@ func TestProjectionRebuildBesideManyShards(t *testing.T) {
 	t.Parallel()
 	b := setup(t, withMaxConns(16))
 	given(t, b, "old-1", 100)
-	p := projector(t, b, counts(&eventstream.SubscriptionConfig{BatchSize: 100, Shards: 4}))
+	p := projector(t, b, counts(&subscription.Config{BatchSize: 100, Shards: 4}))
 	keepRunning(t, b, p)
 	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
 	stop := keepAppending(t, b, 2)

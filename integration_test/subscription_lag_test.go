@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // Lag is told from the marks: it touches as much of the database for a long backlog as for a short one, with one shard and with many, where
@@ -19,7 +19,7 @@ func TestSubscriptionLagCostsTheSameWhateverTheBacklog(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			for i, shards := range []int{1, 1, 4, 32} {
-				s := subscribe(t, b, fmt.Sprintf("reader-%d", i), eventstream.TxHandler(newJournal().tx), &eventstream.SubscriptionConfig{Shards: shards})
+				s := subscribe(t, b, fmt.Sprintf("reader-%d", i), subscription.TxHandler(newJournal().tx), &subscription.Config{Shards: shards})
 				require.NoError(t, s.Create(b.ctx))
 			}
 			unnumbered(t, b, 3000, streams)
@@ -50,7 +50,7 @@ func keepAll(t testing.TB, b *bundle) {
 
 func requireLag(t testing.TB, b *bundle, events int64) {
 	t.Helper()
-	lags, err := b.repo.Subscriptions(b.ctx)
+	lags, err := subscription.List(b.ctx, b.repo)
 	require.NoError(t, err)
 	behind := map[string]int64{}
 	for _, l := range lags {
@@ -86,7 +86,7 @@ func TestSubscriptionLagOfWhatHasNoMarks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i, shards := range []int{1, 1, 4, 32} {
-		s := subscribe(t, b, fmt.Sprintf("reader-%d", i), eventstream.TxHandler(newJournal().tx), &eventstream.SubscriptionConfig{Shards: shards})
+		s := subscribe(t, b, fmt.Sprintf("reader-%d", i), subscription.TxHandler(newJournal().tx), &subscription.Config{Shards: shards})
 		require.NoError(t, s.Create(b.ctx))
 	}
 	unnumbered(t, b, 60_000, 100)

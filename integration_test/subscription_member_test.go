@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // A checkpoint moves only on a server that has the lock of its owner. Steps: a member claims a shard; its lock falls, as when it was held
@@ -22,7 +23,7 @@ func TestSubscriptionCheckpointNeedsTheOwnersLock(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 5)
-	require.NoError(t, subscribe(t, b, "reader", eventstream.TxHandler(newJournal().tx), nil).Create(b.ctx))
+	require.NoError(t, subscribe(t, b, "reader", subscription.TxHandler(newJournal().tx), nil).Create(b.ctx))
 	member, err := b.pool.Begin(b.ctx)
 	require.NoError(t, err)
 	execSQL(t, b.ctx, member, `SELECT pg_advisory_xact_lock(eventstream.member_key(7))`)
@@ -135,7 +136,7 @@ func TestSubscriptionMembersConnectionHangs(t *testing.T) {
 	d := &deafNetwork{byPID: map[int64]*deafConn{}}
 	p := process(t, b, lively, func(c *pgxpool.Config) { c.ConnConfig.DialFunc, c.AfterConnect = d.dial, d.connected })
 	j := newJournal()
-	keepRunning(t, p, subscribe(t, p, "reader", eventstream.TxHandler(j.tx), nil))
+	keepRunning(t, p, subscribe(t, p, "reader", subscription.TxHandler(j.tx), nil))
 	t.Cleanup(d.thaw)
 	given(t, b, "order-1", 5)
 	require.Len(t, j.waitCount(t, b.ctx, 5), 5)
@@ -181,13 +182,13 @@ func TestSubscriptionReadsWhereItsLockIs(t *testing.T) {
 		j.add(events)
 		return nil
 	}
-	keepRunning(t, p, subscribe(t, p, "reader", eventstream.EffectHandler(handle), nil))
+	keepRunning(t, p, subscribe(t, p, "reader", subscription.EffectHandler(handle), nil))
 	given(t, b, "order-1", 5)
 	require.Len(t, j.waitCount(t, b.ctx, 5), 5)
 	awaitSQL(t, b, "5", `SELECT position::text FROM eventstream.subscription_shards`)
 
 	given(t, other, "other-1", 10)
-	require.NoError(t, subscribe(t, other, "reader", eventstream.EffectHandler(j.effect), nil).Create(b.ctx))
+	require.NoError(t, subscribe(t, other, "reader", subscription.EffectHandler(j.effect), nil).Create(b.ctx))
 	execSQL(t, b.ctx, other.pool, `UPDATE eventstream.subscription_shards SET position = 5, epoch = $1, member_id = $2`,
 		number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`),
 		number(t, b.ctx, b.pool, `SELECT member_id FROM eventstream.subscription_shards`))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 func panicOnSecond(events []eventstream.LogEvent) error {
@@ -25,11 +26,11 @@ func panicOnSecond(events []eventstream.LogEvent) error {
 // A panic is the handler's error: with its value and its stack, tried again, and then as the policy says. The process lives on.
 func TestSubscriptionHandlerPanics(t *testing.T) {
 	t.Parallel()
-	for kind, handler := range map[string]func(b *bundle) eventstream.Handler{
-		"tx":     func(b *bundle) eventstream.Handler { return handlerKinds["tx"](b, panicOnSecond) },
-		"effect": func(b *bundle) eventstream.Handler { return handlerKinds["effect"](b, panicOnSecond) },
-		"async": func(b *bundle) eventstream.Handler {
-			return eventstream.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+	for kind, handler := range map[string]func(b *bundle) subscription.Handler{
+		"tx":     func(b *bundle) subscription.Handler { return handlerKinds["tx"](b, panicOnSecond) },
+		"effect": func(b *bundle) subscription.Handler { return handlerKinds["effect"](b, panicOnSecond) },
+		"async": func(b *bundle) subscription.Handler {
+			return subscription.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
 				ack(decideAndWrite(ctx, b.pool, panicOnSecond, events))
 			})
 		},
@@ -38,21 +39,21 @@ func TestSubscriptionHandlerPanics(t *testing.T) {
 			t.Parallel()
 			b := withHandled(t, setup(t))
 			rounds(t, b, 3, "a-1")
-			err := run1(t, b, subscribe(t, b, "stops", handler(b), quick(eventstream.Stop))).wait(t, b)
-			var stopped *eventstream.HandlerError
+			err := run1(t, b, subscribe(t, b, "stops", handler(b), quick(subscription.Stop))).wait(t, b)
+			var stopped *subscription.HandlerError
 			require.ErrorAs(t, err, &stopped)
 			require.Equal(t, []any{int64(2), 3}, []any{stopped.Event.Position, stopped.Tries})
-			var panicked *eventstream.HandlerPanicError
+			var panicked *subscription.HandlerPanicError
 			require.ErrorAs(t, err, &panicked)
 			require.Equal(t, "boom", panicked.Value)
 			require.Contains(t, string(panicked.Stack), "panicOnSecond")
 
 			execSQL(t, b.ctx, b.pool, `TRUNCATE public.handled`)
-			s := subscribe(t, b, "parks", handler(b), quick(eventstream.Park))
+			s := subscribe(t, b, "parks", handler(b), quick(subscription.Park))
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
 			requireHandledOnce(t, b, 2)
-			parked := readAll(t, b.repo.ParkedEvents(b.ctx, "parks"))
+			parked := readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "parks"))
 			require.Len(t, parked, 1)
 			require.Contains(t, parked[0].Error, "handler panicked: boom")
 			_, err = s.ReplayParked(b.ctx)
@@ -65,16 +66,16 @@ func TestSubscriptionHandlerPanics(t *testing.T) {
 // A handler that ends its goroutine, as t.FailNow would, ends Run with an error, and the process lives on.
 func TestSubscriptionHandlerExits(t *testing.T) {
 	t.Parallel()
-	for kind, handler := range map[string]eventstream.Handler{
-		"tx":     eventstream.TxHandler(func(context.Context, pgx.Tx, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
-		"effect": eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
+	for kind, handler := range map[string]subscription.Handler{
+		"tx":     subscription.TxHandler(func(context.Context, pgx.Tx, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
+		"effect": subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error { runtime.Goexit(); return nil }),
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			rounds(t, b, 3, "a-1")
-			err := run1(t, b, subscribe(t, b, "reader", handler, quick(eventstream.Park))).wait(t, b)
-			require.ErrorIs(t, err, eventstream.ErrHandlerExited)
+			err := run1(t, b, subscribe(t, b, "reader", handler, quick(subscription.Park))).wait(t, b)
+			require.ErrorIs(t, err, subscription.ErrHandlerExited)
 			requireFree(t, b, "reader")
 			require.Zero(t, number(t, b.ctx, b.pool, `SELECT position FROM eventstream.subscription_shards`))
 		})
@@ -86,7 +87,7 @@ func TestSubscriptionHandlerMayNotEndItsTransaction(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 5, "a-1")
-	s := subscribe(t, b, "reader", eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	s := subscribe(t, b, "reader", subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		if err := tx.Commit(ctx); !errors.Is(err, eventstream.ErrTxEnded) {
 			return errors.New("Commit was not refused")
 		}
@@ -97,7 +98,7 @@ func TestSubscriptionHandlerMayNotEndItsTransaction(t *testing.T) {
 			return errors.New("Rollback was not refused")
 		}
 		return nil
-	}), quick(eventstream.Stop))
+	}), quick(subscription.Stop))
 	keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
@@ -128,7 +129,7 @@ func TestSubscriptionHandlerEndsItsTransaction(t *testing.T) {
 			b := withHandled(t, setup(t))
 			rounds(t, b, 3, "a-1")
 			var calls atomic.Int64
-			ends := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+			ends := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 				calls.Add(1)
 				if err := writeHandled(ctx, tx, events); err != nil {
 					return err
@@ -138,7 +139,7 @@ func TestSubscriptionHandlerEndsItsTransaction(t *testing.T) {
 				}
 				return c.result
 			})
-			err := run1(t, b, subscribe(t, b, "reader", ends, quick(eventstream.Park))).wait(t, b)
+			err := run1(t, b, subscribe(t, b, "reader", ends, quick(subscription.Park))).wait(t, b)
 			require.ErrorIs(t, err, eventstream.ErrTxEnded)
 			if c.result != nil {
 				require.ErrorIs(t, err, c.result)
@@ -166,10 +167,10 @@ func TestSubscriptionReplayThatEndsItsTransaction(t *testing.T) {
 			t.Parallel()
 			b := withHandled(t, setup(t))
 			rounds(t, b, 1, "a-1")
-			s := subscribe(t, b, "reader", handlerKinds["tx"](b, poisoned(-1, 1).decide), quick(eventstream.Park))
+			s := subscribe(t, b, "reader", handlerKinds["tx"](b, poisoned(-1, 1).decide), quick(subscription.Park))
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
-			ends := subscribe(t, b, "reader", eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, _ []eventstream.LogEvent) error {
+			ends := subscribe(t, b, "reader", subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, _ []eventstream.LogEvent) error {
 				_, err := tx.Exec(ctx, sql)
 				return err
 			}), nil)
@@ -186,7 +187,7 @@ func TestSubscriptionHandlerSwallowsAnError(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 3, "a-1")
-	swallows := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	swallows := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		if err := writeHandled(ctx, tx, events); err != nil {
 			return err
 		}
@@ -195,14 +196,14 @@ func TestSubscriptionHandlerSwallowsAnError(t *testing.T) {
 		}
 		return nil
 	})
-	err := run1(t, b, subscribe(t, b, "reader", swallows, quick(eventstream.Stop))).wait(t, b)
-	var stopped *eventstream.HandlerError
+	err := run1(t, b, subscribe(t, b, "reader", swallows, quick(subscription.Stop))).wait(t, b)
+	var stopped *subscription.HandlerError
 	require.ErrorAs(t, err, &stopped)
 	require.Equal(t, int64(2), stopped.Event.Position)
 	require.ErrorContains(t, err, "returned nil although a statement in its transaction had failed")
 	require.Equal(t, upTo(1), handledVersions(t, b, "a-1"))
 
-	s := subscribe(t, b, "reader", swallows, quick(eventstream.Park))
+	s := subscribe(t, b, "reader", swallows, quick(subscription.Park))
 	keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b, 2)
@@ -216,7 +217,7 @@ func TestSubscriptionHandlerUsesSavepoints(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 20, "a-1", "b-1")
-	s := subscribe(t, b, "reader", eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	s := subscribe(t, b, "reader", subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		for _, e := range events {
 			err := pgx.BeginFunc(ctx, tx, func(inner pgx.Tx) error {
 				if err := writeHandled(ctx, inner, []eventstream.LogEvent{e}); err != nil {
@@ -233,7 +234,7 @@ func TestSubscriptionHandlerUsesSavepoints(t *testing.T) {
 			}
 		}
 		return nil
-	}), quick(eventstream.Stop))
+	}), quick(subscription.Stop))
 	keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	var thirds []int64
@@ -255,11 +256,11 @@ func TestSubscriptionEndIsNoFailure(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.MaxTries = 1
-		config.Observer = func(o eventstream.Observation) {
+		config.Observer = func(o subscription.Observation) {
 			switch o.(type) {
-			case eventstream.ShardClaimed, eventstream.ShardReleased:
+			case subscription.ShardClaimed, subscription.ShardReleased:
 			default:
 				t.Errorf("told of %T: %v", o, o)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // The observer is told the whole story, in order and before Run returns: claimed, failed, parked, handled, stopped, released.
@@ -25,7 +26,7 @@ func TestSubscriptionObserverIsToldEverything(t *testing.T) {
 		rounds(t, b, 5, "a-1")
 		p := poisoned(-1, 3)
 		told := newWitness()
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.BatchSize, config.Window, config.Observer = 1, 1, told.observe
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config)
 		stop := keepRunning(t, b, s)
@@ -35,19 +36,19 @@ func TestSubscriptionObserverIsToldEverything(t *testing.T) {
 		tell := func(words ...any) { story = append(story, strings.TrimSpace(fmt.Sprintln(words...))) }
 		for _, o := range told.all {
 			switch o := o.(type) {
-			case eventstream.ShardClaimed:
+			case subscription.ShardClaimed:
 				require.Positive(t, o.Epoch)
 				tell("claimed", o.Subscription, o.Shard)
-			case eventstream.BatchHandled:
+			case subscription.BatchHandled:
 				require.Positive(t, o.Took)
 				tell("handled", o.Events, "to", o.Position)
-			case eventstream.TryFailed:
+			case subscription.TryFailed:
 				require.ErrorIs(t, o.Err, errPoison)
 				tell("failed", o.First.Position, o.First.StreamID, o.First.Version, o.Events, o.Tries, o.Counted)
-			case eventstream.EventParked:
+			case subscription.EventParked:
 				require.ErrorIs(t, o.Err, errPoison)
 				tell("parked", o.Event.Position, o.Event.Type, o.Tries)
-			case eventstream.ShardReleased:
+			case subscription.ShardReleased:
 				tell("released", o.Subscription, o.Shard)
 			default:
 				t.Errorf("told of %T: %v", o, o)
@@ -60,14 +61,14 @@ func TestSubscriptionObserverIsToldEverything(t *testing.T) {
 		}, story)
 
 		told = newWitness()
-		config = quick(eventstream.Stop)
+		config = quick(subscription.Stop)
 		config.Observer = told.observe
 		err := run1(t, b, subscribe(t, b, "stops", handlerKinds[kind](b, p.decide), config)).wait(t, b)
 		require.Error(t, err)
-		stopped := toldOf[eventstream.RunStopped](told)
+		stopped := toldOf[subscription.RunStopped](told)
 		require.Len(t, stopped, 1)
 		require.Equal(t, []any{"stops", err}, []any{stopped[0].Subscription, stopped[0].Err})
-		require.IsType(t, eventstream.RunStopped{}, told.all[len(told.all)-1])
+		require.IsType(t, subscription.RunStopped{}, told.all[len(told.all)-1])
 	})
 }
 
@@ -77,14 +78,14 @@ func TestProjectionRebuildIsTold(t *testing.T) {
 	b := setup(t)
 	rounds(t, b, 3, "a-1")
 	told := newWitness()
-	p, err := eventstream.NewProjector(b.repo, eventstream.Projection{
+	p, err := subscription.NewProjector(b.repo, subscription.Projection{
 		Name: "counts", Setup: func(context.Context, pgx.Tx, string) error { return nil },
 		Apply:  func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return nil },
-		Config: &eventstream.SubscriptionConfig{Observer: told.observe},
+		Config: &subscription.Config{Observer: told.observe},
 	})
 	require.NoError(t, err)
 	require.NoError(t, p.Rebuild(b.ctx, nil))
-	rebuilt := toldOf[eventstream.ProjectionRebuilt](told)
+	rebuilt := toldOf[subscription.ProjectionRebuilt](told)
 	require.Len(t, rebuilt, 1)
 	require.Equal(t, "counts", rebuilt[0].Projection)
 	require.Positive(t, rebuilt[0].Took)
@@ -97,9 +98,9 @@ func TestSubscriptionObserverPanics(t *testing.T) {
 		rounds(t, b, 5, "a-1")
 		p := poisoned(-1, 3)
 		var calls atomic.Int64
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.BatchSize = 1
-		config.Observer = func(eventstream.Observation) { calls.Add(1); panic("boom") }
+		config.Observer = func(subscription.Observation) { calls.Add(1); panic("boom") }
 		a := process(t, b, nil, named("a"))
 		s := subscribe(t, a, "reader", handlerKinds[kind](b, p.decide), config)
 		stop := keepRunning(t, a, s)
@@ -120,9 +121,9 @@ func TestSubscriptionObserverHangs(t *testing.T) {
 	rounds(t, b, 5, "a-1")
 	leave := make(chan struct{})
 	t.Cleanup(func() { close(leave) })
-	config := quick(eventstream.Stop)
+	config := quick(subscription.Stop)
 	config.BatchSize = 1
-	config.Observer = func(eventstream.Observation) { <-leave }
+	config.Observer = func(subscription.Observation) { <-leave }
 	a := process(t, b, nil, named("a"))
 	s := subscribe(t, a, "reader", handlerKinds["tx"](b, nil), config)
 	stop := keepRunning(t, a, s)
@@ -139,7 +140,7 @@ func TestSubscriptionObserverHangs(t *testing.T) {
 func TestSlogObserver(t *testing.T) {
 	t.Parallel()
 	var text bytes.Buffer
-	observer := eventstream.SlogObserver(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{
+	observer := subscription.SlogObserver(slog.New(slog.NewTextHandler(&text, &slog.HandlerOptions{
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
@@ -148,19 +149,19 @@ func TestSlogObserver(t *testing.T) {
 			return a
 		},
 	})))
-	event := eventstream.EventRef{Position: 7, StreamID: "order-1", Version: 2, Type: "order.placed"}
-	for _, o := range []eventstream.Observation{
-		eventstream.BatchHandled{Subscription: "s", Shard: 1, Events: 2, Waiting: 1, Position: 9, Took: time.Second},
-		eventstream.TryFailed{Subscription: "s", Shard: 1, First: event, Events: 1, Tries: 2, Counted: true, Err: errPoison},
-		eventstream.EventParked{Subscription: "s", Shard: 1, Event: event, Tries: 3, Err: errPoison},
-		eventstream.HandlerLate{Subscription: "s", Shard: 1, Limit: time.Second, Abandoned: true},
-		eventstream.ShardClaimed{Subscription: "s", Shard: 1, Epoch: 5},
-		eventstream.ShardReleased{Subscription: "s", Shard: 1, Epoch: 5},
-		eventstream.ShardLost{Subscription: "s", Shard: 1, Epoch: 5, Err: eventstream.ErrShardLost},
-		eventstream.Interrupted{Subscription: "s", Shard: -1, Err: errors.New("away")},
-		eventstream.RunStopped{Subscription: "s", Err: errPoison},
-		eventstream.ProjectionRebuilt{Projection: "p", Took: time.Second},
-		eventstream.ObservationsMissed{Subscription: "s", Count: 4},
+	event := subscription.EventRef{Position: 7, StreamID: "order-1", Version: 2, Type: "order.placed"}
+	for _, o := range []subscription.Observation{
+		subscription.BatchHandled{Subscription: "s", Shard: 1, Events: 2, Waiting: 1, Position: 9, Took: time.Second},
+		subscription.TryFailed{Subscription: "s", Shard: 1, First: event, Events: 1, Tries: 2, Counted: true, Err: errPoison},
+		subscription.EventParked{Subscription: "s", Shard: 1, Event: event, Tries: 3, Err: errPoison},
+		subscription.HandlerLate{Subscription: "s", Shard: 1, Limit: time.Second, Abandoned: true},
+		subscription.ShardClaimed{Subscription: "s", Shard: 1, Epoch: 5},
+		subscription.ShardReleased{Subscription: "s", Shard: 1, Epoch: 5},
+		subscription.ShardLost{Subscription: "s", Shard: 1, Epoch: 5, Err: subscription.ErrShardLost},
+		subscription.Interrupted{Subscription: "s", Shard: -1, Err: errors.New("away")},
+		subscription.RunStopped{Subscription: "s", Err: errPoison},
+		subscription.ProjectionRebuilt{Projection: "p", Took: time.Second},
+		subscription.ObservationsMissed{Subscription: "s", Count: 4},
 	} {
 		observer(o)
 	}
@@ -179,7 +180,7 @@ func TestSlogObserver(t *testing.T) {
 		`level=WARN msg="gapless: observer is too slow" subscription=s missed=4`,
 		``,
 	}, "\n"), text.String())
-	eventstream.SlogObserver(nil)(eventstream.ShardClaimed{Subscription: "s"})
+	subscription.SlogObserver(nil)(subscription.ShardClaimed{Subscription: "s"})
 }
 
 // failing is what psql shows of a shard that fails.
@@ -195,14 +196,14 @@ func TestSubscriptionFailureIsSeenInSQL(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 5, "a-1")
 		p := poisoned(-1, 3)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.Stop))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.Stop))
 		require.Error(t, run1(t, b, s).wait(t, b))
 		awaitSQL(t, b, "3 3 3 cannot digest it t", failing)
 		lag, err := s.Lag(b.ctx)
 		require.NoError(t, err)
 		var event uuid.UUID
 		require.NoError(t, b.pool.QueryRow(b.ctx, `SELECT event_id FROM eventstream.events WHERE position = 3`).Scan(&event))
-		require.Equal(t, []any{int64(3), event, 3, "cannot digest it", "free"},
+		require.Equal(t, []any{int64(3), event, 3, "cannot digest it", subscription.ShardFree},
 			[]any{lag[0].FailingPosition, lag[0].FailingEvent, lag[0].Tries, lag[0].LastError, lag[0].State})
 		since := lag[0].FailingSince
 		require.WithinDuration(t, time.Now(), since, testTimeout)
@@ -228,10 +229,10 @@ func TestSubscriptionFailureIsSeenInSQL(t *testing.T) {
 func TestSubscriptionFailureIsForgotten(t *testing.T) {
 	t.Parallel()
 	for name, decide := range map[string]func(b *bundle) error{
-		"skipped": func(b *bundle) error { return b.repo.SkipEvent(b.ctx, "reader", 3, "no use") },
-		"reset":   func(b *bundle) error { return b.repo.ResetSubscription(b.ctx, "reader", eventstream.FromLatest) },
+		"skipped": func(b *bundle) error { return subscription.SkipEvent(b.ctx, b.repo, "reader", 3, "no use") },
+		"reset":   func(b *bundle) error { return subscription.Reset(b.ctx, b.repo, "reader", eventstream.FromLatest) },
 		"resharded and back": func(b *bundle) error {
-			return errors.Join(b.repo.ReshardSubscription(b.ctx, "reader", 2), b.repo.ReshardSubscription(b.ctx, "reader", 1))
+			return errors.Join(subscription.Reshard(b.ctx, b.repo, "reader", 2), subscription.Reshard(b.ctx, b.repo, "reader", 1))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,8 +240,8 @@ func TestSubscriptionFailureIsForgotten(t *testing.T) {
 			b := withHandled(t, setup(t))
 			rounds(t, b, 3, "a-1")
 			p := poisoned(-1, 3)
-			p.fail = func(eventstream.LogEvent) error { return eventstream.RetryAfter(errPoison, time.Hour) }
-			s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), &eventstream.SubscriptionConfig{BatchSize: 1})
+			p.fail = func(eventstream.LogEvent) error { return subscription.RetryAfter(errPoison, time.Hour) }
+			s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), &subscription.Config{BatchSize: 1})
 			first := run1(t, b, s)
 			awaitSQL(t, b, "3 3 0 cannot digest it t", failing)
 			first.stop(t)
@@ -258,7 +259,7 @@ func TestSubscriptionFailureIsForgotten(t *testing.T) {
 		b := withHandled(t, setup(t))
 		rounds(t, b, 3, "a-1")
 		p := poisoned(-1, 3)
-		s := subscribe(t, b, "reader", handlerKinds["effect"](b, p.decide), quick(eventstream.Park))
+		s := subscribe(t, b, "reader", handlerKinds["effect"](b, p.decide), quick(subscription.Park))
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		awaitSQL(t, b, "", failing)

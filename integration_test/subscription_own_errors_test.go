@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // ownErrors are errors of handlers that look like errors of the store.
@@ -28,8 +29,8 @@ var ownErrors = map[string]func(ctx context.Context, h querier) error{
 	"a refusal":         execFails(`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'ES012'; END $$`),
 	"another refusal":   execFails(`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'ES014'; END $$`),
 	"a named key":       execFails(`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '23505', CONSTRAINT = 'events_pkey'; END $$`),
-	"shard lost":        given1(&eventstream.ShardLostError{Subscription: "other"}),
-	"mismatch":          given1(fmt.Errorf("inner: %w", eventstream.ErrSubscriptionMismatch)),
+	"shard lost":        given1(&subscription.ShardLostError{Subscription: "other"}),
+	"mismatch":          given1(fmt.Errorf("inner: %w", subscription.ErrMismatch)),
 	"not migrated":      given1(eventstream.ErrNotMigrated),
 	"beyond the log":    given1(&eventstream.BeyondLogError{Field: "position", Value: 7, Last: 1}),
 	"transaction ended": given1(eventstream.ErrTxEnded),
@@ -52,7 +53,7 @@ func given1(err error) func(context.Context, querier) error {
 }
 
 // failingOn is a handler of a kind that runs fail for one event, in its transaction or on the pool.
-func failingOn(b *bundle, kind string, position int64, fail func(context.Context, querier) error) eventstream.Handler {
+func failingOn(b *bundle, kind string, position int64, fail func(context.Context, querier) error) subscription.Handler {
 	each := func(ctx context.Context, h querier, events []eventstream.LogEvent) error {
 		for _, e := range events {
 			if e.Position == position {
@@ -65,13 +66,13 @@ func failingOn(b *bundle, kind string, position int64, fail func(context.Context
 	}
 	switch kind {
 	case "tx":
-		return eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+		return subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 			return each(ctx, tx, events)
 		})
 	case "effect":
-		return eventstream.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error { return each(ctx, b.pool, events) })
+		return subscription.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error { return each(ctx, b.pool, events) })
 	default:
-		return eventstream.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+		return subscription.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
 			go func() { ack(each(ctx, b.pool, events)) }()
 		})
 	}
@@ -88,16 +89,16 @@ func TestSubscriptionHandlerErrorStaysItsOwn(t *testing.T) {
 			want := fail(b.ctx, b.pool)
 			require.Error(t, want, name)
 			reader := "reader-" + strings.ReplaceAll(name, " ", "-")
-			err := run1(t, b, subscribe(t, b, reader, failingOn(b, kind, 2, fail), quick(eventstream.Stop))).wait(t, b)
+			err := run1(t, b, subscribe(t, b, reader, failingOn(b, kind, 2, fail), quick(subscription.Stop))).wait(t, b)
 			requireOwnError(t, err, want)
-			var stopped *eventstream.HandlerError
+			var stopped *subscription.HandlerError
 			require.ErrorAs(t, err, &stopped, name)
 			require.Equal(t, []any{reader, 0, int64(2), 3},
 				[]any{stopped.Subscription, stopped.Shard, stopped.Event.Position, stopped.Tries})
 			requireFree(t, b, reader)
 
 			// A replay tells the same.
-			s := subscribe(t, b, reader, failingOn(b, kind, 2, fail), quick(eventstream.Park))
+			s := subscribe(t, b, reader, failingOn(b, kind, 2, fail), quick(subscription.Park))
 			parks := run1(t, b, s)
 			awaitCheckpoint(t, b, s)
 			parks.stop(t)
@@ -138,8 +139,8 @@ func requireOwnError(t testing.TB, err, want error) {
 		require.ErrorIs(t, err, want)
 	}
 	for _, other := range []error{
-		eventstream.ErrInvalidValue, eventstream.ErrNotMigrated, eventstream.ErrReadOnly, eventstream.ErrShardLost,
-		eventstream.ErrTxEnded, eventstream.ErrVersionConflict, eventstream.ErrSubscriptionMismatch, eventstream.ErrBeyondLog,
+		eventstream.ErrInvalidValue, eventstream.ErrNotMigrated, eventstream.ErrReadOnly, subscription.ErrShardLost,
+		eventstream.ErrTxEnded, eventstream.ErrVersionConflict, subscription.ErrMismatch, eventstream.ErrBeyondLog,
 	} {
 		if !errors.Is(want, other) {
 			require.NotErrorIs(t, err, other)
@@ -154,13 +155,13 @@ func TestSubscriptionDeferredConstraintIsTheHandlers(t *testing.T) {
 	execSQL(t, b.ctx, b.pool, `ALTER TABLE public.handled ADD CONSTRAINT handled_version_once UNIQUE (version) DEFERRABLE INITIALLY DEFERRED`)
 	rounds(t, b, 3, "a-1")
 	execSQL(t, b.ctx, b.pool, `INSERT INTO public.handled (position, stream_id, version) VALUES (0, 'taken', 2)`)
-	err := run1(t, b, subscribe(t, b, "reader", handlerKinds["tx"](b, nil), quick(eventstream.Stop))).wait(t, b)
-	var stopped *eventstream.HandlerError
+	err := run1(t, b, subscribe(t, b, "reader", handlerKinds["tx"](b, nil), quick(subscription.Stop))).wait(t, b)
+	var stopped *subscription.HandlerError
 	require.ErrorAs(t, err, &stopped)
 	require.Equal(t, []any{int64(2), 3}, []any{stopped.Event.Position, stopped.Tries})
 	requireSQLState(t, err, "23505")
 
-	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), quick(eventstream.Park))
+	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), quick(subscription.Park))
 	run1(t, b, s)
 	awaitCheckpoint(t, b, s)
 	require.Equal(t, []int64{2}, parkedPositions(t, b, "reader"))
@@ -182,14 +183,14 @@ func TestProjectionSetupErrorStaysItsOwn(t *testing.T) {
 	for name, fail := range ownErrors {
 		want := fail(b.ctx, b.pool)
 		own := "p_" + strings.NewReplacer(" ", "_", "-", "_").Replace(name)
-		p := projector(t, b, eventstream.Projection{
+		p := projector(t, b, subscription.Projection{
 			Name:  own,
 			Setup: func(ctx context.Context, tx pgx.Tx, _ string) error { return fail(ctx, tx) },
 			Apply: func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return nil },
 		})
 		for _, err := range []error{p.Run(b.ctx), p.Create(b.ctx), p.Rebuild(b.ctx, nil)} {
 			requireOwnError(t, err, want)
-			var failed *eventstream.HandlerError
+			var failed *subscription.HandlerError
 			require.ErrorAs(t, err, &failed, name)
 			require.Equal(t, own, failed.Subscription)
 			require.Zero(t, failed.Event.Position)
@@ -199,12 +200,12 @@ func TestProjectionSetupErrorStaysItsOwn(t *testing.T) {
 	t.Run("panic", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		p := projector(t, b, eventstream.Projection{
+		p := projector(t, b, subscription.Projection{
 			Name:  "stock",
 			Setup: func(context.Context, pgx.Tx, string) error { panic("boom") },
 			Apply: func(context.Context, pgx.Tx, string, []eventstream.LogEvent) error { return nil },
 		})
-		var panicked *eventstream.HandlerPanicError
+		var panicked *subscription.HandlerPanicError
 		require.ErrorAs(t, p.Run(b.ctx), &panicked)
 		require.Equal(t, "boom", panicked.Value)
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // With Park the event is put aside, with what went wrong, and everything else goes on.
@@ -20,7 +21,7 @@ func TestSubscriptionPark(t *testing.T) {
 		rounds(t, b, 10, "a-1", "b-1")
 		sick := positionOf(t, b, "b-1", 5)
 		p := poisoned(-1, sick)
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.Shards = 4
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config)
 		keepRunning(t, b, s)
@@ -29,7 +30,7 @@ func TestSubscriptionPark(t *testing.T) {
 		awaitCheckpoint(t, b, s)
 		requireHandledOnce(t, b, sick)
 
-		parked := readAll(t, b.repo.ParkedEvents(b.ctx, "reader"))
+		parked := readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader"))
 		require.Len(t, parked, 1)
 		require.False(t, parked[0].ParkedAt.IsZero())
 		parked[0].ParkedAt = parked[0].ParkedAt.Truncate(0)
@@ -53,7 +54,7 @@ func TestSubscriptionParkStream(t *testing.T) {
 		rounds(t, b, 10, "a-1", "b-1", "c-1")
 		sick, alsoSick := positionOf(t, b, "b-1", 5), positionOf(t, b, "b-1", 7)
 		p := poisoned(-1, sick, alsoSick)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.ParkStream))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.ParkStream))
 		first := run1(t, b, s)
 		awaitCheckpoint(t, b, s)
 		requireWaits := func(last int64) {
@@ -61,7 +62,7 @@ func TestSubscriptionParkStream(t *testing.T) {
 			require.Equal(t, upTo(4), handledVersions(t, b, "b-1"), "nothing after the parked event")
 			require.Equal(t, upTo(last), handledVersions(t, b, "a-1"))
 			require.Equal(t, upTo(last), handledVersions(t, b, "c-1"))
-			for i, parked := range readAll(t, b.repo.ParkedEvents(b.ctx, "reader")) {
+			for i, parked := range readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader")) {
 				require.Equal(t, []any{eventstream.StreamID("b-1"), int64(5 + i)}, []any{parked.StreamID, parked.Version})
 				if i == 0 {
 					require.Equal(t, []any{3, errPoison.Error()}, []any{parked.Tries, parked.Error})
@@ -77,7 +78,7 @@ func TestSubscriptionParkStream(t *testing.T) {
 		requireWaits(15)
 		first.stop(t)
 		rounds(t, b, 5, "a-1", "b-1", "c-1")
-		again := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.ParkStream))
+		again := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.ParkStream))
 		keepRunning(t, b, again)
 		awaitCheckpoint(t, b, again)
 		requireWaits(20)
@@ -106,7 +107,7 @@ func TestSubscriptionParkStreamLosesNothingInTheMiddle(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 1, "b-1")
 		p := poisoned(-1, 1)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.ParkStream))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.ParkStream))
 		first := run1(t, b, s)
 		awaitCheckpoint(t, b, s)
 		first.stop(t)
@@ -116,7 +117,7 @@ func TestSubscriptionParkStreamLosesNothingInTheMiddle(t *testing.T) {
 		rounds(t, b, 1, "c-1")
 		sick := positionOf(t, b, "c-1", 1)
 		p = poisoned(-1, sick)
-		config := quick(eventstream.ParkStream)
+		config := quick(subscription.ParkStream)
 		config.MaxTries = 1_000_000
 		second := run1(t, b, subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config))
 		awaitSQL(t, b, "2", `SELECT count(*)::text FROM public.handled`)
@@ -139,7 +140,7 @@ func TestSubscriptionReplayFailsAgain(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 3, "a-1", "b-1", "c-1")
 		p := poisoned(-1, 1, 2, 5) // a's first, b's first and second
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.ParkStream))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.ParkStream))
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		p.cure(1)
@@ -148,11 +149,11 @@ func TestSubscriptionReplayFailsAgain(t *testing.T) {
 			require.Equal(t, map[int]int{4: 3, 5: 0}[tries], handled)
 			require.ErrorIs(t, err, errPoison)
 			require.ErrorContains(t, err, `event at position 2 (version 1 of stream "b-1")`)
-			parked := readAll(t, b.repo.ParkedEvents(b.ctx, "reader"))
+			parked := readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader"))
 			require.Len(t, parked, 3)
 			require.Equal(t, []int{tries, 0, 0}, []int{parked[0].Tries, parked[1].Tries, parked[2].Tries})
 		}
-		require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", 2, "of no use"), "skipping frees the stream")
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", 2, "of no use"), "skipping frees the stream")
 		require.Equal(t, []int64{5, 8}, parkedPositions(t, b, "reader"))
 		p.cure(5)
 		handled, err := s.ReplayParked(b.ctx)
@@ -172,7 +173,7 @@ func TestSubscriptionTwoReplaysAtOnce(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 3, "a-1")
 		p := poisoned(-1, 1)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(eventstream.ParkStream))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), quick(subscription.ParkStream))
 		run1(t, b, s)
 		awaitCheckpoint(t, b, s)
 
@@ -180,11 +181,11 @@ func TestSubscriptionTwoReplaysAtOnce(t *testing.T) {
 		failing := subscribe(t, b, "reader", handlerKinds[kind](b, func([]eventstream.LogEvent) error {
 			close(entered)
 			return <-fail
-		}), quick(eventstream.ParkStream))
+		}), quick(subscription.ParkStream))
 		first := start(func() (int, error) { return failing.ReplayParked(b.ctx) })
 		<-entered
 		other := process(t, b, nil)
-		good, err := eventstream.NewSubscription(other.repo, "reader", handlerKinds[kind](b, nil), quick(eventstream.ParkStream))
+		good, err := subscription.New(other.repo, "reader", handlerKinds[kind](b, nil), quick(subscription.ParkStream))
 		require.NoError(t, err)
 		second := start(func() (int, error) { return good.ReplayParked(b.ctx) })
 		awaitSQL(t, b, "1", `SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
@@ -204,7 +205,7 @@ func TestSubscriptionReplaysBesideTheRun(t *testing.T) {
 	b := withHandled(t, setup(t, withMaxConns(16)))
 	rounds(t, b, 20, "a-1", "b-1", "c-1")
 	p := poisoned(-1, 4, 8, 15)
-	s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), quick(eventstream.ParkStream))
+	s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), quick(subscription.ParkStream))
 	keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	p.cure(4, 8, 15)
@@ -236,16 +237,16 @@ func TestSubscriptionParksAnyError(t *testing.T) {
 	p.fail = func(e eventstream.LogEvent) error {
 		return errors.New(map[int64]string{1: "nul \x00 byte", 2: "half \xc3 letter", 3: strings.Repeat("long ", 1<<20)}[e.Position])
 	}
-	s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), quick(eventstream.Park))
+	s := subscribe(t, b, "reader", handlerKinds["tx"](b, p.decide), quick(subscription.Park))
 	s2 := keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	s2()
-	parked := readAll(t, b.repo.ParkedEvents(b.ctx, "reader"))
+	parked := readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader"))
 	require.Len(t, parked, 3)
 	require.Equal(t, "nul \ufffd byte", parked[0].Error)
 	require.Equal(t, "half \ufffd letter", parked[1].Error)
 	require.Len(t, parked[2].Error, 8<<10)
 	_, err := s.ReplayParked(context.WithoutCancel(b.ctx))
 	require.Error(t, err)
-	require.Equal(t, 4, readAll(t, b.repo.ParkedEvents(b.ctx, "reader"))[0].Tries)
+	require.Equal(t, 4, readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader"))[0].Tries)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // mailer counts what it sent, by position.
@@ -56,13 +57,13 @@ func poisonAt(positions ...int64) func(eventstream.LogEvent) error {
 }
 
 // partialKinds are handlers that say how far they came: by the adapter, by hand, and by acknowledgement.
-var partialKinds = map[string]func(m *mailer) eventstream.Handler{
-	"each": func(m *mailer) eventstream.Handler { return eventstream.EachEvent(m.mail) },
-	"effect": func(m *mailer) eventstream.Handler {
-		return eventstream.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error { return m.all(ctx, events) })
+var partialKinds = map[string]func(m *mailer) subscription.Handler{
+	"each": func(m *mailer) subscription.Handler { return subscription.EachEvent(m.mail) },
+	"effect": func(m *mailer) subscription.Handler {
+		return subscription.EffectHandler(func(ctx context.Context, events []eventstream.LogEvent) error { return m.all(ctx, events) })
 	},
-	"async": func(m *mailer) eventstream.Handler {
-		return eventstream.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+	"async": func(m *mailer) subscription.Handler {
+		return subscription.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
 			go func() { ack(m.all(ctx, events)) }()
 		})
 	},
@@ -71,7 +72,7 @@ var partialKinds = map[string]func(m *mailer) eventstream.Handler{
 func (m *mailer) all(ctx context.Context, events []eventstream.LogEvent) error {
 	for i, e := range events {
 		if err := m.mail(ctx, e); err != nil {
-			return fmt.Errorf("mail: %w", eventstream.HandledFirst(i, err))
+			return fmt.Errorf("mail: %w", subscription.HandledFirst(i, err))
 		}
 	}
 	return nil
@@ -88,7 +89,7 @@ func TestSubscriptionInnocentEventsAreNotSentAgain(t *testing.T) {
 			for i, sick := range [][]int64{{5}, {1}, {10}, {1, 2, 3}, {4, 7, 10}, {1, 10}} {
 				m := &mailer{sent: map[int64]int{}, fail: poisonAt(sick...)}
 				told := newWitness()
-				config := quick(eventstream.Park)
+				config := quick(subscription.Park)
 				// One batch at a time: of those that an AsyncHandler has got ahead, what comes after a failure comes again.
 				config.BatchSize, config.Window, config.Observer = 10, 1, told.observe
 				s := subscribe(t, b, fmt.Sprintf("reader-%d", i), handler(m), config)
@@ -98,11 +99,11 @@ func TestSubscriptionInnocentEventsAreNotSentAgain(t *testing.T) {
 				m.requireOnce(t, 10, sick...)
 				require.Equal(t, sick, parkedPositions(t, b, s.Name()))
 				handled := 0
-				for _, h := range toldOf[eventstream.BatchHandled](told) {
+				for _, h := range toldOf[subscription.BatchHandled](told) {
 					handled += h.Events
 				}
 				require.Equal(t, 10-len(sick), handled)
-				for _, p := range readAll(t, b.repo.ParkedEvents(b.ctx, s.Name())) {
+				for _, p := range readAll(t, subscription.ParkedEvents(b.ctx, b.repo, s.Name())) {
 					require.Equal(t, 3, p.Tries)
 					require.NotContains(t, p.Error, "HandledFirst")
 				}
@@ -122,7 +123,7 @@ func TestSubscriptionPartialWithParkedStreams(t *testing.T) {
 			b := setup(t)
 			rounds(t, b, 6, "a-1", "b-1", "c-1")
 			m := &mailer{sent: map[int64]int{}, fail: poisonAt(2, 9)} // b's first, c's third
-			config := quick(eventstream.ParkStream)
+			config := quick(subscription.ParkStream)
 			config.BatchSize, config.Window = 9, 1
 			s := subscribe(t, b, "reader", handler(m), config)
 			keepRunning(t, b, s)
@@ -156,7 +157,7 @@ func TestSubscriptionEndKeepsWhatWasHandled(t *testing.T) {
 				}
 				return nil
 			}
-			s := subscribe(t, b, "reader", handler(m), quick(eventstream.Park))
+			s := subscribe(t, b, "reader", handler(m), quick(subscription.Park))
 			require.NoError(t, s.Run(ctx))
 			if kind != "async" { // whose acknowledgement comes after the end, or before it
 				awaitSQL(t, b, "6", readerCheckpoint)
@@ -184,7 +185,7 @@ func TestSubscriptionEndKeepsAWholeBatch(t *testing.T) {
 	given(t, b, "a-1", 4)
 	ctx, cancel := context.WithCancel(b.ctx)
 	calls := 0
-	handler := eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error {
+	handler := subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error {
 		calls++
 		cancel() // in the middle of the work, which it ends all the same
 		return nil
@@ -210,10 +211,10 @@ func TestSubscriptionPartialWithoutAnError(t *testing.T) {
 			for _, e := range events[:min(3, len(events))] {
 				handled[e.Position] = true
 			}
-			return eventstream.HandledFirst(min(3, len(events)), nil)
+			return subscription.HandledFirst(min(3, len(events)), nil)
 		}
 		told := newWitness()
-		config := quick(eventstream.Stop)
+		config := quick(subscription.Stop)
 		config.Observer = told.observe
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, decide), config)
 		keepRunning(t, b, s)
@@ -221,7 +222,7 @@ func TestSubscriptionPartialWithoutAnError(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		require.Len(t, handled, 10)
-		require.Empty(t, toldOf[eventstream.TryFailed](told))
+		require.Empty(t, toldOf[subscription.TryFailed](told))
 		if kind != "tx" { // whose first part is rolled back, and comes again
 			require.Equal(t, 4, calls)
 		}
@@ -231,11 +232,11 @@ func TestSubscriptionPartialWithoutAnError(t *testing.T) {
 func TestSubscriptionPartialThatDoesNotFit(t *testing.T) {
 	t.Parallel()
 	for name, wrong := range map[string]func(got int) error{
-		"nothing, and no error":   func(int) error { return eventstream.HandledFirst(0, nil) },
-		"below nothing":           func(int) error { return eventstream.HandledFirst(-1, nil) },
-		"all, and an error":       func(got int) error { return eventstream.HandledFirst(got, errPoison) },
-		"more than all":           func(got int) error { return eventstream.HandledFirst(got+1, nil) },
-		"more than all, an error": func(got int) error { return eventstream.HandledFirst(got+1, errPoison) },
+		"nothing, and no error":   func(int) error { return subscription.HandledFirst(0, nil) },
+		"below nothing":           func(int) error { return subscription.HandledFirst(-1, nil) },
+		"all, and an error":       func(got int) error { return subscription.HandledFirst(got, errPoison) },
+		"more than all":           func(got int) error { return subscription.HandledFirst(got+1, nil) },
+		"more than all, an error": func(got int) error { return subscription.HandledFirst(got+1, errPoison) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -249,12 +250,12 @@ func TestSubscriptionPartialThatDoesNotFit(t *testing.T) {
 				}
 				return nil
 			}
-			s := subscribe(t, b, "reader", handlerKinds["effect"](b, decide), quick(eventstream.Park))
+			s := subscribe(t, b, "reader", handlerKinds["effect"](b, decide), quick(subscription.Park))
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
 			require.Equal(t, []int64{3}, parkedPositions(t, b, "reader"))
 			requireHandledOnce(t, b, 3)
-			require.ErrorContains(t, errors.New(readAll(t, b.repo.ParkedEvents(b.ctx, "reader"))[0].Error), "HandledFirst")
+			require.ErrorContains(t, errors.New(readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader"))[0].Error), "HandledFirst")
 		})
 	}
 }
@@ -265,11 +266,11 @@ func TestSubscriptionPartialTransaction(t *testing.T) {
 	b := withHandled(t, setup(t))
 	given(t, b, "a-1", 50)
 	calls := 0
-	handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	handler := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		calls++
 		for i, e := range events {
 			if e.Position == 37 {
-				return eventstream.HandledFirst(i, errPoison)
+				return subscription.HandledFirst(i, errPoison)
 			}
 			if err := writeHandled(ctx, tx, events[i:i+1]); err != nil {
 				return err
@@ -277,7 +278,7 @@ func TestSubscriptionPartialTransaction(t *testing.T) {
 		}
 		return nil
 	})
-	s := subscribe(t, b, "reader", handler, quick(eventstream.Park))
+	s := subscribe(t, b, "reader", handler, quick(subscription.Park))
 	stop := keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	stop()

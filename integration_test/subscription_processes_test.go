@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 const (
@@ -44,7 +45,7 @@ func countTx(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) erro
 }
 
 // noteEffect writes down what came, each time that it comes, with the checkpoint of its shard at that moment.
-func noteEffect(repo eventstream.Handle) eventstream.EffectHandler {
+func noteEffect(repo eventstream.Handle) subscription.EffectHandler {
 	return func(ctx context.Context, events []eventstream.LogEvent) error {
 		var checkpoint int64
 		err := repo.QueryRow(ctx, `SELECT position FROM eventstream.subscription_shards WHERE subscription = 'reader' AND shard = $1`,
@@ -64,13 +65,13 @@ func noteEffect(repo eventstream.Handle) eventstream.EffectHandler {
 }
 
 // childSubscription is what each process runs.
-func childSubscription(t *testing.T, b *bundle, mode string) *eventstream.Subscription {
+func childSubscription(t *testing.T, b *bundle, mode string) *subscription.Subscription {
 	t.Helper()
-	var handler eventstream.Handler = eventstream.TxHandler(countTx)
+	var handler subscription.Handler = subscription.TxHandler(countTx)
 	if mode == "effect" {
 		handler = noteEffect(b.pool)
 	}
-	return subscribe(t, b, "reader", handler, &eventstream.SubscriptionConfig{
+	return subscribe(t, b, "reader", handler, &subscription.Config{
 		Shards: childShards, BatchSize: 20, MinBackoff: time.Millisecond, MaxTries: 3,
 	})
 }

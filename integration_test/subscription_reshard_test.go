@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // A process that runs with the old number loses its shards and is told; another count under the same name is refused until then.
@@ -19,14 +20,14 @@ func TestSubscriptionReshardTellsWhoRuns(t *testing.T) {
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), nil)
 		old := run1(t, b, s)
 		awaitCheckpoint(t, b, s)
-		require.NoError(t, b.repo.ReshardSubscription(b.ctx, "reader", 4))
+		require.NoError(t, subscription.Reshard(b.ctx, b.repo, "reader", 4))
 		rounds(t, b, 5, "a-1", "b-1", "c-1")
-		var mismatch *eventstream.SubscriptionMismatchError
+		var mismatch *subscription.MismatchError
 		require.ErrorAs(t, old.wait(t, b), &mismatch)
-		require.Equal(t, eventstream.SubscriptionMismatchError{Name: "reader", Difference: "shard count 4, now 1"}, *mismatch)
-		require.ErrorIs(t, s.Run(b.ctx), eventstream.ErrSubscriptionMismatch)
+		require.Equal(t, subscription.MismatchError{Name: "reader", Difference: "shard count 4, now 1"}, *mismatch)
+		require.ErrorIs(t, s.Run(b.ctx), subscription.ErrMismatch)
 
-		config := &eventstream.SubscriptionConfig{Shards: 4}
+		config := &subscription.Config{Shards: 4}
 		keepRunning(t, b, subscribe(t, b, "reader", handlerKinds[kind](b, nil), config))
 		awaitSQL(t, b, "4", shares, "reader")
 		awaitCheckpoint(t, b, s)
@@ -53,7 +54,7 @@ func TestSubscriptionReshardWhileRunning(t *testing.T) {
 	for _, shards := range []int{4, 3, 1, 32, 2} {
 		at := drawn(t, b) + 30
 		awaitSQL(t, b, "true", `SELECT (min(position) > $1)::text FROM eventstream.subscription_shards`, at)
-		require.NoError(t, b.repo.ReshardSubscription(b.ctx, "reader", shards))
+		require.NoError(t, subscription.Reshard(b.ctx, b.repo, "reader", shards))
 	}
 	stopWriting()
 	awaitCheckpoint(t, b, subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil))
@@ -69,12 +70,12 @@ func followShards(ctx context.Context, t *testing.T, p, b *bundle) error {
 		shards := 0
 		err := p.pool.QueryRow(ctx, `SELECT coalesce(max(shard_count), 1) FROM eventstream.subscriptions`).Scan(&shards)
 		if err == nil {
-			err = subscribe(t, p, "reader", handlerKinds["tx"](b, nil), &eventstream.SubscriptionConfig{Shards: shards}).Run(ctx)
+			err = subscribe(t, p, "reader", handlerKinds["tx"](b, nil), &subscription.Config{Shards: shards}).Run(ctx)
 		}
 		if ctx.Err() != nil {
 			return nil
 		}
-		if !errors.Is(err, eventstream.ErrSubscriptionMismatch) {
+		if !errors.Is(err, subscription.ErrMismatch) {
 			return err
 		}
 	}
@@ -92,12 +93,12 @@ func TestSubscriptionReshardWhileStopped(t *testing.T) {
 	name := "reader"
 	for round, shards := range []int{4, 3, 1, 5} {
 		if round > 0 {
-			require.NoError(t, b.repo.ReshardSubscription(b.ctx, name, shards))
+			require.NoError(t, subscription.Reshard(b.ctx, b.repo, name, shards))
 		}
 		// One shard cannot get beyond its first new event, the others go to the end.
 		sick := number(t, b.ctx, b.pool, `SELECT min(position) FROM eventstream.events
 			WHERE partition_id % $1 = $1 - 1 AND position NOT IN (SELECT position FROM public.handled)`, shards)
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.Shards, config.MaxTries = shards, 1_000_000
 		stuckThere := run1(t, b, subscribe(t, b, name, handlerKinds["tx"](b, poisoned(-1, sick).decide), config))
 		awaitSQL(t, b, "true", `SELECT (count(*) = $1 AND coalesce(bool_and(position >= $2) FILTER (WHERE shard <> $1 - 1), true))::text
@@ -105,8 +106,8 @@ func TestSubscriptionReshardWhileStopped(t *testing.T) {
 		stuckThere.stop(t)
 		rounds(t, b, 1, streams...)
 	}
-	require.NoError(t, b.repo.ReshardSubscription(b.ctx, name, 2))
-	s := subscribe(t, b, name, handlerKinds["tx"](b, nil), &eventstream.SubscriptionConfig{Shards: 2})
+	require.NoError(t, subscription.Reshard(b.ctx, b.repo, name, 2))
+	s := subscribe(t, b, name, handlerKinds["tx"](b, nil), &subscription.Config{Shards: 2})
 	keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
@@ -129,7 +130,7 @@ func TestSubscriptionReshardHoldsUpNobodyElse(t *testing.T) {
 	awaitCheckpoint(t, b, held)
 	tx, err := session(t, b).Begin(b.ctx)
 	require.NoError(t, err)
-	require.NoError(t, b.repo.WithTx(tx).ReshardSubscription(b.ctx, "held", 2))
+	require.NoError(t, subscription.Reshard(b.ctx, b.repo.WithTx(tx), "held", 2))
 	for i := range 5 {
 		given(t, b, streamName(i), 5)
 		awaitCheckpoint(t, b, free)
@@ -146,24 +147,24 @@ func TestSubscriptionPauseAndReset(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 5, "a-1", "b-1")
-	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), &eventstream.SubscriptionConfig{Shards: 2})
+	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), &subscription.Config{Shards: 2})
 	keepRunning(t, b, s)
 	awaitCheckpoint(t, b, s)
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, "reader", true))
+	require.NoError(t, subscription.Pause(b.ctx, b.repo, "reader"))
 	rounds(t, b, 5, "a-1", "b-1")
 	awaitSQL(t, b, "paused paused", `SELECT string_agg(state, ' ') FROM eventstream.audit_subscriptions`)
 	ctx, cancel := context.WithTimeout(b.ctx, 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, s.WaitFor(ctx, drawn(t, b)), context.DeadlineExceeded)
 	require.Equal(t, int64(10), number(t, b.ctx, b.pool, `SELECT count(*) FROM public.handled`))
-	require.NoError(t, b.repo.PauseSubscription(b.ctx, "reader", false))
+	require.NoError(t, subscription.Resume(b.ctx, b.repo, "reader"))
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)
 
 	tx, err := b.pool.Begin(b.ctx)
 	require.NoError(t, err)
 	execSQL(t, b.ctx, tx, `DELETE FROM public.handled`)
-	require.NoError(t, b.repo.WithTx(tx).ResetSubscription(b.ctx, "reader", eventstream.FromBeginning))
+	require.NoError(t, subscription.Reset(b.ctx, b.repo.WithTx(tx), "reader", eventstream.FromBeginning))
 	require.NoError(t, tx.Commit(b.ctx))
 	awaitCheckpoint(t, b, s)
 	requireHandledOnce(t, b)

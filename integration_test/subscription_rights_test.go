@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // A role that was given nothing but to read, or to write events, can neither move a checkpoint nor change a subscription, by function or
@@ -87,7 +87,7 @@ func TestSubscriptionRightsThatAreEnough(t *testing.T) {
 	subscriber := process(t, b, nil, inPlaceOf(role))
 	rounds(t, b, 5, "a-1", "b-1")
 	p := poisoned(-1, 4)
-	s := subscribe(t, subscriber, "reader", handlerKinds["tx"](b, p.decide), quick(eventstream.ParkStream))
+	s := subscribe(t, subscriber, "reader", handlerKinds["tx"](b, p.decide), quick(subscription.ParkStream))
 	stop := keepRunning(t, subscriber, s)
 	awaitCheckpoint(t, b, s)
 	p.cure(4)

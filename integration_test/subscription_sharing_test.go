@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // lively is a process that is heard of more often than by default.
@@ -53,7 +54,7 @@ type oneAtATime struct {
 	busy map[int]bool
 }
 
-func (o *oneAtATime) handler(t testing.TB, shards int) eventstream.TxHandler {
+func (o *oneAtATime) handler(t testing.TB, shards int) subscription.TxHandler {
 	return func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		shard := events[0].PartitionID % shards
 		o.set(t, shard, true)
@@ -85,7 +86,7 @@ func TestSubscriptionProcessesShareShards(t *testing.T) {
 	one := &oneAtATime{busy: map[int]bool{}}
 	join := func() *running {
 		p := process(t, b, lively)
-		return run1(t, p, subscribe(t, p, "reader", one.handler(t, shards), &eventstream.SubscriptionConfig{Shards: shards}))
+		return run1(t, p, subscribe(t, p, "reader", one.handler(t, shards), &subscription.Config{Shards: shards}))
 	}
 	stopWriting := writeUntil(t, b, 2, 40)
 	first := join()
@@ -102,7 +103,7 @@ func TestSubscriptionProcessesShareShards(t *testing.T) {
 	third.stop(t)
 	awaitSQL(t, b, "8", shares, "reader")
 	stopWriting()
-	awaitCheckpoint(t, b, subscribe(t, b, "reader", one.handler(t, shards), &eventstream.SubscriptionConfig{Shards: shards}))
+	awaitCheckpoint(t, b, subscribe(t, b, "reader", one.handler(t, shards), &subscription.Config{Shards: shards}))
 	requireHandledOnce(t, b)
 	requireNoRow(t, b, `SELECT shard FROM eventstream.subscription_shards WHERE events = 0`)
 }
@@ -114,7 +115,7 @@ func TestSubscriptionMoreProcessesThanShards(t *testing.T) {
 	var runs []*running
 	for range 3 {
 		p := process(t, b, lively)
-		runs = append(runs, run1(t, p, subscribe(t, p, "reader", handlerKinds["tx"](b, nil), &eventstream.SubscriptionConfig{Shards: 2})))
+		runs = append(runs, run1(t, p, subscribe(t, p, "reader", handlerKinds["tx"](b, nil), &subscription.Config{Shards: 2})))
 	}
 	awaitSQL(t, b, "3", `SELECT count(*)::text FROM eventstream.live_members()`)
 	awaitSQL(t, b, "1 1", shares, "reader")
@@ -132,7 +133,7 @@ func TestSubscriptionSingleShardsSpread(t *testing.T) {
 	for range 2 {
 		p := process(t, b, lively)
 		for i := range 20 {
-			run1(t, p, subscribe(t, p, fmt.Sprintf("reader-%d", i), eventstream.EffectHandler(newJournal().effect), nil))
+			run1(t, p, subscribe(t, p, fmt.Sprintf("reader-%d", i), subscription.EffectHandler(newJournal().effect), nil))
 		}
 	}
 	awaitSQL(t, b, "20 2", `SELECT format('%s %s', count(*), count(DISTINCT member_id))
@@ -144,16 +145,16 @@ func TestSubscriptionThatStopsKeepsNoShard(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	other := process(t, b, lively)
-	keepRunning(t, b, subscribe(t, b, "stays", eventstream.EffectHandler(newJournal().effect), nil))
+	keepRunning(t, b, subscribe(t, b, "stays", subscription.EffectHandler(newJournal().effect), nil))
 	for range 5 {
-		s := subscribe(t, b, "goes", eventstream.EffectHandler(newJournal().effect), &eventstream.SubscriptionConfig{Shards: 4})
+		s := subscribe(t, b, "goes", subscription.EffectHandler(newJournal().effect), &subscription.Config{Shards: 4})
 		ctx, cancel := context.WithCancel(b.ctx)
 		ended := start(func() (any, error) { return nil, s.Run(ctx) })
 		awaitSQL(t, b, "true", `SELECT (count(*) > 0)::text FROM eventstream.subscriptions WHERE name = 'goes'`)
 		cancel()
 		require.NoError(t, (<-ended).err)
 	}
-	run1(t, other, subscribe(t, other, "goes", eventstream.EffectHandler(newJournal().effect), &eventstream.SubscriptionConfig{Shards: 4}))
+	run1(t, other, subscribe(t, other, "goes", subscription.EffectHandler(newJournal().effect), &subscription.Config{Shards: 4}))
 	awaitSQL(t, b, "4", shares, "goes")
 
 	// As a claim would leave it that the server still worked on when the subscription stopped.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // positionsSQL gives positions as numbers, in order.
@@ -30,9 +31,9 @@ func requireStart(t *testing.T, b *bundle, from eventstream.Start, where string,
 		want := positionsSQL(t, b, `SELECT position FROM eventstream.events AS e WHERE `+where+` ORDER BY position`, args...)
 		name := fmt.Sprintf("reader-%d-%d", shards, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions`))
 		j := newJournal()
-		config := &eventstream.SubscriptionConfig{From: from, Shards: shards}
-		stop := keepRunning(t, b, subscribe(t, b, name, eventstream.EffectHandler(j.effect), config))
-		s := subscribe(t, b, name, nothing, &eventstream.SubscriptionConfig{Shards: shards})
+		config := &subscription.Config{From: from, Shards: shards}
+		stop := keepRunning(t, b, subscribe(t, b, name, subscription.EffectHandler(j.effect), config))
+		s := subscribe(t, b, name, nothing, &subscription.Config{Shards: shards})
 		awaitCheckpoint(t, b, s)
 		stop()
 		got := []int64{}
@@ -49,7 +50,7 @@ func requireStart(t *testing.T, b *bundle, from eventstream.Start, where string,
 		rounds(t, b, 1, "late-1", "late-2")
 		again := newJournal()
 		config.From = eventstream.FromBeginning
-		stop = keepRunning(t, b, subscribe(t, b, name, eventstream.EffectHandler(again.effect), config))
+		stop = keepRunning(t, b, subscribe(t, b, name, subscription.EffectHandler(again.effect), config))
 		awaitCheckpoint(t, b, s)
 		stop()
 		require.Len(t, again.all(), 2)
@@ -130,9 +131,9 @@ func TestSubscriptionStartsAtPartitionSequences(t *testing.T) {
 	for id := range 32 {
 		beyond[id] = 1 + number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events WHERE partition_id = $1`, id)
 	}
-	config := &eventstream.SubscriptionConfig{From: eventstream.FromPartitionSequences(beyond), Shards: 3}
+	config := &subscription.Config{From: eventstream.FromPartitionSequences(beyond), Shards: 3}
 	j := newJournal()
-	keepRunning(t, b, subscribe(t, b, "beyond", eventstream.EffectHandler(j.effect), config))
+	keepRunning(t, b, subscribe(t, b, "beyond", subscription.EffectHandler(j.effect), config))
 	rounds(t, b, 2, "late-1", "late-2", "late-3")
 	awaitCheckpoint(t, b, subscribe(t, b, "beyond", nothing, config))
 	require.Len(t, j.all(), 6)
@@ -149,8 +150,8 @@ func TestSubscriptionStartsWhileEventsAreInFlight(t *testing.T) {
 	require.NoError(t, err)
 	given(t, b, "fast-1", 2)
 	j, at := newJournal(), newJournal()
-	keepRunning(t, b, subscribe(t, b, "latest", eventstream.EffectHandler(j.effect), &eventstream.SubscriptionConfig{From: eventstream.FromLatest}))
-	keepRunning(t, b, subscribe(t, b, "position", eventstream.EffectHandler(at.effect), &eventstream.SubscriptionConfig{
+	keepRunning(t, b, subscribe(t, b, "latest", subscription.EffectHandler(j.effect), &subscription.Config{From: eventstream.FromLatest}))
+	keepRunning(t, b, subscribe(t, b, "position", subscription.EffectHandler(at.effect), &subscription.Config{
 		From: eventstream.FromPosition(6), // committed, but not stable yet
 	}))
 	require.Empty(t, j.all())
@@ -180,8 +181,8 @@ func TestSubscriptionStartsBeyondTheLog(t *testing.T) {
 		{eventstream.FromPartitionSequences(map[int]int64{(partition + 1) % 32: 2}), fmt.Sprintf("sequence of partition %d", (partition+1)%32), 2, 0},
 	} {
 		for name, err := range map[string]error{
-			"new":   subscribe(t, b, "new", nothing, &eventstream.SubscriptionConfig{From: c.from}).Run(b.ctx),
-			"reset": b.repo.ResetSubscription(b.ctx, "there", c.from),
+			"new":   subscribe(t, b, "new", nothing, &subscription.Config{From: c.from}).Run(b.ctx),
+			"reset": subscription.Reset(b.ctx, b.repo, "there", c.from),
 		} {
 			var beyond *eventstream.BeyondLogError
 			require.ErrorAs(t, err, &beyond, name)
@@ -199,11 +200,11 @@ func TestSubscriptionStartsBeyondTheLog(t *testing.T) {
 		fmt.Sprintf("start sequence of partition %d", partition): eventstream.FromPartitionSequences(map[int]int64{partition: 0}),
 		"start partition": eventstream.FromPartitionSequences(map[int]int64{-1: 1}),
 	} {
-		require.ErrorAs(t, subscribe(t, b, "new", nothing, &eventstream.SubscriptionConfig{From: from}).Run(b.ctx), &invalid, field)
+		require.ErrorAs(t, subscribe(t, b, "new", nothing, &subscription.Config{From: from}).Run(b.ctx), &invalid, field)
 		require.Equal(t, field, invalid.Field)
-		require.ErrorAs(t, b.repo.ResetSubscription(b.ctx, "there", from), &invalid, field)
+		require.ErrorAs(t, subscription.Reset(b.ctx, b.repo, "there", from), &invalid, field)
 	}
-	require.ErrorAs(t, subscribe(t, b, "new", nothing, &eventstream.SubscriptionConfig{From: eventstream.FromTime(time.Time{})}).Run(b.ctx), &invalid)
+	require.ErrorAs(t, subscribe(t, b, "new", nothing, &subscription.Config{From: eventstream.FromTime(time.Time{})}).Run(b.ctx), &invalid)
 	require.Equal(t, int64(1), number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions`))
 	require.Zero(t, number(t, context.Background(), b.pool, `SELECT count(*) FROM eventstream.subscription_shards WHERE subscription = 'new'`))
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // deaf is a handler that does not listen to its context: it waits for as long as the test says, on some events.
@@ -72,7 +73,7 @@ func TestSubscriptionDeafHandlerStopsOnlyItself(t *testing.T) {
 		return writeHandled(ctx, b.pool, events)
 	}
 	told := newWitness()
-	stuck := subscribe(t, a, "stuck", eventstream.EffectHandler(d.effect), &eventstream.SubscriptionConfig{
+	stuck := subscribe(t, a, "stuck", subscription.EffectHandler(d.effect), &subscription.Config{
 		Shards: 32, StopTimeout: 300 * time.Millisecond, Observer: told.observe,
 	})
 	run1(t, a, stuck)
@@ -86,7 +87,7 @@ func TestSubscriptionDeafHandlerStopsOnlyItself(t *testing.T) {
 		awaitCheckpoint(t, b, healthy)
 	}
 	awaitSQL(t, b, "1", `SELECT count(*)::text FROM eventstream.audit_subscriptions WHERE subscription = 'stuck' AND lag_events > 0`)
-	late := awaitToldThat(t, b, told, func(l eventstream.HandlerLate) bool { return l.Shard == int(partition) })
+	late := awaitToldThat(t, b, told, func(l subscription.HandlerLate) bool { return l.Shard == int(partition) })
 	require.Equal(t, []any{"stuck", 300 * time.Millisecond, true}, []any{late.Subscription, late.Limit, late.Abandoned})
 
 	// It comes to its senses: the shard goes on, in a new epoch.
@@ -98,10 +99,10 @@ func TestSubscriptionDeafHandlerStopsOnlyItself(t *testing.T) {
 // A Run whose context has ended waits for its handler no longer than StopTimeout, says so, and keeps no shard.
 func TestSubscriptionRunLeavesADeafHandler(t *testing.T) {
 	t.Parallel()
-	for kind, handler := range map[string]func(b *bundle, d *deaf) eventstream.Handler{
-		"effect": func(_ *bundle, d *deaf) eventstream.Handler { return eventstream.EffectHandler(d.effect) },
-		"tx": func(_ *bundle, d *deaf) eventstream.Handler {
-			return eventstream.TxHandler(func(ctx context.Context, _ pgx.Tx, events []eventstream.LogEvent) error { return d.effect(ctx, events) })
+	for kind, handler := range map[string]func(b *bundle, d *deaf) subscription.Handler{
+		"effect": func(_ *bundle, d *deaf) subscription.Handler { return subscription.EffectHandler(d.effect) },
+		"tx": func(_ *bundle, d *deaf) subscription.Handler {
+			return subscription.TxHandler(func(ctx context.Context, _ pgx.Tx, events []eventstream.LogEvent) error { return d.effect(ctx, events) })
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -110,7 +111,7 @@ func TestSubscriptionRunLeavesADeafHandler(t *testing.T) {
 			rounds(t, b, 3, "a-1")
 			d := newDeaf(anyEvent)
 			told := newWitness()
-			config := quick(eventstream.Stop)
+			config := quick(subscription.Stop)
 			config.StopTimeout, config.Observer = 100*time.Millisecond, told.observe
 			a := process(t, b, nil)
 			ctx, cancel := context.WithCancel(b.ctx)
@@ -119,19 +120,19 @@ func TestSubscriptionRunLeavesADeafHandler(t *testing.T) {
 			go func() { ended <- s.Run(ctx) }()
 			<-d.entered
 			cancel()
-			var stuck *eventstream.HandlerStuckError
+			var stuck *subscription.HandlerStuckError
 			require.ErrorAs(t, <-ended, &stuck)
-			require.Equal(t, eventstream.HandlerStuckError{Subscription: "reader", Limit: 100 * time.Millisecond}, *stuck)
-			require.Len(t, toldOf[eventstream.HandlerLate](told), 1)
-			require.Len(t, toldOf[eventstream.RunStopped](told), 1)
+			require.Equal(t, subscription.HandlerStuckError{Subscription: "reader", Limit: 100 * time.Millisecond}, *stuck)
+			require.Len(t, toldOf[subscription.HandlerLate](told), 1)
+			require.Len(t, toldOf[subscription.RunStopped](told), 1)
 			requireFree(t, b, "reader")
 
 			// Another one does the work meanwhile, and what the first one does late is without effect.
 			j := newJournal()
 			other := process(t, b, nil)
-			taker := subscribe(t, other, "reader", map[string]eventstream.Handler{
-				"effect": eventstream.EffectHandler(j.effect), "tx": eventstream.TxHandler(j.tx),
-			}[kind], quick(eventstream.Stop))
+			taker := subscribe(t, other, "reader", map[string]subscription.Handler{
+				"effect": subscription.EffectHandler(j.effect), "tx": subscription.TxHandler(j.tx),
+			}[kind], quick(subscription.Stop))
 			keepRunning(t, b, taker)
 			awaitCheckpoint(t, b, taker)
 			close(d.leave)
@@ -144,10 +145,10 @@ func TestSubscriptionRunLeavesADeafHandler(t *testing.T) {
 // An AsyncHandler that never acknowledges, and an EffectHandler that never returns, do not keep a shard from a process that joins.
 func TestSubscriptionDeafHandlerGivesItsShardAway(t *testing.T) {
 	t.Parallel()
-	for kind, handler := range map[string]func(d *deaf) eventstream.Handler{
-		"effect": func(d *deaf) eventstream.Handler { return eventstream.EffectHandler(d.effect) },
-		"async": func(d *deaf) eventstream.Handler {
-			return eventstream.AsyncHandler(func(context.Context, []eventstream.LogEvent, func(error)) { d.entered <- struct{}{} })
+	for kind, handler := range map[string]func(d *deaf) subscription.Handler{
+		"effect": func(d *deaf) subscription.Handler { return subscription.EffectHandler(d.effect) },
+		"async": func(d *deaf) subscription.Handler {
+			return subscription.AsyncHandler(func(context.Context, []eventstream.LogEvent, func(error)) { d.entered <- struct{}{} })
 		},
 	} {
 		t.Run(kind, func(t *testing.T) {
@@ -157,8 +158,8 @@ func TestSubscriptionDeafHandlerGivesItsShardAway(t *testing.T) {
 			d := newDeaf(anyEvent)
 			t.Cleanup(func() { close(d.leave) })
 			told := newWitness()
-			config := func(o eventstream.Observer) *eventstream.SubscriptionConfig {
-				return &eventstream.SubscriptionConfig{Shards: 2, StopTimeout: 200 * time.Millisecond, Observer: o}
+			config := func(o subscription.Observer) *subscription.Config {
+				return &subscription.Config{Shards: 2, StopTimeout: 200 * time.Millisecond, Observer: o}
 			}
 			a, other := process(t, b, lively, named("a")), process(t, b, lively, named("b"))
 			ctx, cancel := context.WithCancel(b.ctx)
@@ -168,15 +169,15 @@ func TestSubscriptionDeafHandlerGivesItsShardAway(t *testing.T) {
 			<-d.entered
 			<-d.entered
 			awaitSQL(t, b, "2", shares, "reader")
-			run1(t, other, subscribe(t, other, "reader", eventstream.EffectHandler(newJournal().effect), config(nil)))
+			run1(t, other, subscribe(t, other, "reader", subscription.EffectHandler(newJournal().effect), config(nil)))
 			awaitSQL(t, b, "1 1", shares, "reader")
-			late := awaitTold[eventstream.HandlerLate](t, b, told)
+			late := awaitTold[subscription.HandlerLate](t, b, told)
 			require.Equal(t, 200*time.Millisecond, late.Limit)
 			awaitSQL(t, b, "1", `SELECT count(*)::text FROM eventstream.audit_subscriptions WHERE lag_events = 0`)
 			cancel()
 			err := <-ended
 			if kind == "effect" {
-				var stuck *eventstream.HandlerStuckError
+				var stuck *subscription.HandlerStuckError
 				require.ErrorAs(t, err, &stuck)
 			}
 		})
@@ -191,16 +192,16 @@ func TestSubscriptionReshardBesideADeafHandler(t *testing.T) {
 	d := newDeaf(anyEvent)
 	t.Cleanup(func() { close(d.leave) })
 	a, other := process(t, b, lively, named("a")), process(t, b, lively, named("b"))
-	config := &eventstream.SubscriptionConfig{StopTimeout: 200 * time.Millisecond}
+	config := &subscription.Config{StopTimeout: 200 * time.Millisecond}
 	old := make(chan error, 1)
-	s := subscribe(t, a, "reader", eventstream.EffectHandler(d.effect), config)
+	s := subscribe(t, a, "reader", subscription.EffectHandler(d.effect), config)
 	go func() { old <- s.Run(b.ctx) }()
 	<-d.entered
-	require.NoError(t, b.repo.ReshardSubscription(b.ctx, "reader", 4))
-	taker := subscribe(t, other, "reader", eventstream.EffectHandler(newJournal().effect), &eventstream.SubscriptionConfig{Shards: 4})
+	require.NoError(t, subscription.Reshard(b.ctx, b.repo, "reader", 4))
+	taker := subscribe(t, other, "reader", subscription.EffectHandler(newJournal().effect), &subscription.Config{Shards: 4})
 	keepRunning(t, b, taker)
 	awaitCheckpoint(t, b, taker)
-	require.ErrorIs(t, <-old, eventstream.ErrSubscriptionMismatch)
+	require.ErrorIs(t, <-old, subscription.ErrMismatch)
 }
 
 // A handler that lets its transaction wait for too long is told so, and healthy events are not parked for it.
@@ -217,7 +218,7 @@ func TestSubscriptionIdleTransactionParksNothing(t *testing.T) {
 			b := withHandled(t, setup(t))
 			given(t, b, "a-1", 1)
 			var calls atomic.Int64
-			handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+			handler := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 				if calls.Add(1) > 3 { // more often than MaxTries
 					return writeHandled(ctx, tx, events)
 				}
@@ -226,17 +227,17 @@ func TestSubscriptionIdleTransactionParksNothing(t *testing.T) {
 				return after(ctx, tx, events)
 			})
 			told := newWitness()
-			config := quick(eventstream.Park)
+			config := quick(subscription.Park)
 			config.MaxTries, config.IdleTimeout, config.Observer = 1, time.Second, told.observe
 			s := subscribe(t, b, "reader", handler, config)
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
 			require.Empty(t, parkedPositions(t, b, "reader"))
 			requireHandledOnce(t, b)
-			failed := toldOf[eventstream.TryFailed](told)
+			failed := toldOf[subscription.TryFailed](told)
 			require.GreaterOrEqual(t, len(failed), 3)
 			for _, f := range failed {
-				require.ErrorIs(t, f.Err, eventstream.ErrTxIdle)
+				require.ErrorIs(t, f.Err, subscription.ErrTxIdle)
 				require.ErrorContains(t, f.Err, "1s")
 				require.False(t, f.Counted)
 			}
@@ -247,9 +248,9 @@ func TestSubscriptionIdleTransactionParksNothing(t *testing.T) {
 // A batch that takes longer than HandlerTimeout has failed, and that counts; an acknowledgement that comes later is ignored.
 func TestSubscriptionHandlerTimeout(t *testing.T) {
 	t.Parallel()
-	for kind, handler := range map[string]func(slow func(context.Context, eventstream.LogEvent) error) eventstream.Handler{
-		"tx": func(slow func(context.Context, eventstream.LogEvent) error) eventstream.Handler {
-			return eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	for kind, handler := range map[string]func(slow func(context.Context, eventstream.LogEvent) error) subscription.Handler{
+		"tx": func(slow func(context.Context, eventstream.LogEvent) error) subscription.Handler {
+			return subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 				if slow(ctx, events[0]) != nil {
 					_, err := tx.Exec(ctx, `SELECT pg_sleep(60)`)
 					return err
@@ -257,12 +258,12 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 				return nil
 			})
 		},
-		"effect": func(slow func(context.Context, eventstream.LogEvent) error) eventstream.Handler {
-			return eventstream.EachEvent(slow)
+		"effect": func(slow func(context.Context, eventstream.LogEvent) error) subscription.Handler {
+			return subscription.EachEvent(slow)
 		},
-		"async": func(slow func(context.Context, eventstream.LogEvent) error) eventstream.Handler {
+		"async": func(slow func(context.Context, eventstream.LogEvent) error) subscription.Handler {
 			late := func(error) {}
-			return eventstream.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
+			return subscription.AsyncHandler(func(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
 				late(nil) // while the next batch is under way
 				late = func(error) {}
 				if slow(ctx, events[0]) == nil {
@@ -278,7 +279,7 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 			b := setup(t)
 			given(t, b, "a-1", 3)
 			told := newWitness()
-			config := quick(eventstream.Park)
+			config := quick(subscription.Park)
 			config.BatchSize, config.Window, config.HandlerTimeout, config.Observer = 1, 1, 500*time.Millisecond, told.observe
 			s := subscribe(t, b, "reader", handler(func(ctx context.Context, e eventstream.LogEvent) error {
 				if e.Position != 2 {
@@ -290,14 +291,14 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
 			require.Equal(t, []int64{2}, parkedPositions(t, b, "reader"))
-			failed := toldOf[eventstream.TryFailed](told)
+			failed := toldOf[subscription.TryFailed](told)
 			require.Len(t, failed, 3)
 			for i, f := range failed {
-				require.ErrorIs(t, f.Err, eventstream.ErrHandlerTimeout)
+				require.ErrorIs(t, f.Err, subscription.ErrHandlerTimeout)
 				require.True(t, f.Counted)
 				require.Equal(t, i+1, f.Tries)
 			}
-			require.NotEmpty(t, toldOf[eventstream.HandlerLate](told))
+			require.NotEmpty(t, toldOf[subscription.HandlerLate](told))
 		})
 	}
 }
@@ -306,12 +307,12 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 func TestSubscriptionTimeoutsOutOfBounds(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for field, config := range map[string]eventstream.SubscriptionConfig{
-		"SubscriptionConfig.HandlerTimeout": {HandlerTimeout: -1},
-		"SubscriptionConfig.StopTimeout":    {StopTimeout: time.Microsecond},
-		"SubscriptionConfig.IdleTimeout":    {IdleTimeout: 1 << 62},
+	for field, config := range map[string]subscription.Config{
+		"subscription.Config.HandlerTimeout": {HandlerTimeout: -1},
+		"subscription.Config.StopTimeout":    {StopTimeout: time.Microsecond},
+		"subscription.Config.IdleTimeout":    {IdleTimeout: 1 << 62},
 	} {
-		_, err := eventstream.NewSubscription(b.repo, "reader", eventstream.EffectHandler(newJournal().effect), &config)
+		_, err := subscription.New(b.repo, "reader", subscription.EffectHandler(newJournal().effect), &config)
 		var invalid *eventstream.InvalidValueError
 		require.True(t, errors.As(err, &invalid), "%v", err)
 		require.Equal(t, field, invalid.Field)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // journal is what a handler got, in its order.
@@ -93,18 +94,18 @@ func keepRunning(t testing.TB, b *bundle, s runner) (stop func()) {
 type runner interface {
 	Name() string
 	Run(ctx context.Context) error
-	Lag(ctx context.Context) ([]eventstream.ShardLag, error)
+	Lag(ctx context.Context) ([]subscription.ShardLag, error)
 }
 
-func subscribe(t testing.TB, b *bundle, name string, handler eventstream.Handler, config *eventstream.SubscriptionConfig) *eventstream.Subscription {
+func subscribe(t testing.TB, b *bundle, name string, handler subscription.Handler, config *subscription.Config) *subscription.Subscription {
 	t.Helper()
 	if config == nil {
-		config = &eventstream.SubscriptionConfig{}
+		config = &subscription.Config{}
 	}
 	if config.Observer == nil {
 		config.Observer = logTroubles(t)
 	}
-	s, err := eventstream.NewSubscription(b.repo, name, handler, config)
+	s, err := subscription.New(b.repo, name, handler, config)
 	require.NoError(t, err)
 	return s
 }
@@ -131,10 +132,10 @@ func requireGapless(t testing.TB, b *bundle, events []eventstream.LogEvent) {
 // Each kind of handler gets everything that was there and everything that comes.
 func TestSubscriptionDelivers(t *testing.T) {
 	t.Parallel()
-	for name, handler := range map[string]func(*journal) eventstream.Handler{
-		"tx":     func(j *journal) eventstream.Handler { return eventstream.TxHandler(j.tx) },
-		"effect": func(j *journal) eventstream.Handler { return eventstream.EffectHandler(j.effect) },
-		"async":  func(j *journal) eventstream.Handler { return eventstream.AsyncHandler(j.async) },
+	for name, handler := range map[string]func(*journal) subscription.Handler{
+		"tx":     func(j *journal) subscription.Handler { return subscription.TxHandler(j.tx) },
+		"effect": func(j *journal) subscription.Handler { return subscription.EffectHandler(j.effect) },
+		"async":  func(j *journal) subscription.Handler { return subscription.AsyncHandler(j.async) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -173,7 +174,7 @@ func TestSubscriptionLatency(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	j := newJournal()
-	keepRunning(t, b, subscribe(t, b, "reader", eventstream.EffectHandler(j.effect), nil))
+	keepRunning(t, b, subscribe(t, b, "reader", subscription.EffectHandler(j.effect), nil))
 	var sum time.Duration
 	for i := range 100 {
 		_, err := b.repo.Append(b.ctx, "order-1", eventstream.Any, anEvent(t, i))

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // raised is what a server answers that is in this condition.
@@ -72,21 +73,21 @@ func TestSubscriptionParksNoInnocentEvents(t *testing.T) {
 		for i, code := range codes {
 			a.add(int64(i+1), 7, raised(t, b, code))
 		}
-		a.add(int64(len(codes)+1), 7, eventstream.RetryAfter(errors.New("closed for lunch"), time.Millisecond))
-		a.add(int64(len(codes)+2), 7, &net.OpError{Op: "dial", Err: eventstream.RetryAfter(io.EOF, 0)})
+		a.add(int64(len(codes)+1), 7, subscription.RetryAfter(errors.New("closed for lunch"), time.Millisecond))
+		a.add(int64(len(codes)+2), 7, &net.OpError{Op: "dial", Err: subscription.RetryAfter(io.EOF, 0)})
 		told := newWitness()
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.BatchSize, config.Window, config.Observer = 1, 1, told.observe
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, a.decide), config)
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		require.Empty(t, parkedPositions(t, b, "reader"))
 		requireHandledOnce(t, b)
-		for _, f := range toldOf[eventstream.TryFailed](told) {
+		for _, f := range toldOf[subscription.TryFailed](told) {
 			require.False(t, f.Counted, "%v", f.Err)
 			require.Zero(t, f.Tries)
 		}
-		require.Len(t, toldOf[eventstream.TryFailed](told), 7*(len(codes)+2))
+		require.Len(t, toldOf[subscription.TryFailed](told), 7*(len(codes)+2))
 	})
 }
 
@@ -109,13 +110,13 @@ func TestSubscriptionParksWhatFailsElsewhere(t *testing.T) {
 			a.add(int64(i+1), -1, fmt.Errorf("outer: %w", err))
 			sick = append(sick, int64(i+1))
 		}
-		config := quick(eventstream.Park)
+		config := quick(subscription.Park)
 		config.BatchSize, config.Window = 1, 1
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, a.decide), config)
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		require.Equal(t, sick, parkedPositions(t, b, "reader"))
-		for _, p := range readAll(t, b.repo.ParkedEvents(b.ctx, "reader")) {
+		for _, p := range readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "reader")) {
 			require.Equal(t, 3, p.Tries, p.Error)
 			require.Equal(t, 3, a.called(p.Position), p.Error)
 		}
@@ -129,19 +130,19 @@ func TestSubscriptionPermanent(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 4, "a-1", "b-1")
 		a := newAiling()
-		a.add(5, -1, fmt.Errorf("outer: %w", eventstream.Permanent(errPoison)))
-		err := run1(t, b, subscribe(t, b, "stops", handlerKinds[kind](b, a.decide), quick(eventstream.Stop))).wait(t, b)
-		var stopped *eventstream.HandlerError
+		a.add(5, -1, fmt.Errorf("outer: %w", subscription.Permanent(errPoison)))
+		err := run1(t, b, subscribe(t, b, "stops", handlerKinds[kind](b, a.decide), quick(subscription.Stop))).wait(t, b)
+		var stopped *subscription.HandlerError
 		require.ErrorAs(t, err, &stopped)
 		require.ErrorIs(t, err, errPoison)
 		require.Equal(t, []any{int64(5), 1}, []any{stopped.Event.Position, stopped.Tries})
 
 		execSQL(t, b.ctx, b.pool, `TRUNCATE public.handled`)
-		s := subscribe(t, b, "parks", handlerKinds[kind](b, a.decide), quick(eventstream.Park))
+		s := subscribe(t, b, "parks", handlerKinds[kind](b, a.decide), quick(subscription.Park))
 		keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
 		requireHandledOnce(t, b, 5)
-		parked := readAll(t, b.repo.ParkedEvents(b.ctx, "parks"))
+		parked := readAll(t, subscription.ParkedEvents(b.ctx, b.repo, "parks"))
 		require.Len(t, parked, 1)
 		require.Equal(t, 1, parked[0].Tries)
 	})
@@ -161,11 +162,11 @@ func TestSubscriptionRetryAfter(t *testing.T) {
 			defer mu.Unlock()
 			sizes, times = append(sizes, len(events)), append(times, time.Now())
 			if len(sizes) <= 4 {
-				return eventstream.RetryAfter(errors.New("too many requests"), pause)
+				return subscription.RetryAfter(errors.New("too many requests"), pause)
 			}
 			return nil
 		}
-		config := quick(eventstream.Stop)
+		config := quick(subscription.Stop)
 		config.MinBackoff, config.MaxBackoff = time.Hour, time.Hour // which is not asked for
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, decide), config)
 		keepRunning(t, b, s)
@@ -187,7 +188,7 @@ func TestSubscriptionLostConnectionIsNoTry(t *testing.T) {
 	b := withHandled(t, setup(t))
 	rounds(t, b, 2, "a-1")
 	killed, late := 0, 0
-	handler := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	handler := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		switch {
 		case events[0].Position == 1 && killed < 7:
 			killed++
@@ -206,7 +207,7 @@ func TestSubscriptionLostConnectionIsNoTry(t *testing.T) {
 		}
 		return writeHandled(ctx, tx, events)
 	})
-	config := quick(eventstream.Park)
+	config := quick(subscription.Park)
 	config.BatchSize = 1
 	s := subscribe(t, b, "reader", handler, config)
 	stop := keepRunning(t, b, s)

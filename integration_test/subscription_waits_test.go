@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // Whoever appended something and waits for it finds it in the projection, with several shards and several callers, in the process that
@@ -17,14 +18,14 @@ import (
 func TestSubscriptionWaitForReadsYourWrites(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t, withMaxConns(12)))
-	config := &eventstream.SubscriptionConfig{Shards: 4}
+	config := &subscription.Config{Shards: 4}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), config)
 	keepRunning(t, b, s)
 	other := process(t, b, nil)
 	away := subscribe(t, other, "reader", handlerKinds["tx"](b, nil), config)
 	group, ctx := errgroup.WithContext(b.ctx)
 	for caller := range 6 {
-		waiter := []*eventstream.Subscription{s, away}[caller%2]
+		waiter := []*subscription.Subscription{s, away}[caller%2]
 		group.Go(func() error {
 			for i := range 15 {
 				id := eventstream.StreamID(fmt.Sprintf("own-%d-%d", caller, i%5))
@@ -106,14 +107,14 @@ func TestSubscriptionLagIsACount(t *testing.T) {
 			rounds(t, b, 3, streams...)
 			execSQL(t, b.ctx, b.pool, `SELECT nextval('eventstream.events_position_seq') FROM generate_series(1, 5)`)
 			sick := positionOf(t, b, streams[7], 2)
-			config := quick(eventstream.Stop)
+			config := quick(subscription.Stop)
 			config.Shards, config.BatchSize = shards, 7
 			s := subscribe(t, b, "reader", handlerKinds["tx"](b, poisoned(-1, sick).decide), config)
-			var failed *eventstream.HandlerError
+			var failed *subscription.HandlerError
 			require.ErrorAs(t, run1(t, b, s).wait(t, b), &failed)
 			rounds(t, b, 2, streams...)
 			requireLagIsACount(t, b, s)
-			require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", sick, "of no use"))
+			require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", sick, "of no use"))
 			s = subscribe(t, b, "reader", handlerKinds["tx"](b, nil), config)
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
@@ -123,7 +124,7 @@ func TestSubscriptionLagIsACount(t *testing.T) {
 	}
 }
 
-func requireLagIsACount(t *testing.T, b *bundle, s *eventstream.Subscription) {
+func requireLagIsACount(t *testing.T, b *bundle, s *subscription.Subscription) {
 	t.Helper()
 	const fields = `format('%s/%s of %s: %s of %s, %s behind, %s handled, %s', a.subscription, a.shard, a.shard_count, a.position, `
 	const counted = `SELECT ` + fields + `eventstream.stable_position(), c.behind, c.handled, a.state)
@@ -144,7 +145,7 @@ func requireLagIsACount(t *testing.T, b *bundle, s *eventstream.Subscription) {
 	require.Equal(t, want, read(`SELECT `+fields+`a.stable_position, a.lag_events, a.events, a.state) FROM eventstream.audit_subscriptions AS a ORDER BY a.shard`))
 	lags, err := s.Lag(b.ctx)
 	require.NoError(t, err)
-	all, err := b.repo.Subscriptions(b.ctx)
+	all, err := subscription.List(b.ctx, b.repo)
 	require.NoError(t, err)
 	require.Len(t, all, len(lags))
 	var lines []string

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 	"github.com/gaplesspg/gapless/internal/leftout"
 )
 
@@ -26,8 +27,8 @@ func TestSubscriptionNotify(t *testing.T) {
 	config := &eventstream.Config{Notify: true}
 	a, other := process(t, b, config, named("a")), process(t, b, config, named("b"))
 	mine, theirs := newJournal(), newJournal()
-	keepRunning(t, a, subscribe(t, a, "mine", eventstream.EffectHandler(mine.effect), nil))
-	keepRunning(t, other, subscribe(t, other, "theirs", eventstream.EffectHandler(theirs.effect), nil))
+	keepRunning(t, a, subscribe(t, a, "mine", subscription.EffectHandler(mine.effect), nil))
+	keepRunning(t, other, subscribe(t, other, "theirs", subscription.EffectHandler(theirs.effect), nil))
 	awaitSQL(t, b, "2", `SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN eventstream_log'`)
 	listener := session(t, b)
 	execSQL(t, b.ctx, listener, `LISTEN eventstream_log`)
@@ -57,7 +58,7 @@ func TestSubscriptionWithoutNotify(t *testing.T) {
 	listener := session(t, b)
 	execSQL(t, b.ctx, listener, `LISTEN eventstream_log`)
 	j := newJournal()
-	keepRunning(t, b, subscribe(t, b, "reader", eventstream.EffectHandler(j.effect), nil))
+	keepRunning(t, b, subscribe(t, b, "reader", subscription.EffectHandler(j.effect), nil))
 	given(t, b, "a-1", 5)
 	j.waitCount(t, b.ctx, 5)
 	_, err := listener.Exec(b.ctx, `SELECT pg_notify('eventstream_log', 'the first')`)
@@ -89,7 +90,7 @@ func TestSubscriptionConnectionsAreBounded(t *testing.T) {
 			ended := make(chan error, 20)
 			for i := range 20 {
 				kind := []string{"tx", "async", "effect"}[i%3]
-				s := subscribe(t, p, fmt.Sprintf("reader-%d", i), handlerKinds[kind](b, nil), &eventstream.SubscriptionConfig{Shards: 1 + i%4})
+				s := subscribe(t, p, fmt.Sprintf("reader-%d", i), handlerKinds[kind](b, nil), &subscription.Config{Shards: 1 + i%4})
 				go pprof.Do(ctx, pprof.Labels("run", t.Name()), func(ctx context.Context) { ended <- s.Run(ctx) })
 			}
 			awaitSQL(t, b, "20", `SELECT count(*)::text FROM eventstream.subscriptions`)
@@ -183,10 +184,10 @@ func TestSubscriptionBehindPgBouncer(t *testing.T) {
 				return &bundle{ctx: b.ctx, dsn: dsn, pool: pool, repo: repo}
 			}
 			p := poisoned(-1, 4)
-			config := quick(eventstream.ParkStream)
+			config := quick(subscription.ParkStream)
 			config.Shards = 4
 			var runs []*running
-			var s *eventstream.Subscription
+			var s *subscription.Subscription
 			for range 2 {
 				process := join()
 				s = subscribe(t, process, "reader", handlerKinds["tx"](process, p.decide), config)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // makeUnreadable makes events unreadable, as a disk that has lost a part of them would: their payload is no JSON any more, and the server says so
@@ -214,7 +215,7 @@ func TestUnreadableEventIsParked(t *testing.T) {
 			given(t, b, eventstream.StreamID(fmt.Sprintf("order-%d", i)), 2)
 		}
 		makeUnreadable(t, b, 1, 17, 18, 40)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), quick(eventstream.Park))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), quick(subscription.Park))
 		keepRunning(t, b, s)
 		require.NoError(t, s.WaitFor(b.ctx, 40))
 		requireHandledOnce(t, b, 1, 17, 18, 40)
@@ -238,7 +239,7 @@ func TestUnreadableEventHoldsItsStream(t *testing.T) {
 		given(t, b, "order-1", 3)
 		given(t, b, "order-2", 3)
 		makeUnreadable(t, b, 2)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), quick(eventstream.ParkStream))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), quick(subscription.ParkStream))
 		keepRunning(t, b, s)
 		require.NoError(t, s.WaitFor(b.ctx, 6))
 		require.Equal(t, []int64{2, 3}, parkedPositions(t, b, "reader"))
@@ -252,16 +253,16 @@ func TestUnreadableEventStopsAndIsSkipped(t *testing.T) {
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		events := given(t, b, "order-1", 5)
 		makeUnreadable(t, b, 3)
-		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), quick(eventstream.Stop))
+		s := subscribe(t, b, "reader", handlerKinds[kind](b, nil), quick(subscription.Stop))
 		err := s.Run(b.ctx)
-		var failed *eventstream.HandlerError
+		var failed *subscription.HandlerError
 		require.ErrorAs(t, err, &failed)
 		require.Equal(t, events[2].ID, failed.Event.ID)
 		require.ErrorIs(t, err, eventstream.ErrUnreadableEvent)
 		require.Contains(t, err.Error(), "SkipEvent")
 		requireHandledOnce(t, b, 3, 4, 5)
 
-		require.NoError(t, b.repo.SkipEvent(b.ctx, "reader", 3, "lost"))
+		require.NoError(t, subscription.SkipEvent(b.ctx, b.repo, "reader", 3, "lost"))
 		keepRunning(t, b, s)
 		require.NoError(t, s.WaitFor(b.ctx, 5))
 		requireHandledOnce(t, b, 3)
@@ -285,7 +286,7 @@ func TestUnreadableEventHasItsNumberInItsPartition(t *testing.T) {
 		requireNumberedAsVersions(t, numbers)
 	}
 	j := newJournal()
-	s := subscribe(t, b, "reader", eventstream.EffectHandler(j.effect), quick(eventstream.Park))
+	s := subscribe(t, b, "reader", subscription.EffectHandler(j.effect), quick(subscription.Park))
 	require.NoError(t, s.Create(b.ctx))
 	keepRunning(t, b, s)
 	require.NoError(t, s.WaitFor(b.ctx, 12))

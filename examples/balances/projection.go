@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 const (
@@ -21,8 +22,8 @@ const (
 //
 // Adding is not idempotent: it is right only if every event is applied once. The table's row and the checkpoint move in one
 // transaction, so they are right together, whatever happens to the process.
-func newProjector(repo *eventstream.Repository, beforeCommit func()) (*eventstream.Projector, error) {
-	return eventstream.NewProjector(repo, eventstream.Projection{
+func newProjector(repo *eventstream.Repository, beforeCommit func()) (*subscription.Projector, error) {
+	return subscription.NewProjector(repo, subscription.Projection{
 		Name:  projection,
 		Setup: setup,
 		Apply: func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
@@ -34,7 +35,7 @@ func newProjector(repo *eventstream.Repository, beforeCommit func()) (*eventstre
 			}
 			return nil
 		},
-		Config: &eventstream.SubscriptionConfig{
+		Config: &subscription.Config{
 			Filter:    eventstream.LogFilter{Category: category},
 			Shards:    shards,
 			BatchSize: batch,

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // recountQuery is the accounts whose balance differs from their events; none, if all is well.
@@ -87,7 +88,7 @@ func writeCheckpoints(ctx context.Context, w io.Writer, repo *eventstream.Reposi
 	if err != nil {
 		return err
 	}
-	lags, err := repo.Subscriptions(ctx)
+	lags, err := subscription.List(ctx, repo)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gaplesspg/gapless/bench/internal/report"
 	"github.com/gaplesspg/gapless/bench/internal/rounds"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 const (
@@ -38,12 +39,12 @@ type readCase struct {
 
 // catchUps gives groups of cases; the others of a group are compared with its first.
 func (b *benchmark) catchUps() [][]readCase {
-	effect := eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
-	tx := eventstream.TxHandler(func(context.Context, pgx.Tx, []eventstream.LogEvent) error { return nil })
-	writing := eventstream.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
+	effect := subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
+	tx := subscription.TxHandler(func(context.Context, pgx.Tx, []eventstream.LogEvent) error { return nil })
+	writing := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		return insertRows(ctx, tx, insertProjected, events)
 	})
-	by := func(name string, shards int, handler eventstream.Handler) func(context.Context, int) (int64, error) {
+	by := func(name string, shards int, handler subscription.Handler) func(context.Context, int) (int64, error) {
 		return func(ctx context.Context, round int) (int64, error) {
 			return b.catchUp(ctx, fmt.Sprintf("%s.%d", name, round), shards, handler)
 		}
@@ -127,12 +128,12 @@ func (b *benchmark) readLog(ctx context.Context, _ int) (n int64, err error) {
 }
 
 // catchUp runs a subscription from the beginning until it has come to the end.
-func (b *benchmark) catchUp(ctx context.Context, name string, shards int, handler eventstream.Handler) (int64, error) {
+func (b *benchmark) catchUp(ctx context.Context, name string, shards int, handler subscription.Handler) (int64, error) {
 	head, err := b.Repo.LogHead(ctx)
 	if err != nil {
 		return 0, err
 	}
-	sub, err := eventstream.NewSubscription(b.Repo, name, handler, &eventstream.SubscriptionConfig{Shards: shards, Observer: b.observe})
+	sub, err := subscription.New(b.Repo, name, handler, &subscription.Config{Shards: shards, Observer: b.observe})
 	if err != nil {
 		return 0, err
 	}

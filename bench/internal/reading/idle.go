@@ -10,6 +10,7 @@ import (
 	"github.com/gaplesspg/gapless/bench/internal/report"
 	"github.com/gaplesspg/gapless/bench/internal/schedstat"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // idleSubscriptions is how many subscriptions have nothing to do.
@@ -22,7 +23,7 @@ func (b *benchmark) measureIdle(ctx context.Context) error {
 		return err
 	}
 	defer p.pool.Close()
-	handler := eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
+	handler := subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
 	for i := range idleSubscriptions {
 		stop, err := b.start(ctx, p.repo, fmt.Sprintf("idle.%d", i), handler)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/gaplesspg/gapless/bench/internal/baseline"
 	"github.com/gaplesspg/gapless/bench/internal/report"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // longestPause between two events that a latency is measured on.
@@ -61,7 +62,7 @@ func (b *benchmark) measureOneLatency(ctx context.Context, c latencyCase) ([]tim
 		defer writer.pool.Close()
 	}
 	arrived := make(chan time.Time, 1)
-	handler := eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error {
+	handler := subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error {
 		arrived <- time.Now()
 		return nil
 	})
@@ -72,7 +73,7 @@ func (b *benchmark) measureOneLatency(ctx context.Context, c latencyCase) ([]tim
 	defer stop()
 	if c.another && c.notify {
 		// NOTIFY is sent by a poller, so the writer runs a subscription too.
-		idle := eventstream.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
+		idle := subscription.EffectHandler(func(context.Context, []eventstream.LogEvent) error { return nil })
 		stop, err := b.start(ctx, writer.repo, c.subscription+".writer", idle)
 		if err != nil {
 			return nil, err

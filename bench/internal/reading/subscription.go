@@ -9,6 +9,7 @@ import (
 
 	"github.com/gaplesspg/gapless/bench/internal/database"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // process is what another process would have: a pool and a repository of its own.
@@ -27,20 +28,20 @@ func (b *benchmark) newProcess(ctx context.Context, application string, config *
 }
 
 // observe reports what a subscription got over.
-func (b *benchmark) observe(o eventstream.Observation) {
+func (b *benchmark) observe(o subscription.Observation) {
 	switch o := o.(type) {
-	case eventstream.TryFailed:
+	case subscription.TryFailed:
 		fmt.Fprintln(b.log, "tried again:", o.Err)
-	case eventstream.Interrupted:
+	case subscription.Interrupted:
 		fmt.Fprintln(b.log, "tried again:", o.Err)
 	}
 }
 
 // start runs a subscription from the end of the log, and returns once it owns its shard.
 func (b *benchmark) start(
-	ctx context.Context, repo *eventstream.Repository, name string, handler eventstream.Handler,
+	ctx context.Context, repo *eventstream.Repository, name string, handler subscription.Handler,
 ) (stop func(), err error) {
-	s, err := eventstream.NewSubscription(repo, name, handler, &eventstream.SubscriptionConfig{
+	s, err := subscription.New(repo, name, handler, &subscription.Config{
 		From: eventstream.FromLatest, Observer: b.observe,
 	})
 	if err != nil {
@@ -61,7 +62,7 @@ func (b *benchmark) start(
 			stop()
 			return nil, err
 		}
-		if len(lag) > 0 && lag[0].State == "owned" {
+		if len(lag) > 0 && lag[0].State == subscription.ShardOwned {
 			return stop, nil
 		}
 		time.Sleep(time.Millisecond)

@@ -1,0 +1,67 @@
+package subscription
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/readbudget"
+	"github.com/gaplesspg/gapless/internal/shown"
+)
+
+// core is a repository from inside.
+type core = access.Core[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start]
+
+// logPages goes through the log page by page.
+type logPages = access.Pages[eventstream.LogEvent]
+
+// coreOf is a repository from inside, or an error for nil.
+func coreOf(repo *eventstream.Repository) (core, error) {
+	if repo == nil {
+		return nil, invalidValue("repository", "nil", "made by NewRepository")
+	}
+	return access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo), nil
+}
+
+// bytesOf is what events take in memory.
+func bytesOf(events []eventstream.LogEvent) int64 {
+	bytes := int64(0)
+	for i := range events {
+		e := &events[i]
+		bytes += int64(readbudget.EventOverhead + len(e.Payload) + len(e.Data) + len(e.Metadata))
+	}
+	return bytes
+}
+
+// asUnreadable returns the error as what it is, nil for any other.
+func asUnreadable(err error) *eventstream.UnreadableEventError {
+	unreadable, _ := errors.AsType[*eventstream.UnreadableEventError](err)
+	return unreadable
+}
+
+func invalidValue(field, value, rule string) *eventstream.InvalidValueError {
+	return &eventstream.InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkRange(field string, value, lowest, highest int) error {
+	if value < lowest || value > highest {
+		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")
+	}
+	return nil
+}
+
+func checkTimeout(field string, value, shortest time.Duration) error {
+	if value < shortest || value > longestTimeout {
+		return invalidValue(field, value.String(), "from "+shortest.String()+" to "+longestTimeout.String()+", or 0 for the default")
+	}
+	return nil
+}
