@@ -18,19 +18,25 @@ type LogEvent struct {
 	PartitionSequence int64 `json:"partition_sequence"`
 }
 
-// Start says where reading the log starts.
+// Start says where reading the log starts: FromBeginning, FromLatest, FromPosition, FromSequence, FromTime, FromPartitionSequences or After.
+// It is closed: no other package can add a kind.
 type Start interface {
 	wire() map[string]any
 	validate(partitions int) error
 }
 
+// startWord is the type of the starts that carry no number.
 type startWord string
 
 const (
-	startBeginning startWord = "beginning"
-	startLatest    startWord = "latest"
-	startSequence            = "sequence"
+	// FromBeginning starts with the first event there is.
+	FromBeginning startWord = "beginning"
+	// FromLatest starts after the last event that is stable by now.
+	FromLatest startWord = "latest"
 )
+
+// startSequence is the field of FromSequence.
+const startSequence = "sequence"
 
 type startNumber struct {
 	field string
@@ -46,12 +52,6 @@ type startAfter struct {
 	position int64
 	id       uuid.UUID
 }
-
-// FromBeginning starts with the first event there is; FromLatest after the last one that is stable by now.
-var (
-	FromBeginning Start = startBeginning
-	FromLatest    Start = startLatest
-)
 
 // FromPosition starts with the first event at a position or above it.
 func FromPosition(n int64) Start { return startNumber{"position", n} }
@@ -88,7 +88,13 @@ func (s startPartitions) wire() map[string]any {
 	return map[string]any{"partition_sequences": byName}
 }
 
-func (s startWord) validate(int) error { return nil }
+// A caller can make others out of the constants, as in FromLatest+"x", though not by accident.
+func (s startWord) validate(int) error {
+	if s != FromBeginning && s != FromLatest {
+		return invalidValue("start", string(s), "FromBeginning or FromLatest")
+	}
+	return nil
+}
 
 func (s startNumber) validate(int) error {
 	if s.n < 1 {

@@ -18,6 +18,7 @@ func TestStartsOutOfBounds(t *testing.T) {
 	}{
 		{FromPosition(0), InvalidValueError{"start position", "0", "1 or more"}},
 		{FromPosition(-1), InvalidValueError{"start position", "-1", "1 or more"}},
+		{FromLatest + "x", InvalidValueError{"start", "latestx", "FromBeginning or FromLatest"}},
 		{FromSequence(0), InvalidValueError{"start sequence", "0", "1 or more"}},
 		{FromPartitionSequences(map[int]int64{4: 1}), InvalidValueError{"start partition", "4", "from 0 to 3"}},
 		{FromPartitionSequences(map[int]int64{-1: 1}), InvalidValueError{"start partition", "-1", "from 0 to 3"}},

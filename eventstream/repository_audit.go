@@ -5,13 +5,23 @@ import (
 	"encoding/json"
 )
 
+// Severity says how bad a finding of the audit is.
+type Severity string
+
+const (
+	// SeverityError is damage.
+	SeverityError Severity = "error"
+	// SeverityWarning is a hole that events wait behind: nothing is lost, and Ingest fills it.
+	SeverityWarning Severity = "warning"
+)
+
 // AuditFinding is one thing that is wrong with the store.
 type AuditFinding struct {
 	// Check is the view that found it, without its prefix audit_: triggers, gaps, heads, order, tenants, partitions, pending,
 	// sequences.
 	Check string
-	// Severity is "error" for damage, or "warning" for a hole that events wait behind.
-	Severity string
+	// Severity says whether something is damaged.
+	Severity Severity
 	// StreamID is the stream concerned; empty if it is not about one.
 	StreamID StreamID
 	// Version is the version concerned; 0 if it is not about one.
@@ -44,7 +54,7 @@ func (r *Repository) Audit(ctx context.Context) ([]AuditFinding, error) {
 	findings := make([]AuditFinding, len(rows))
 	for i, row := range rows {
 		findings[i] = AuditFinding{
-			Check: row.CheckName, Severity: row.Severity, StreamID: StreamID(row.StreamID), Version: row.Version,
+			Check: row.CheckName, Severity: Severity(row.Severity), StreamID: StreamID(row.StreamID), Version: row.Version,
 			Detail: row.Detail,
 		}
 	}

@@ -37,7 +37,7 @@ func TestIngestAgainstAModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range findings {
-		if f.Severity != "warning" {
+		if f.Severity != eventstream.SeverityWarning {
 			t.Errorf("%+v", f)
 		}
 	}

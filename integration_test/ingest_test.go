@@ -240,7 +240,7 @@ func TestIngestOfAnIDThatAnAppendTookMeanwhile(t *testing.T) {
 	findings, err := b.repo.Audit(b.ctx)
 	require.NoError(t, err)
 	require.Len(t, findings, 1)
-	require.Equal(t, "error", findings[0].Severity)
+	require.Equal(t, eventstream.SeverityError, findings[0].Severity)
 	require.Contains(t, string(findings[0].Detail), "its event id is used by an event elsewhere")
 
 	got, err := b.repo.Ingest(b.ctx, "edge-1", events[1])
@@ -281,7 +281,7 @@ func TestAppendToAStreamWithAHoleIsErrGap(t *testing.T) {
 	findings, err := b.repo.Audit(b.ctx)
 	require.NoError(t, err)
 	require.Len(t, findings, 1)
-	require.Equal(t, []any{"pending", "warning", eventstream.StreamID("edge-1"), int64(3)},
+	require.Equal(t, []any{"pending", eventstream.SeverityWarning, eventstream.StreamID("edge-1"), int64(3)},
 		[]any{findings[0].Check, findings[0].Severity, findings[0].StreamID, findings[0].Version})
 	require.Contains(t, string(findings[0].Detail), `"waiting": 1`)
 }

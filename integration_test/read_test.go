@@ -180,7 +180,7 @@ func TestVerifyGaplessFindsAHole(t *testing.T) {
 			require.NotEmpty(t, findings)
 			for _, f := range findings {
 				require.Equal(t, eventstream.StreamID("order-1"), f.StreamID)
-				require.Equal(t, "error", f.Severity)
+				require.Equal(t, eventstream.SeverityError, f.Severity)
 				require.NotEmpty(t, f.Detail)
 			}
 		})
@@ -202,6 +202,6 @@ func TestARemovedTailIsFoundByTheAudit(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, findings)
 	for _, f := range findings {
-		require.Equal(t, []string{"sequences", "error"}, []string{f.Check, f.Severity}, "%s", f.Detail)
+		require.Equal(t, []any{"sequences", eventstream.SeverityError}, []any{f.Check, f.Severity}, "%s", f.Detail)
 	}
 }

@@ -95,3 +95,32 @@ func TestSubscriptionLagOfWhatHasNoMarks(t *testing.T) {
 	requireLag(t, b, 60_000)
 	require.Positive(t, number(t, b.ctx, b.pool, keptPlace))
 }
+
+// The states of a shard in Go are all that the database tells.
+func TestSubscriptionShardStates(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	s := subscribe(t, b, "reader", subscription.TxHandler(newJournal().tx), nil)
+	require.NoError(t, s.Create(b.ctx))
+	requireState := func(want subscription.ShardState) {
+		t.Helper()
+		lag, err := s.Lag(b.ctx)
+		require.NoError(t, err)
+		require.Equal(t, want, lag[0].State)
+	}
+	requireState(subscription.ShardFree)
+	require.NoError(t, subscription.Pause(b.ctx, b.repo, "reader"))
+	requireState(subscription.ShardPaused)
+	require.NoError(t, subscription.Resume(b.ctx, b.repo, "reader"))
+	requireState(subscription.ShardFree)
+	r := run1(t, b, s)
+	awaitCheckpoint(t, b, s)
+	awaitSQL(t, b, "owned", `SELECT state FROM eventstream.audit_subscriptions`)
+	requireState(subscription.ShardOwned)
+	r.stop(t)
+	// As a process leaves it that is gone without a word.
+	execSQL(t, b.ctx, b.pool, `INSERT INTO eventstream.subscription_members (member_id, application, subscriptions, lease_until)
+		VALUES (7, 'gone', ARRAY['reader'], now())`)
+	execSQL(t, b.ctx, b.pool, `UPDATE eventstream.subscription_shards SET member_id = 7`)
+	requireState(subscription.ShardOwnerGone)
+}
