@@ -14,7 +14,7 @@ import (
 type Observer func(Observation)
 
 // Observation is what an Observer is told: a BatchHandled, TryFailed, EventParked, HandlerLate, ShardClaimed, ShardReleased, ShardLost,
-// Interrupted, RunStopped, ProjectionRebuilt or ObservationsMissed. There may be more kinds in the future: have a default.
+// Interrupted, RunStopped, RunRestarts, RunGivenUp, ProjectionRebuilt or ObservationsMissed. There may be more kinds in the future: have a default.
 type Observation interface {
 	observation()
 }
@@ -117,6 +117,25 @@ type RunStopped struct {
 	Err error
 }
 
+// RunRestarts says that a job of a Runner failed, and is run again.
+type RunRestarts struct {
+	// Subscription is the name of the job, and Restarts how often it was, with this time.
+	Subscription string
+	Restarts     int
+	// After is the pause before it is.
+	After time.Duration
+	// Err is what its Run returned.
+	Err error
+}
+
+// RunGivenUp says that a job of a Runner failed, and is not run again.
+type RunGivenUp struct {
+	// Subscription is the name of the job.
+	Subscription string
+	// Err is what its Run returned.
+	Err error
+}
+
 // ProjectionRebuilt says that a rebuild is done, and that its tables are live.
 type ProjectionRebuilt struct {
 	// Projection is the name of the projection, and Took the time that the rebuild took.
@@ -140,6 +159,8 @@ func (ShardReleased) observation()      {}
 func (ShardLost) observation()          {}
 func (Interrupted) observation()        {}
 func (RunStopped) observation()         {}
+func (RunRestarts) observation()        {}
+func (RunGivenUp) observation()         {}
 func (ProjectionRebuilt) observation()  {}
 func (ObservationsMissed) observation() {}
 

@@ -49,6 +49,11 @@ func slogRecordOfRun(o Observation) (slog.Level, string, []slog.Attr) {
 		return slog.LevelWarn, "interrupted, trying again", append(slogShard(o.Subscription, o.Shard), slogError(o.Err))
 	case RunStopped:
 		return slog.LevelError, "subscription stopped", append(slogShard(o.Subscription, -1), slogError(o.Err))
+	case RunRestarts:
+		return slog.LevelWarn, "subscription restarts", append(slogShard(o.Subscription, -1), slog.Int("restarts", o.Restarts),
+			slog.Duration("after", o.After), slogError(o.Err))
+	case RunGivenUp:
+		return slog.LevelError, "subscription given up", append(slogShard(o.Subscription, -1), slogError(o.Err))
 	case ProjectionRebuilt:
 		return slog.LevelInfo, "projection rebuilt", []slog.Attr{slog.String("projection", o.Projection), slog.Duration("took", o.Took)}
 	case ObservationsMissed:

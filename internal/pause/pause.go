@@ -37,10 +37,13 @@ func (b *Backoff) Reset() { b.next = b.first }
 // Wait waits for the pause, or returns the context's error.
 func (b *Backoff) Wait(ctx context.Context) error { return For(ctx, b.Next()) }
 
-// WaitSince begins anew after a try that lasted for longer than the longest pause: it had got somewhere.
-func (b *Backoff) WaitSince(ctx context.Context, began time.Time) error {
+// NextSince is Next, which begins anew after a try that lasted for longer than the longest pause: it had got somewhere.
+func (b *Backoff) NextSince(began time.Time) time.Duration {
 	if time.Since(began) > b.longest {
 		b.Reset()
 	}
-	return b.Wait(ctx)
+	return b.Next()
 }
+
+// WaitSince waits for NextSince, or returns the context's error.
+func (b *Backoff) WaitSince(ctx context.Context, began time.Time) error { return For(ctx, b.NextSince(began)) }
