@@ -160,6 +160,8 @@ func TestSlogObserver(t *testing.T) {
 		subscription.ShardLost{Subscription: "s", Shard: 1, Epoch: 5, Err: subscription.ErrShardLost},
 		subscription.Interrupted{Subscription: "s", Shard: -1, Err: errors.New("away")},
 		subscription.RunStopped{Subscription: "s", Err: errPoison},
+		subscription.RunRestarts{Subscription: "s", Restarts: 2, After: time.Second, Err: errPoison},
+		subscription.RunGivenUp{Subscription: "s", Err: errPoison},
 		subscription.ProjectionRebuilt{Projection: "p", Took: time.Second},
 		subscription.ObservationsMissed{Subscription: "s", Count: 4},
 	} {
@@ -176,6 +178,8 @@ func TestSlogObserver(t *testing.T) {
 		`level=WARN msg="gapless: shard lost" subscription=s shard=1 epoch=5 error="shard lost: another process owns it by now, and does the work"`,
 		`level=WARN msg="gapless: interrupted, trying again" subscription=s error=away`,
 		`level=ERROR msg="gapless: subscription stopped" subscription=s error="cannot digest it"`,
+		`level=WARN msg="gapless: subscription restarts" subscription=s restarts=2 after=1s error="cannot digest it"`,
+		`level=ERROR msg="gapless: subscription given up" subscription=s error="cannot digest it"`,
 		`level=INFO msg="gapless: projection rebuilt" projection=p took=1s`,
 		`level=WARN msg="gapless: observer is too slow" subscription=s missed=4`,
 		``,
