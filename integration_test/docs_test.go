@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,36 @@ func TestDocsGoBlocksAreTheExamples(t *testing.T) {
 		}
 	}
 	require.Equal(t, len(regions), shown, "every marked part is shown somewhere")
+}
+
+// The code of a package's tour is a part of an example, which is compiled and run.
+func TestDocsToursAreTheExamples(t *testing.T) {
+	t.Parallel()
+	var examples []string
+	files, err := filepath.Glob("example_*_test.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		examples = append(examples, withoutIndents(readDoc(t, "integration_test/"+file)))
+	}
+	block := regexp.MustCompile(`(?m)(?:^//\t.*\n|^//\n//\t.*\n)+`)
+	for name, least := range map[string]int{"eventstream/doc.go": 7, "eventstream/subscription/doc.go": 4} {
+		blocks := block.FindAllString(readDoc(t, name), -1)
+		require.GreaterOrEqual(t, len(blocks), least, name)
+		for _, code := range blocks {
+			code = withoutIndents(regexp.MustCompile(`(?m)^//`).ReplaceAllString(code, ""))
+			require.True(t, slices.ContainsFunc(examples, func(example string) bool { return strings.Contains(example, code) }),
+				"%s: no example has this:\n%s", name, code)
+		}
+	}
+}
+
+// withoutIndents is code whose lines begin with their first letter.
+func withoutIndents(code string) string {
+	lines := strings.Split(strings.TrimSpace(code), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }
 
 func TestDocsLinksAndMakeTargetsExist(t *testing.T) {

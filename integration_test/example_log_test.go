@@ -46,6 +46,32 @@ func printOrders(ctx context.Context, repo *eventstream.Repository, from int64) 
 
 // docs:end
 
+// docs:start
+// exportLog hands the log over in parts of 1,000 events at most, and returns how many parts that were.
+func exportLog(ctx context.Context, repo *eventstream.Repository, send func([]eventstream.LogEvent) error) (parts int, err error) {
+	cursor, err := repo.OpenLog(ctx, eventstream.LogOptions{})
+	if err != nil {
+		return 0, err
+	}
+	defer cursor.Close()
+	for atEnd := false; !atEnd; {
+		var events []eventstream.LogEvent
+		if events, atEnd, err = cursor.Next(ctx, 1000); err != nil {
+			return parts, err
+		}
+		if len(events) == 0 {
+			break // only ever at the end
+		}
+		if err := send(events); err != nil {
+			return parts, err
+		}
+		parts++
+	}
+	return parts, nil
+}
+
+// docs:end
+
 // Readers of the log see the events of all streams in one order, with numbers that have no hole.
 func readTheLog(ctx context.Context, pool *pgxpool.Pool) error {
 	repo, err := exampleRepository(ctx, pool, nil)
@@ -81,7 +107,12 @@ func readTheLog(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 	fmt.Println("events in all:", head.Sequence)
-	return nil
+	parts, err := exportLog(ctx, repo, func(events []eventstream.LogEvent) error {
+		fmt.Println("exported:", len(events))
+		return nil
+	})
+	fmt.Println("parts:", parts)
+	return err
 }
 
 func Example_log() {
@@ -94,4 +125,6 @@ func Example_log() {
 	// 4 order-1 2 order.paid
 	// 3 order-2 1 order.placed
 	// events in all: 4
+	// exported: 4
+	// parts: 1
 }

@@ -46,4 +46,6 @@ func (b *Backoff) NextSince(began time.Time) time.Duration {
 }
 
 // WaitSince waits for NextSince, or returns the context's error.
-func (b *Backoff) WaitSince(ctx context.Context, began time.Time) error { return For(ctx, b.NextSince(began)) }
+func (b *Backoff) WaitSince(ctx context.Context, began time.Time) error {
+	return For(ctx, b.NextSince(began))
+}
