@@ -176,9 +176,9 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 	for _, value := range []any{b.repo, s, p} {
 		methodsOf(value, func(name string, method reflect.Value) {
 			err := callWith(t, name, method, valid...)
-			switch {
-			case name == "WithTx", name == "Import", name == "Save", name == "Name": // given no transaction, events or stream
-			case name == "Run":
+			switch name {
+			case "WithTx", "Import", "Save", "Name": // given no transaction, events or stream
+			case "Run":
 				require.NoError(t, err, "that is how it is meant to end")
 			default:
 				require.ErrorIs(t, err, context.Canceled, "%T.%s", value, name)

@@ -102,10 +102,10 @@ func (c *Config) validate() error {
 		return invalidValue("subscription.Config.MaxBackoff", c.MaxBackoff.String(), "MinBackoff ("+c.MinBackoff.String()+") or more")
 	}
 	return cmp.Or(
-		checkRange("subscription.Config.Shards", c.Shards, 1, access.MaxPartitionCount),
-		checkRange("subscription.Config.BatchSize", c.BatchSize, 1, maxBatchSize),
-		checkRange("subscription.Config.Window", c.Window, 1, maxWindow),
-		checkRange("subscription.Config.MaxTries", c.MaxTries, 1, 1_000_000),
+		checkCount("subscription.Config.Shards", c.Shards, access.MaxPartitionCount),
+		checkCount("subscription.Config.BatchSize", c.BatchSize, maxBatchSize),
+		checkCount("subscription.Config.Window", c.Window, maxWindow),
+		checkCount("subscription.Config.MaxTries", c.MaxTries, 1_000_000),
 		checkTimeout("subscription.Config.HandlerTimeout", c.HandlerTimeout, 0),
 		checkTimeout("subscription.Config.StopTimeout", c.StopTimeout, time.Millisecond),
 		checkTimeout("subscription.Config.IdleTimeout", c.IdleTimeout, time.Millisecond),

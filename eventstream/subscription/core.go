@@ -52,9 +52,10 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-func checkRange(field string, value, lowest, highest int) error {
-	if value < lowest || value > highest {
-		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")
+// checkCount demands at least 1.
+func checkCount(field string, value, highest int) error {
+	if value < 1 || value > highest {
+		return invalidValue(field, strconv.Itoa(value), "from 1 to "+strconv.Itoa(highest)+", or 0 for the default")
 	}
 	return nil
 }

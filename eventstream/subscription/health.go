@@ -20,17 +20,17 @@ var ErrUnhealthy = errors.New("a subscription does not run, or is behind")
 type ProblemKind string
 
 const (
-	// ProblemNotRunning: the Runner does not run, or the job ended without an error.
+	// ProblemNotRunning says that the Runner does not run, or the job ended without an error.
 	ProblemNotRunning ProblemKind = "not running"
-	// ProblemGivenUp: the job failed for good.
+	// ProblemGivenUp says that the job failed for good.
 	ProblemGivenUp ProblemKind = "given up"
-	// ProblemRestarting: the job failed, and is run again after a pause.
+	// ProblemRestarting says that the job failed, and is run again after a pause.
 	ProblemRestarting ProblemKind = "restarting"
-	// ProblemStuck: a shard lags, and its handler keeps failing on an event.
+	// ProblemStuck says that a shard lags, and its handler keeps failing on an event.
 	ProblemStuck ProblemKind = "stuck"
-	// ProblemLagging: a shard lags; its state says whether anybody works on it.
+	// ProblemLagging says that a shard lags; its state says whether anybody works on it.
 	ProblemLagging ProblemKind = "lagging"
-	// ProblemUnknown: how far the job is could not be found out, as when the database is away.
+	// ProblemUnknown says that it could not be found out how far the job is, as when the database is away.
 	ProblemUnknown ProblemKind = "unknown"
 )
 

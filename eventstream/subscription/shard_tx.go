@@ -125,12 +125,3 @@ func (e *txEndedError) Error() string {
 }
 func (e *txEndedError) Unwrap() []error { return []error{eventstream.ErrTxEnded, e.err} }
 func (e *txEndedError) ofTheHandler()   {}
-
-// batchTx is the transaction of a batch, which the handler must not end.
-type batchTx struct{ pgx.Tx }
-
-// Commit is refused: returning nil from the handler commits.
-func (batchTx) Commit(context.Context) error { return eventstream.ErrTxEnded }
-
-// Rollback is refused: returning an error from the handler rolls back.
-func (batchTx) Rollback(context.Context) error { return eventstream.ErrTxEnded }
