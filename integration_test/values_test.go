@@ -282,7 +282,7 @@ func requireValueRefused(t *testing.T, c valueCase, err error) {
 func TestPrintedJSONIsAsTheTableSays(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	raw, err := os.ReadFile("../eventstream/testdata/json_printed.json")
+	raw, err := os.ReadFile("../internal/jsontext/testdata/json_printed.json")
 	require.NoError(t, err)
 	var cases []struct {
 		JSON  string

@@ -1,64 +1,40 @@
-package eventstream
+package jsontext
 
 import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"reflect"
 	"unicode/utf8"
 )
 
-// marshalJSON turns a Go value into JSON that an event can hold; json.RawMessage and []byte are JSON already and are kept to
-// the byte. A nil value is JSON null.
-func marshalJSON(field string, value any) (json.RawMessage, error) {
-	var text []byte
-	switch v := value.(type) {
-	case json.RawMessage:
-		text = bytes.Clone(v)
-	case []byte:
-		text = bytes.Clone(v)
-	default:
-		var err error
-		if text, err = encodeJSON(field, v); err != nil {
-			return nil, err
-		}
-	}
-	if text == nil {
-		text = []byte("null")
-	}
-	if err := checkContent(field, text); err != nil {
-		return nil, err
-	}
-	return text, nil
-}
-
-func encodeJSON(field string, value any) ([]byte, error) {
+// Encode turns a Go value into JSON. Its error is a *Fault, or that of encoding/json for a value that cannot become JSON.
+func Encode(value any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	// Payloads are read by people in psql and never put into a page as they are.
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(value); err != nil {
-		return nil, marshalError(field, value, err)
+		return nil, encodeError(err)
 	}
 	text := bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	// encoding/json writes invalid UTF-8 as this escape, and a U+FFFD of the caller's own as itself: seeing the escape is
 	// cheap, and only then is the value searched, since the escape may also come from JSON inside the value.
 	if bytes.Contains(text, []byte(`\ufffd`)) {
 		if s, found := invalidUTF8In(reflect.ValueOf(value), map[visit]bool{}); found {
-			return nil, invalidValue(field, s, "valid UTF-8 in every string (bytes that are not text belong in WithData)")
+			return nil, &Fault{s, "valid UTF-8 in every string (bytes that are not text belong in WithData)"}
 		}
 	}
 	return text, nil
 }
 
-// marshalError puts what encoding/json says in terms of what the caller can do.
-func marshalError(field string, value any, err error) error {
+// encodeError puts what encoding/json says in terms of what the caller can do.
+func encodeError(err error) error {
 	var unsupported *json.UnsupportedValueError
 	if errors.As(err, &unsupported) && unsupported.Value.CanFloat() {
-		return invalidValue(field, unsupported.Str, "finite in every number: JSON has no NaN and no infinity")
+		return &Fault{unsupported.Str, "finite in every number: JSON has no NaN and no infinity"}
 	}
-	return fmt.Errorf("%w: %s of type %T cannot become JSON: %w", ErrInvalidValue, field, value, err)
+	return err
 }
 
 // visit names a pointer, map or slice that was looked into. A slice and a pointer to its first element share an address, so

@@ -1,4 +1,4 @@
-package eventstream
+package jsontext
 
 import (
 	"bytes"
@@ -28,13 +28,13 @@ func printedNumber(number []byte) int {
 	return size
 }
 
-// jsonPrinter says how many bytes jsonb prints of valid JSON, without printing it.
-type jsonPrinter struct {
+// printer says how many bytes jsonb prints of valid JSON, without printing it.
+type printer struct {
 	text []byte
 	at   int
 }
 
-func (p *jsonPrinter) value() int {
+func (p *printer) value() int {
 	p.space()
 	switch c := p.text[p.at]; {
 	case c == '{':
@@ -53,7 +53,7 @@ func (p *jsonPrinter) value() int {
 }
 
 // array is printed as [1, 2].
-func (p *jsonPrinter) array() int {
+func (p *printer) array() int {
 	size := len("[]")
 	for p.at++; p.more(']'); {
 		if size > len("[]") {
@@ -65,7 +65,7 @@ func (p *jsonPrinter) array() int {
 }
 
 // object is printed as {"a": 1, "b": 2}. Of a key that comes twice, the last value counts.
-func (p *jsonPrinter) object() int {
+func (p *printer) object() int {
 	size := len("{}")
 	members := map[string]int{}
 	for p.at++; p.more('}'); {
@@ -89,7 +89,7 @@ func (p *jsonPrinter) object() int {
 }
 
 // more says whether an element comes before the end, and moves to it, or over the end.
-func (p *jsonPrinter) more(end byte) bool {
+func (p *printer) more(end byte) bool {
 	p.space()
 	if p.text[p.at] == ',' {
 		p.at++
@@ -101,12 +101,12 @@ func (p *jsonPrinter) more(end byte) bool {
 	return true
 }
 
-func (p *jsonPrinter) take(n int) []byte {
+func (p *printer) take(n int) []byte {
 	p.at += n
 	return p.text[p.at-n : p.at]
 }
 
-func (p *jsonPrinter) space() {
+func (p *printer) space() {
 	for p.at < len(p.text) && bytes.IndexByte([]byte(" \t\r\n"), p.text[p.at]) >= 0 {
 		p.at++
 	}

@@ -1,4 +1,5 @@
-package eventstream
+// Package jsontext knows what JSON PostgreSQL's jsonb can hold, and how large it is when the server prints it. It knows no events.
+package jsontext
 
 import (
 	"bytes"
@@ -17,16 +18,25 @@ const (
 	maxExponent       = 1 << 29
 )
 
-// checkJSON returns an *InvalidValueError unless text is JSON that jsonb can hold.
+// Fault is what is wrong with a text.
+type Fault struct {
+	// Value is the part of it that is, and Rule what it must be.
+	Value, Rule string
+}
+
+// Error says both.
+func (f *Fault) Error() string { return shown.Quote(f.Value) + " must be " + f.Rule }
+
+// Check says what is wrong with text, unless it is JSON that jsonb can hold.
 //
 // encoding/json accepts more: it lets invalid UTF-8 pass, and jsonb refuses NUL characters, halves of surrogate pairs, and
 // numbers beyond numeric. Judged here, the mistake is reported where it was made, and names the field.
-func checkJSON(field string, text []byte) error {
+func Check(text []byte) *Fault {
 	if !utf8.Valid(text) {
-		return invalidValue(field, string(text), "valid UTF-8")
+		return &Fault{string(text), "valid UTF-8"}
 	}
 	if !json.Valid(text) {
-		return invalidValue(field, string(text), "valid JSON; bytes that are not JSON belong in an event's Data")
+		return &Fault{string(text), "valid JSON; bytes that are not JSON belong in an event's Data"}
 	}
 	for i := 0; i < len(text); {
 		n, rule := 1, ""
@@ -38,7 +48,7 @@ func checkJSON(field string, text []byte) error {
 		}
 		if rule != "" {
 			// The end of a long string is what is wrong with it.
-			return invalidValue(field, string(text[max(i, i+n-shown.MaxBytes):i+n]), rule)
+			return &Fault{string(text[max(i, i+n-shown.MaxBytes) : i+n]), rule}
 		}
 		i += n
 	}
@@ -118,7 +128,7 @@ func fitsNumeric(number []byte) bool {
 	return len(digits) == 0 || len(digits)-len(fraction)+exponent <= maxIntegerDigits
 }
 
-// isJSONObject reports whether text, known to be valid JSON, is an object.
-func isJSONObject(text []byte) bool {
+// IsObject reports whether text, known to be valid JSON, is an object.
+func IsObject(text []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
 }

@@ -1,4 +1,4 @@
-package eventstream
+package jsontext
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ func TestPrintedJSONIsAsLongAsTheTableSays(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &cases))
 	require.NotEmpty(t, cases)
 	for _, c := range cases {
-		require.Equal(t, c.Bytes, (&jsonPrinter{text: []byte(c.JSON)}).value(), c.JSON)
+		require.Equal(t, c.Bytes, (&printer{text: []byte(c.JSON)}).value(), c.JSON)
 		bound, _ := boundsOf([]byte(c.JSON))
 		require.GreaterOrEqual(t, bound, c.Bytes, c.JSON)
 	}
