@@ -58,10 +58,10 @@ type Config struct {
 	HandlerTimeout time.Duration
 	// StopTimeout is how long a handler may go on once it was told to come to an end: Run's context ended, the shard was lost, or is to
 	// go to another process. After it nobody waits for the handler any longer: its shard goes to others, and a Run that has ended returns
-	// a *HandlerStuckError. Default: Config.Lease.
+	// a *HandlerStuckError. Default: Config.Lease of the repository.
 	StopTimeout time.Duration
 	// IdleTimeout is how long the transaction of a TxHandler may wait between two statements, from 1 ms: then the server ends it, so that
-	// a process that hangs holds no locks for longer than its shard. That does not count as a try. Default: Config.Lease.
+	// a process that hangs holds no locks for longer than its shard. That does not count as a try. Default: Config.Lease of the repository.
 	IdleTimeout time.Duration
 	// Observer is told what the subscription does: batches handled, tries that failed, events parked, shards claimed and lost. Default:
 	// SlogObserver(nil), which writes to slog.Default().

@@ -128,6 +128,25 @@ func TestRunnerRestarts(t *testing.T) {
 	})
 }
 
+// What is restarted is the caller's to say, and the pauses are a second to a minute unless they are.
+func TestRunnerAsksTheCallerWhatToRestart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &journal{}
+		fails := []error{errGood, errGood, errGood, errGood, errGood, errGood, errGood, errGood, errAway}
+		r := &subscription.Runner{
+			Jobs: []subscription.Job{&fakeJob{name: "reader", fails: fails}}, Observer: told(log),
+			Restart: func(err error) bool { return errors.Is(err, errGood) },
+		}
+		require.ErrorIs(t, r.Run(t.Context()), errAway, "at once, since nothing is left to run")
+		require.Len(t, log.lines, 9)
+		require.Equal(t, []string{
+			"0 s: reader restarts (1) after 1s: for good", "63 s: reader restarts (7) after 1m0s: for good",
+			"123 s: reader restarts (8) after 1m0s: for good", "183 s: reader given up: " + errAway.Error(),
+		}, []string{log.lines[0], log.lines[6], log.lines[7], log.lines[8]})
+	})
+}
+
 // One that fails for good leaves the others alone, and Run says so in the end.
 func TestRunnerLeavesTheOthersAlone(t *testing.T) {
 	t.Parallel()
@@ -153,15 +172,16 @@ func TestRunnerLeavesTheOthersAlone(t *testing.T) {
 func TestRunnerStopsTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &journal{}
+		log, stopped := &journal{}, &journal{} // what is told may be told later than it was
 		bad := &fakeJob{name: "bad", fails: []error{errAway, errGood}, lasts: time.Minute}
 		done := &fakeJob{name: "done", fails: []error{nil}}
-		fine := &fakeJob{name: "fine", log: log}
+		fine := &fakeJob{name: "fine", log: stopped}
 		r := &subscription.Runner{Jobs: []subscription.Job{done, bad, fine}, StopTogether: true, Observer: told(log)}
 		require.ErrorIs(t, r.Run(t.Context()), errGood)
 		require.Equal(t, []string{
-			"60 s: bad restarts (1) after 1s: " + errAway.Error(), "121 s: bad given up: for good", "fine stopped",
+			"60 s: bad restarts (1) after 1s: " + errAway.Error(), "121 s: bad given up: for good",
 		}, log.lines)
+		require.Equal(t, []string{"fine stopped"}, stopped.lines)
 
 		r = &subscription.Runner{Jobs: []subscription.Job{
 			&fakeJob{name: "one", fails: []error{errGood}}, &fakeJob{name: "two", fails: []error{nil}},
