@@ -11,7 +11,8 @@ import (
 	"github.com/gaplesspg/gapless/internal/logend"
 )
 
-// What manages subscriptions by their names takes a repository on any handle: with repo.WithTx(tx) it is part of that transaction.
+// What manages subscriptions by their names takes a repository on any handle: with repo.WithTx(tx) it is part of that transaction. Where there
+// is no subscription of a name, it returns a *NotFoundError.
 
 // ParkedEvent is an event that a subscription put aside.
 type ParkedEvent struct {
@@ -38,7 +39,8 @@ func List(ctx context.Context, repo *eventstream.Repository) ([]ShardLag, error)
 }
 
 // Reshard gives a subscription another number of shards. Every partition goes on where it was: nothing is skipped, and with a TxHandler
-// nothing comes twice. Processes that run it with the old number lose their shards, and their Run ends with a *MismatchError.
+// nothing comes twice. Processes that run it with the old number lose their shards, and their Run ends with a *MismatchError. It returns an
+// *eventstream.InvalidValueError for a number out of bounds, and a *NotFoundError.
 func Reshard(ctx context.Context, repo *eventstream.Repository, name string, shards int) error {
 	return manage(ctx, repo, func(h db.DBTX) error {
 		return db.New().SubscriptionReshard(ctx, h, db.SubscriptionReshardParams{Name: name, ShardCount: int32(shards)})
@@ -46,7 +48,8 @@ func Reshard(ctx context.Context, repo *eventstream.Repository, name string, sha
 }
 
 // Reset lets a subscription start anew; what it had parked is forgotten. With a TxHandler, empty what it wrote in the same transaction
-// (WithTx), or everything is there twice.
+// (WithTx), or everything is there twice. It returns a *NotFoundError, an *eventstream.BeyondLogError for a start that the log has not reached, and
+// a *ProjectionMismatchError for a projection, which is rebuilt instead.
 func Reset(ctx context.Context, repo *eventstream.Repository, name string, from eventstream.Start) error {
 	c, err := coreOf(repo)
 	if err != nil {
@@ -73,12 +76,14 @@ func Reset(ctx context.Context, repo *eventstream.Repository, name string, from 
 	})
 }
 
-// Pause takes the shards of a subscription from whoever runs it, and nobody gets them until Resume. A Run goes on and waits.
+// Pause takes the shards of a subscription from whoever runs it, and nobody gets them until Resume. A Run goes on and waits. It returns a
+// *NotFoundError.
 func Pause(ctx context.Context, repo *eventstream.Repository, name string) error {
 	return setPaused(ctx, repo, name, true)
 }
 
-// Resume lets a subscription go on where Pause stopped it.
+// Resume lets a subscription go on where Pause stopped it. It returns a *NotFoundError, and a *ProjectionMismatchError for a projection without
+// tables, as an interrupted rebuild in place leaves it.
 func Resume(ctx context.Context, repo *eventstream.Repository, name string) error {
 	return setPaused(ctx, repo, name, false)
 }
@@ -89,13 +94,15 @@ func setPaused(ctx context.Context, repo *eventstream.Repository, name string, p
 	})
 }
 
-// Delete removes a subscription, how far it has come, and what it had parked. What was skipped by hand stays on record.
+// Delete removes a subscription, how far it has come, and what it had parked. What was skipped by hand stays on
+// record. It returns a *NotFoundError.
 func Delete(ctx context.Context, repo *eventstream.Repository, name string) error {
 	return manage(ctx, repo, func(h db.DBTX) error { return db.New().SubscriptionDelete(ctx, h, name) })
 }
 
 // SkipEvent decides that a subscription shall not handle an event: one that it parked, or one that it is stuck on. Who did it, when
-// and why stays in eventstream.subscription_skips; a reason is required.
+// and why stays in eventstream.subscription_skips; a reason is required. It returns a *NotFoundError, and an *eventstream.InvalidValueError
+// for a position without an event, or without a reason.
 func SkipEvent(ctx context.Context, repo *eventstream.Repository, name string, position int64, reason string) error {
 	return manage(ctx, repo, func(h db.DBTX) error {
 		return db.New().SubscriptionSkipEvent(ctx, h, db.SubscriptionSkipEventParams{
