@@ -127,7 +127,7 @@ func TestAPIWithANilTransaction(t *testing.T) {
 		reflect.ValueOf(b.ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf(stream), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()), reflect.ValueOf(func(eventstream.Event) error { return nil }),
 	}
 	inline, err := eventstream.NewRepository(b.pool, &eventstream.Config{Inline: []eventstream.InlineProjection{
 		func(context.Context, pgx.Tx, []eventstream.Event) error { return nil },
@@ -169,7 +169,7 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 		reflect.ValueOf(ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(func(eventstream.Event) error { return nil }),
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	p := projector(t, b, counts(nil))

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -233,4 +234,42 @@ func TestFold(t *testing.T) {
 	require.ErrorIs(t, b.repo.Fold(b.ctx, "", 0, func(eventstream.Event) error { return nil }), eventstream.ErrInvalidValue)
 	require.ErrorIs(t, b.repo.Fold(b.ctx, "order-1", 0, nil), eventstream.ErrInvalidValue)
 	require.Len(t, fold("order-1", 0), 1200, "its connection is free again")
+}
+
+// Appends that do not ask for what they miss send the statement that they sent before there was anything to ask for.
+func TestAppendThatAsksForNothingSendsNothingMore(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	grouped, _, seen := watched(t, b)
+	config := b.pool.Config().ConnConfig
+	config.Tracer = seen
+	conn, err := pgx.ConnectConfig(b.ctx, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(b.ctx) })
+	alone := repoOn(t, conn)
+	for _, c := range []struct {
+		repo  *eventstream.Repository
+		newer int
+		want  string
+	}{
+		{alone, 0, "AppendEvent AppendBatch AppendEvent"},
+		{alone, 5, "AppendEventNewer AppendBatchNewer AppendEvent"},
+		{grouped, 0, "AppendBatch AppendBatch AppendBatch"},
+		{grouped, 5, "AppendBatchNewer AppendBatchNewer AppendBatch"},
+	} {
+		seen.statements = nil
+		for count := 1; count <= 2; count++ {
+			_, err := c.repo.AppendMany(b.ctx, eventstream.AppendRequest{
+				StreamID: "order-1", Expected: eventstream.Any, Events: someEvents(t, count), Newer: c.newer,
+			})
+			require.NoError(t, err)
+		}
+		_, err := c.repo.Append(b.ctx, "order-1", eventstream.Any, anEvent(t, 1))
+		require.NoError(t, err)
+		var names []string
+		for _, sql := range seen.statements {
+			names = append(names, strings.Fields(sql)[2])
+		}
+		require.Equal(t, c.want, strings.Join(names, " "))
+	}
 }
