@@ -15,14 +15,17 @@ import (
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
-// saveBlocked lets a second session save a snapshot while the first holds its transaction open, waits until it is blocked, ends the first, and gives what
-// came of the second.
-func saveBlocked(t *testing.T, b *bundle, first *actor, commit bool, s eventstream.Snapshot) (bool, error) {
+// saveBlocked lets a second session save a snapshot while the first holds its transaction open, waits until it is blocked, lets the first do
+// the rest and end, and gives what came of the second.
+func saveBlocked(t *testing.T, b *bundle, first *actor, commit bool, s eventstream.Snapshot, rest ...func()) (bool, error) {
 	t.Helper()
 	second := session(t, b)
 	repo := repoOn(t, second)
 	done := start(func() (bool, error) { return repo.SaveSnapshot(b.ctx, s) })
 	waitBlocked(t, b, second.PgConn().PID(), first.pid())
+	for _, f := range rest {
+		f()
+	}
 	first.end(t, b, commit)
 	saved := <-done
 	return saved.value, saved.err
@@ -61,19 +64,33 @@ func TestSnapshotRaceOfTwoWriters(t *testing.T) {
 // The event that the newer snapshot was made at is committed while the older writer waits: it must not be taken for one that is not there.
 func TestSnapshotRaceAgainstAnAppend(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
-	events := given(t, b, "order-1", 10)
-	saveSnapshot(t, b, snapshotAt(events, "order-1", 2, "two"))
-	first := newActor(t, b)
-	next := anEvent(t, 11)
-	_, err := first.repo.Append(b.ctx, "order-1", eventstream.Exact(10), next)
-	require.NoError(t, err)
-	_, err = first.repo.SaveSnapshot(b.ctx, snapshotAt(append(events, next), "order-1", 11, "eleven"))
-	require.NoError(t, err)
-	saved, err := saveBlocked(t, b, first, true, snapshotAt(events, "order-1", 10, "ten"))
-	require.NoError(t, err)
-	require.False(t, saved)
-	requireOnSnapshot(t, b, "order-1", 11, eventstream.SnapshotUsed)
+	for name, locks := range map[string]bool{"WaitsToInsert": false, "WaitsForTheRow": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			events := given(t, b, "order-1", 10)
+			saveSnapshot(t, b, snapshotAt(events, "order-1", 2, "two"))
+			first, next := newActor(t, b), anEvent(t, 11)
+			appendAndSave := func() {
+				_, err := first.repo.Append(b.ctx, "order-1", eventstream.Exact(10), next)
+				require.NoError(t, err)
+				_, err = first.repo.SaveSnapshot(b.ctx, snapshotAt(append(events, next), "order-1", 11, "eleven"))
+				require.NoError(t, err)
+			}
+			rest := []func(){}
+			if locks {
+				// The second finds a row that is not changed yet, and waits for it in the statement that locks it.
+				execSQL(t, b.ctx, first.tx, `SELECT FROM eventstream.snapshots FOR UPDATE`)
+				rest = append(rest, appendAndSave)
+			} else {
+				appendAndSave()
+			}
+			saved, err := saveBlocked(t, b, first, true, snapshotAt(events, "order-1", 10, "ten"), rest...)
+			require.NoError(t, err)
+			require.False(t, saved)
+			requireOnSnapshot(t, b, "order-1", 11, eventstream.SnapshotUsed)
+		})
+	}
 }
 
 // A snapshot that is deleted while a writer waits for it is written anew.

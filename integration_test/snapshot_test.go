@@ -191,6 +191,11 @@ func TestSnapshotInEveryQueryMode(t *testing.T) {
 	}
 }
 
+func tracedPool(t testing.TB, b *bundle, tracer pgx.QueryTracer) *pgxpool.Pool {
+	t.Helper()
+	return newPool(t, b.dsn, func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer })
+}
+
 // Snapshot and tail are one round trip, and a stream that is not there costs what it costs Load.
 func TestSnapshotRoundTrips(t *testing.T) {
 	t.Parallel()
@@ -198,8 +203,7 @@ func TestSnapshotRoundTrips(t *testing.T) {
 	events := given(t, b, "order-1", 5)
 	saveSnapshot(t, b, snapshotAt(events, "order-1", 3, "state"))
 	counter := &queryCounter{}
-	pool := newPool(t, b.dsn, func(c *pgxpool.Config) { c.ConnConfig.Tracer = counter })
-	repo := repoOn(t, pool)
+	repo := repoOn(t, tracedPool(t, b, counter))
 	queries := func(call func() error) int {
 		before := counter.queries
 		require.NoError(t, call())
