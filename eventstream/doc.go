@@ -22,6 +22,11 @@
 // version; Save writes [EventStream.NewEvents] and moves the [EventStream.Watermark]. [Reconstruct] and JSON decoding make a
 // stream from its parts, and refuse parts that do not fit together.
 //
+// # Snapshots
+//
+// [Repository.LoadOnSnapshot] loads a stream on top of a [Snapshot], if one can be believed, and [Repository.SaveSnapshot] keeps one. Package
+// snapshot makes them of states, so that a long stream need not be read whole.
+//
 // # The log
 //
 // The events of all streams are one log, in order of their positions. [Repository.ReadLog] goes through it, all of it or what a

@@ -74,7 +74,7 @@ func TestAPIWithZeroValues(t *testing.T) {
 	b := setup(t)
 	ctx := reflect.ValueOf(b.ctx)
 	// Those that read all, or nothing, of what there is.
-	fine := []string{"Audit", "CountStreams", "LogHead", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "Subscriptions"}
+	fine := []string{"Audit", "CountStreams", "IsConcurrent", "LogHead", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "Subscriptions"}
 	methodsOf(b.repo, func(name string, method reflect.Value) {
 		err := callWith(t, name, method, ctx)
 		if slices.Contains(fine, name) {
@@ -155,7 +155,8 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 		reflect.ValueOf(ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(tallyKind),
+		reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}),
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	p := projector(t, b, counts(nil))
@@ -164,6 +165,7 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 			err := callWith(t, name, method, valid...)
 			switch {
 			case strings.HasSuffix(name, "Tx"), name == "Import", name == "Save", name == "Name": // given no transaction, events or stream
+			case name == "IsConcurrent": // asks nobody
 			case name == "Run":
 				require.NoError(t, err, "that is how it is meant to end")
 			default:

@@ -96,15 +96,27 @@ func TestSnapshotRaceAgainstAnAppend(t *testing.T) {
 // A snapshot that is deleted while a writer waits for it is written anew.
 func TestSnapshotRaceAgainstADelete(t *testing.T) {
 	t.Parallel()
-	for _, commit := range []bool{true, false} {
+	for _, c := range []struct{ locks, commit bool }{{false, true}, {false, false}, {true, true}, {true, false}} {
 		b := setup(t)
 		events := given(t, b, "order-1", 10)
 		saveSnapshot(t, b, snapshotAt(events, "order-1", 9, "nine"))
 		first := newActor(t, b)
-		execSQL(t, b.ctx, first.tx, `DELETE FROM eventstream.snapshots`)
-		saved, err := saveBlocked(t, b, first, commit, snapshotAt(events, "order-1", 8, "eight"))
+		remove := func() { execSQL(t, b.ctx, first.tx, `DELETE FROM eventstream.snapshots`) }
+		rest := []func(){}
+		if c.locks {
+			execSQL(t, b.ctx, first.tx, `SELECT FROM eventstream.snapshots FOR UPDATE`)
+			rest = append(rest, remove)
+		} else {
+			remove()
+		}
+		saved, err := saveBlocked(t, b, first, c.commit, snapshotAt(events, "order-1", 8, "eight"), rest...)
 		require.NoError(t, err)
-		require.Equal(t, commit, saved)
+		require.Equal(t, c.commit, saved)
+		version := int64(9)
+		if c.commit {
+			version = 8
+		}
+		requireOnSnapshot(t, b, "order-1", version, eventstream.SnapshotUsed)
 	}
 }
 

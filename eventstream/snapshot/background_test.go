@@ -98,6 +98,11 @@ func TestBackgroundCloses(t *testing.T) {
 	require.True(t, w.add("b"))
 	closed := make(chan error)
 	go func() { closed <- w.close(t.Context()) }()
+	require.Eventually(t, func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.background.closed
+	}, time.Minute, time.Millisecond)
 	w.result <- nil
 	require.NoError(t, <-closed)
 	require.True(t, w.add("c"))
