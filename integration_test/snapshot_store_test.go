@@ -85,7 +85,8 @@ func TestSnapshotPolicy(t *testing.T) {
 func TestSnapshotOfOneThatIsLoadedOnceAndSavedOften(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s, told := tallies(t, b.repo, nil)
+	counter := &queryCounter{}
+	s, told := tallies(t, repoOn(t, tracedPool(t, b, counter)), nil)
 	loaded, err := s.LoadOrNew(b.ctx, "order-1")
 	require.NoError(t, err)
 	var events []eventstream.Event
@@ -93,6 +94,7 @@ func TestSnapshotOfOneThatIsLoadedOnceAndSavedOften(t *testing.T) {
 		events = append(events, saveMore(t, b, s, loaded, 1)...)
 	}
 	require.Equal(t, []string{"saved", "saved", "saved"}, told.kinds())
+	require.LessOrEqual(t, counter.queries, 3+35+3*2, "to find nothing and place it, for each Save, and to load and keep each snapshot")
 	requireState(t, b, s, "order-1", 30, events)
 }
 

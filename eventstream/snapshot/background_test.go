@@ -101,7 +101,7 @@ func TestBackgroundCloses(t *testing.T) {
 	require.Eventually(t, func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.background.closed
+		return w.closed
 	}, time.Minute, time.Millisecond)
 	w.result <- nil
 	require.NoError(t, <-closed)
