@@ -104,7 +104,7 @@ func TestSnapshotOfAnotherSchemaVersion(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	events := given(t, b, "order-1", 12)
-	old, oldTold := tallies(t, b.repo, nil)
+	old, oldTold := tallies(t, b.repo, func(config *snapshot.Config[tally]) { config.Policy.When = snapshot.OnRead })
 	requireState(t, b, old, "order-1", 0, events)
 	requireState(t, b, old, "order-1", 12, events)
 
@@ -195,7 +195,7 @@ func TestSnapshotsCanBeDeletedAtAnyTime(t *testing.T) {
 	requireAuditClean(t, b)
 }
 
-// Nothing that goes wrong with the making of a snapshot reaches the call that found it due; it is told, and not tried again at once.
+// Nothing that goes wrong with the making of a snapshot reaches the call that found it due; it is told.
 func TestSnapshotThatCannotBeMadeFailsNoCall(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(b *bundle, config *snapshot.Config[tally]){
@@ -221,7 +221,6 @@ func TestSnapshotThatCannotBeMadeFailsNoCall(t *testing.T) {
 			all := told.taken()
 			require.Equal(t, snapshot.Failed, all[0].Kind)
 			require.Error(t, all[0].Err)
-			require.Less(t, len(all), 4, "not with each call")
 		})
 	}
 }
