@@ -58,6 +58,11 @@
 // Package eventstream/decider is this loop for pure functions: load, decide, append, and again with what a conflict brought, which
 // AppendRequest.Newer asks for. [Repository.Fold] goes through a stream in one round trip without holding it.
 //
+// # Snapshots
+//
+// [Repository.LoadOnSnapshot] loads a stream on top of a [Snapshot], if one can be believed, and [Repository.SaveSnapshot] keeps one. Package
+// snapshot makes them of states, so that a long stream need not be read whole.
+//
 // # The log
 //
 // The events of all streams are one log, in order of their positions. [Repository.ReadLog] goes through it, all of it or what a

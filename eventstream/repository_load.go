@@ -127,8 +127,14 @@ func notFound(err, missing error) error {
 
 // streamFromHead builds a stream that owns events, through the checks of Reconstruct.
 func streamFromHead(head StreamHead, events []Event) (*EventStream, error) {
+	return streamOnBase(0, head, events)
+}
+
+// streamOnBase is streamFromHead for events that follow a base version.
+func streamOnBase(base int64, head StreamHead, events []Event) (*EventStream, error) {
 	s := &EventStream{
 		id:        head.StreamID,
+		base:      base,
 		partition: head.Partition,
 		tenant:    head.TenantID,
 		events:    events,

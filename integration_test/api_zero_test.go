@@ -81,7 +81,7 @@ func TestAPIWithZeroValues(t *testing.T) {
 	b := setup(t)
 	ctx := reflect.ValueOf(b.ctx)
 	// Those that read all, or nothing, of what there is.
-	fine := []string{"Audit", "CountStreams", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "UnknownTypes", "WithTx"}
+	fine := []string{"Audit", "CountStreams", "IsConcurrent", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "UnknownTypes", "WithTx"}
 	check := func(name string, err error) {
 		if slices.Contains(fine, name) {
 			require.NoError(t, err, name)
@@ -169,7 +169,8 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 		reflect.ValueOf(ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(func(eventstream.Event) error { return nil }),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(func(eventstream.Event) error { return nil }), reflect.ValueOf(tallyKind),
+		reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}),
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	p := projector(t, b, counts(nil))
@@ -178,6 +179,7 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 			err := callWith(t, name, method, valid...)
 			switch name {
 			case "WithTx", "Import", "Save", "Name": // given no transaction, events or stream
+			case "IsConcurrent": // asks nobody
 			case "Run":
 				require.NoError(t, err, "that is how it is meant to end")
 			default:

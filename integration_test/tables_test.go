@@ -51,6 +51,10 @@ var tableColumns = map[string]map[string]string{
 	"schema_record": {
 		"recorded_at": "timestamp with time zone", "kind": "text", "name": "text", "digest": "bytea, may be NULL", "recorded_by": "text",
 	},
+	"snapshots": {
+		"version": "bigint", "event_id": "uuid", "created_at": "timestamp with time zone", "schema_version": "integer",
+		"stream_id": "text", "name": "text", "digest": "bytea", "state": "bytea",
+	},
 	"subscription_members": {
 		"member_id": "bigint", "application": "text", "subscriptions": "text[]", "joined_at": "timestamp with time zone",
 		"lease_until": "timestamp with time zone",
@@ -142,6 +146,11 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.schema_record schema_record_pkey PRIMARY KEY (kind, name, recorded_at)",
 		"eventstream.schema_versions schema_versions_pkey PRIMARY KEY (version)",
 		"eventstream.schema_versions schema_versions_usable_from_range CHECK (((usable_from >= 1) AND (usable_from <= version)))",
+		"eventstream.snapshots snapshots_name_valid CHECK (eventstream.is_name(name))",
+		"eventstream.snapshots snapshots_pkey PRIMARY KEY (stream_id, name)",
+		"eventstream.snapshots snapshots_schema_version_range CHECK ((schema_version >= 1))",
+		"eventstream.snapshots snapshots_state_size CHECK ((octet_length(state) <= 128000000))",
+		"eventstream.snapshots snapshots_version_range CHECK ((version >= 1))",
 		"eventstream.store store_partition_count_range CHECK (((partition_count >= 1) AND (partition_count <= 32768)))",
 		"eventstream.store store_pkey PRIMARY KEY (store_id)",
 		"eventstream.subscription_members subscription_members_pkey PRIMARY KEY (member_id)",

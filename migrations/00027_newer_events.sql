@@ -48,12 +48,5 @@ COMMENT ON FUNCTION eventstream.newer_events(text, bigint, integer, bigint) IS
     'for who may not read eventstream.events. Beside append_batch in one statement, it gives what an append missed that '
     'is refused with version_conflict.';
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(27, 27);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 27;
 DROP FUNCTION eventstream.newer_events(text, bigint, integer, bigint);

@@ -41,6 +41,9 @@ CREATE TRIGGER account_note BEFORE INSERT ON eventstream.account FOR EACH ROW EX
 CREATE TRIGGER account_always AFTER UPDATE OF name ON eventstream.account FOR EACH ROW EXECUTE FUNCTION eventstream.note();
 ALTER TABLE eventstream.account ENABLE ALWAYS TRIGGER account_always;
 COMMENT ON TRIGGER account_note ON eventstream.account IS 'Takes note.';
+CREATE POLICY account_own ON eventstream.account AS RESTRICTIVE FOR UPDATE TO a_role USING (id > 1) WITH CHECK (id > 2);
+CREATE POLICY account_seen ON eventstream.account USING (name <> 'secret');
+COMMENT ON POLICY account_seen ON eventstream.account IS 'No secrets.';
 GRANT SELECT, INSERT ON eventstream.account TO a_role;
 GRANT UPDATE (note, name) ON eventstream.account TO a_role;
 GRANT SELECT (id) ON eventstream.account TO PUBLIC;

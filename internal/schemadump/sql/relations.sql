@@ -27,6 +27,22 @@ CREATE FUNCTION pg_temp.triggers(p_relation oid) RETURNS text LANGUAGE sql AS $$
     WHERE g.tgrelid = p_relation AND NOT g.tgisinternal
 $$;
 
+-- Who sees which rows, where row security is on.
+CREATE FUNCTION pg_temp.policies(p_relation oid) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(E'\n',
+        format('CREATE POLICY %I ON %s%s%s TO %s%s%s;', o.polname, p_relation::regclass,
+            CASE WHEN NOT o.polpermissive THEN ' AS RESTRICTIVE' END,
+            CASE o.polcmd WHEN 'r' THEN ' FOR SELECT' WHEN 'a' THEN ' FOR INSERT' WHEN 'w' THEN ' FOR UPDATE' WHEN 'd' THEN ' FOR DELETE' END,
+            (SELECT string_agg(CASE r.id WHEN 0 THEN 'PUBLIC' ELSE r.id::regrole::text END, ', ' ORDER BY r.id::regrole::text COLLATE "C")
+                FROM unnest(o.polroles) AS r (id)),
+            ' USING (' || pg_get_expr(o.polqual, o.polrelid) || ')',
+            ' WITH CHECK (' || pg_get_expr(o.polwithcheck, o.polrelid) || ')'),
+        pg_temp.comment_on(format('POLICY %I ON %s', o.polname, p_relation::regclass), obj_description(o.oid, 'pg_policy'))),
+        E'\n' ORDER BY o.polname COLLATE "C")
+    FROM pg_policy AS o
+    WHERE o.polrelid = p_relation
+$$;
+
 -- How a table is kept, as far as it was told to differ from what PostgreSQL does by itself.
 CREATE FUNCTION pg_temp.settings(p_relation oid) RETURNS text LANGUAGE sql AS $$
     WITH lines AS (

@@ -17,6 +17,7 @@ SELECT
             pg_temp.constraint_comments(c.oid, 0)), ''),
         pg_temp.indexes(c.oid),
         pg_temp.triggers(c.oid),
+        pg_temp.policies(c.oid),
         nullif(concat_ws(E'\n', pg_temp.grants('TABLE ' || c.oid::regclass, c.relacl, 'r', c.relowner), pg_temp.column_grants(c.oid)), '')
     ) AS definition
 FROM pg_class AS c

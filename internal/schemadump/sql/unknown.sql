@@ -20,9 +20,4 @@ FROM pg_rewrite AS w
 JOIN pg_class AS c ON c.oid = w.ev_class
 JOIN ns ON ns.oid = c.relnamespace
 WHERE w.rulename <> '_RETURN'
-UNION ALL
-SELECT pg_describe_object('pg_policy'::regclass, o.oid, 0)
-FROM pg_policy AS o
-JOIN pg_class AS c ON c.oid = o.polrelid
-JOIN ns ON ns.oid = c.relnamespace
 ORDER BY 1;

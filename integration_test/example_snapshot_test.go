@@ -1,0 +1,167 @@
+package integration_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/snapshot"
+)
+
+// docs:start
+// account is what a bank decides on.
+type account struct {
+	Balance int
+}
+
+// evolve says what an event does to an account.
+func (a account) evolve(e eventstream.Event) (account, error) {
+	var moved struct{ Amount int }
+	if err := json.Unmarshal(e.Payload, &moved); err != nil {
+		return a, err
+	}
+	a.Balance += moved.Amount
+	return a, nil
+}
+
+// accounts loads accounts on snapshots, which are made when 100 events have come since the last one.
+func accounts(repo *eventstream.Repository) (*snapshot.Store[account], error) {
+	return snapshot.New(repo, snapshot.Config[account]{
+		Name:          "account",
+		SchemaVersion: 1, // 2 as soon as the fields of account, or what evolve makes of an event, are others
+		Evolve:        account.evolve,
+	})
+}
+
+// move decides on the balance, and decides anew if somebody else was faster.
+func move(ctx context.Context, accounts *snapshot.Store[account], id eventstream.StreamID, amount int) (account, error) {
+	for {
+		loaded, err := accounts.LoadOrNew(ctx, id)
+		if err != nil {
+			return account{}, err
+		}
+		if loaded.State.Balance+amount < 0 {
+			return loaded.State, fmt.Errorf("%s has %d", id, loaded.State.Balance)
+		}
+		moved, err := eventstream.NewEvent("account.moved", map[string]int{"amount": amount})
+		if err != nil {
+			return account{}, err
+		}
+		if _, err := loaded.Stream.AppendEvent(moved); err != nil {
+			return account{}, err
+		}
+		_, err = accounts.Save(ctx, loaded)
+		if !errors.Is(err, eventstream.ErrVersionConflict) {
+			return loaded.State, err
+		}
+	}
+}
+
+// docs:end
+
+func Example_snapshot() {
+	runExample(func(ctx context.Context, pool *pgxpool.Pool) error {
+		repo, err := exampleRepository(ctx, pool, nil)
+		if err != nil {
+			return err
+		}
+		store, err := accounts(repo)
+		if err != nil {
+			return err
+		}
+		defer store.Close(ctx)
+		for range 250 {
+			if _, err := move(ctx, store, "account-1", 2); err != nil {
+				return err
+			}
+		}
+		if _, err := move(ctx, store, "account-1", -501); err != nil {
+			fmt.Println(err)
+		}
+		if err := store.Flush(ctx); err != nil {
+			return err
+		}
+		loaded, err := store.Load(ctx, "account-1")
+		if err != nil {
+			return err
+		}
+		fmt.Println("balance", loaded.State.Balance, "at version", loaded.Stream.CurrentVersion())
+		fmt.Println("on a snapshot:", loaded.Snapshot, loaded.Stream.BaseVersion() >= 100)
+		return nil
+	})
+	// Output:
+	// account-1 has 500
+	// balance 500 at version 250
+	// on a snapshot: used true
+}
+
+// rules are the shape that deciders have: nothing of it has to be known to snapshots.
+type rules[C, S any] struct {
+	Initial func() S
+	Decide  func(state S, command C) ([]eventstream.Event, error)
+	Evolve  func(state S, event eventstream.Event) (S, error)
+}
+
+// handle decides on a state that was loaded on a snapshot, and saves what was decided.
+func handle[C, S any](ctx context.Context, d rules[C, S], store *snapshot.Store[S], id eventstream.StreamID, command C) error {
+	loaded, err := store.LoadOrNew(ctx, id)
+	if err != nil {
+		return err
+	}
+	events, err := d.Decide(loaded.State, command)
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if _, err := loaded.Stream.AppendEvent(e); err != nil {
+			return err
+		}
+	}
+	_, err = store.Save(ctx, loaded)
+	return err
+}
+
+// A decider's Initial and Evolve are those of its snapshots.
+func Example_snapshotOfADecider() {
+	runExample(func(ctx context.Context, pool *pgxpool.Pool) error {
+		repo, err := exampleRepository(ctx, pool, nil)
+		if err != nil {
+			return err
+		}
+		lamp := rules[string, bool]{
+			Initial: func() bool { return false },
+			Decide: func(on bool, command string) ([]eventstream.Event, error) {
+				if on == (command == "on") {
+					return nil, nil
+				}
+				switched, err := eventstream.NewEvent("lamp.switched", nil)
+				return []eventstream.Event{switched}, err
+			},
+			Evolve: func(on bool, _ eventstream.Event) (bool, error) { return !on, nil },
+		}
+		store, err := snapshot.New(repo, snapshot.Config[bool]{
+			Name: "lamp", Initial: lamp.Initial, Evolve: lamp.Evolve, Policy: snapshot.Policy{Every: 2},
+		})
+		if err != nil {
+			return err
+		}
+		defer store.Close(ctx)
+		for _, command := range []string{"on", "on", "off", "on", "off", "off"} {
+			if err := handle(ctx, lamp, store, "lamp-1", command); err != nil {
+				return err
+			}
+		}
+		loaded, err := store.Load(ctx, "lamp-1")
+		if err != nil {
+			return err
+		}
+		fmt.Println("on:", loaded.State, "after", loaded.Stream.CurrentVersion(), "events")
+		return nil
+	})
+	// Output:
+	// on: false after 4 events
+}
