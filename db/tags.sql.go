@@ -191,6 +191,18 @@ func (q *Queries) QueryList(ctx context.Context, db DBTX, arg QueryListParams) (
 	return items, nil
 }
 
+const queryLock = `-- name: QueryLock :one
+SELECT eventstream.lock_query($1::jsonb)::bigint AS read_until
+`
+
+// Holds what a query locks until the transaction ends; the position to read up to, in a later statement.
+func (q *Queries) QueryLock(ctx context.Context, db DBTX, query json.RawMessage) (int64, error) {
+	row := db.QueryRow(ctx, queryLock, query)
+	var read_until int64
+	err := row.Scan(&read_until)
+	return read_until, err
+}
+
 const queryPosition = `-- name: QueryPosition :one
 SELECT
     q.read_until::bigint AS read_until,

@@ -2,6 +2,7 @@ package eventstream
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -23,33 +24,61 @@ const (
 // conflict until then. What has been committed just above it is waited for, 100 milliseconds at most and not in a transaction of the caller.
 // Reading far back is fast with the index events_tags_idx: docs/modelling-tags.md.
 func (r *Repository) ReadQuery(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
-	wire, err := query.wire()
+	wire, err := checkRead(query, after)
 	if err != nil {
 		return nil, 0, err
-	}
-	if after < 0 {
-		return nil, 0, invalidValue("after", strconv.FormatInt(after, 10), "0 or more")
 	}
 	until, err := r.queryPosition(ctx, wire)
 	if err != nil {
 		return nil, 0, mapError(err)
 	}
-	var events []Event
-	for at := after; ; {
+	events, err := r.readQuery(ctx, wire, after, until)
+	return events, max(until, after), err
+}
+
+// ReadQueryForUpdate is ReadQuery in a transaction (WithTx), and keeps others from appending what matches until that ends: an AppendIf of the
+// transaction with this query and position, before it appends anything else, meets no conflict. For decisions that many want to make at once: they
+// come in order of arrival, and nobody's work is lost. It needs EXECUTE on lock_query, and READ COMMITTED, as AppendIf does.
+func (r *Repository) ReadQueryForUpdate(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
+	wire, err := checkRead(query, after)
+	if err != nil {
+		return nil, 0, err
+	}
+	if _, alone := aloneOn(r.handle); alone {
+		return nil, 0, invalidValue("handle", "outside a transaction", "a pgx.Tx: what is held is let go of when its transaction ends")
+	}
+	until, err := r.queries.QueryLock(ctx, r.handle, wire)
+	if err != nil {
+		return nil, 0, mapError(err)
+	}
+	events, err := r.readQuery(ctx, wire, after, until)
+	return events, max(until, after), err
+}
+
+func checkRead(query Query, after int64) (json.RawMessage, error) {
+	if after < 0 {
+		return nil, invalidValue("after", strconv.FormatInt(after, 10), "0 or more")
+	}
+	return query.wire()
+}
+
+// readQuery reads all pages.
+func (r *Repository) readQuery(ctx context.Context, query json.RawMessage, after, until int64) (events []Event, err error) {
+	for {
 		rows := &rowsOf{Handle: r.handle}
-		_, err := r.queries.QueryList(ctx, rows, db.QueryListParams{Query: wire, After: at, Until: until, PageSize: queryPage})
+		_, err := r.queries.QueryList(ctx, rows, db.QueryListParams{Query: query, After: after, Until: until, PageSize: queryPage})
 		if err != nil {
-			return nil, 0, mapError(err)
+			return nil, mapError(err)
 		}
 		page, err := collectAll(rows)
 		if err != nil {
-			return nil, 0, mapError(err)
+			return nil, mapError(err)
 		}
 		events = append(events, page...)
 		if len(page) < queryPage {
-			return events, max(until, after), nil
+			return events, nil
 		}
-		at = page[len(page)-1].Position
+		after = page[len(page)-1].Position
 	}
 }
 
@@ -69,7 +98,7 @@ func collectAll(r *rowsOf) ([]Event, error) {
 }
 
 // queryPosition is up to where a later statement reads what a decision is made on.
-func (r *Repository) queryPosition(ctx context.Context, query []byte) (int64, error) {
+func (r *Repository) queryPosition(ctx context.Context, query json.RawMessage) (int64, error) {
 	began := time.Now()
 	for {
 		q, err := r.queries.QueryPosition(ctx, r.handle, query)
@@ -125,7 +154,7 @@ func (r *Repository) AppendIf(ctx context.Context, query Query, position int64, 
 	return results, nil
 }
 
-func decision(query []byte, position int64, item *appendItem) db.AppendIfParams {
+func decision(query json.RawMessage, position int64, item *appendItem) db.AppendIfParams {
 	p := layOut([]*appendItem{item})
 	return db.AppendIfParams{
 		Query: query, Position: position,

@@ -42,40 +42,38 @@ $$;
 COMMENT ON FUNCTION eventstream.refuse_tags(jsonb) IS
     'Raises ES008: the tags in the metadata of an event are none. Never returns.';
 
--- Of many events at once. What is not an array of strings is told apart before it is taken apart.
+-- Of many events at once, in one query. What is not an array of strings is told apart before it is taken apart.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.tag_keys(p_types text[], p_tags jsonb[]) RETURNS integer[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_bad jsonb;
     v_keys integer[];
+    v_fit boolean;
 BEGIN
-    SELECT u.tags INTO v_bad
-    FROM unnest(p_tags) AS u (tags)
-    WHERE CASE WHEN jsonb_typeof(u.tags) = 'array' THEN jsonb_array_length(u.tags) > 32 ELSE true END
-        OR jsonb_path_exists(u.tags, 'strict $[*] ? (@.type() != "string")')
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM eventstream.refuse_tags(v_bad);
-    END IF;
-    SELECT jsonb_build_array(t.tag) INTO v_bad
-    FROM unnest(p_tags) AS u (tags)
-    CROSS JOIN LATERAL jsonb_array_elements_text(u.tags) AS t (tag)
-    WHERE eventstream.is_name(t.tag) IS NOT TRUE
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM eventstream.refuse_tags(v_bad);
-    END IF;
-    SELECT array_agg(k.key) INTO v_keys
+    SELECT array_agg(k.key), bool_and(k.fits) INTO v_keys, v_fit
     FROM (
-        SELECT eventstream.tag_key(t.tag) AS key
-        FROM unnest(p_tags) AS u (tags)
-        CROSS JOIN LATERAL jsonb_array_elements_text(u.tags) AS t (tag)
-        UNION
-        SELECT eventstream.tag_type_key(y.type) FROM unnest(p_types) AS y (type)
+        SELECT eventstream.tag_key(t.tag #>> '{}') AS key,
+            (jsonb_typeof(t.tag) = 'string' AND eventstream.is_name(t.tag #>> '{}')) IS TRUE AS fits
+        FROM (SELECT unnest(p_tags) AS tags) AS u
+        CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(u.tags) = 'array' THEN
+            CASE WHEN jsonb_array_length(u.tags) <= 32 THEN u.tags END END) AS t (tag)
+        UNION ALL
+        SELECT eventstream.tag_type_key(y.type), true FROM (SELECT unnest(p_types) AS type) AS y
+        UNION ALL
+        -- A function of a row that gives NULL gives no row.
+        SELECT NULL, false FROM (SELECT unnest(p_tags) AS tags) AS w
+        WHERE CASE WHEN jsonb_typeof(w.tags) = 'array' THEN jsonb_array_length(w.tags) > 32 ELSE true END
     ) AS k;
+    IF NOT v_fit THEN
+        PERFORM eventstream.refuse_tags(u.tags)
+        FROM unnest(p_tags) AS u (tags)
+        WHERE CASE WHEN jsonb_typeof(u.tags) = 'array' THEN jsonb_array_length(u.tags) > 32 OR EXISTS (
+                SELECT FROM jsonb_array_elements(u.tags) AS t (tag)
+                WHERE (jsonb_typeof(t.tag) = 'string' AND eventstream.is_name(t.tag #>> '{}')) IS NOT TRUE)
+            ELSE true END;
+    END IF;
     RETURN v_keys;
 END;
 $$;
@@ -171,7 +169,8 @@ LANGUAGE sql
 STABLE PARALLEL SAFE
 RETURN jsonb_path_exists(
     p_query,
-    'lax $[*] ? ((!exists(@.types[*]) || @.types[*] == $type) && !exists(@.tags[*] ? (!(@ == $tags[*]))))',
+    'lax $[*] ? (@.types[*] == $type && !exists(@.tags[*] ? (!(@ == $tags[*])))
+        || !exists(@.types[*]) && exists(@.tags[*]) && !exists(@.tags[*] ? (!(@ == $tags[*]))))',
     jsonb_build_object('type', p_type, 'tags', p_tags),
     true);
 
@@ -322,6 +321,7 @@ CREATE FUNCTION eventstream.read_query(p_query jsonb, p_after bigint, p_until bi
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET enable_seqscan = off
 AS $$
 BEGIN
@@ -345,12 +345,13 @@ COMMENT ON FUNCTION eventstream.read_query(jsonb, bigint, bigint, integer) IS
 CREATE FUNCTION eventstream.query_position(p_query jsonb, OUT read_until bigint, OUT is_ahead boolean, OUT is_kept boolean)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 AS $$
 BEGIN
     PERFORM eventstream.check_query(p_query);
     read_until := eventstream.stable_position();
     is_kept := current_setting('transaction_isolation') IN ('repeatable read', 'serializable');
-    is_ahead := EXISTS (SELECT FROM eventstream.find_matching(p_query, read_until, eventstream.last_position(), 1));
+    is_ahead := EXISTS (SELECT FROM eventstream.find_matching(p_query, read_until, read_until + 1000, 1));
 END;
 $$;
 -- +goose StatementEnd
@@ -369,11 +370,19 @@ REVOKE EXECUTE ON FUNCTION eventstream.refuse_tags(jsonb) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.query_keys(jsonb) FROM PUBLIC;
 
 -- What the gate asks once it holds the tags of rows that were inserted before. A decision that was made between their
--- draw and the lock did not see them, though they are below it: it left its query in its last event.
+-- draw and the lock did not see them, though they are below it: it left its query in its last event. p_last is the
+-- statement's last position, p_own where its own notes are, and the rest is an element a row that carries tags.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.refuse_overtaken(p_first bigint, p_last bigint, p_positions bigint[], p_types text[], p_tags jsonb[]) RETURNS void
+CREATE FUNCTION eventstream.refuse_overtaken(
+    p_last bigint,
+    p_own bigint[],
+    p_positions bigint[],
+    p_types text[],
+    p_tags jsonb[]
+) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
@@ -395,7 +404,7 @@ BEGIN
         WHERE u.position < e.position AND eventstream.matches_query(e.metadata #> '{decided,query}', u.type, u.tags)
         LIMIT 1
     ) AS n
-    WHERE e.position > p_first AND e.metadata ? 'decided'
+    WHERE e.position > (SELECT min(u) FROM unnest(p_positions) AS u) AND e.metadata ? 'decided' AND (e.position = ANY (p_own)) IS NOT TRUE
     LIMIT 1;
     IF FOUND THEN
         PERFORM eventstream.refuse(
@@ -409,7 +418,7 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_overtaken(bigint, bigint, bigint[], text[], jsonb[]) IS
+COMMENT ON FUNCTION eventstream.refuse_overtaken(bigint, bigint[], bigint[], text[], jsonb[]) IS
     'Raises ES006 if a decision that asked for events like these was made after they drew their positions and before '
     'they had their locks; 40001 where the snapshot is too old to see it. For events_gate alone.';
 
@@ -454,10 +463,11 @@ COMMENT ON FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], 
 CREATE FUNCTION eventstream.check_decision(p_position bigint, p_event_ids uuid[], p_events integer) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
-    v_last bigint := eventstream.last_position();
+    v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
     v_existing bigint := (SELECT count(*) FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids));
 BEGIN
     IF p_position IS NULL OR p_position < 0 THEN
@@ -535,7 +545,8 @@ BEGIN
     WHERE u.metadata ? 'tags';
     PERFORM eventstream.lock_tags(eventstream.query_keys(p_query), eventstream.tag_keys(v_types, v_tags));
     IF NOT eventstream.check_decision(p_position, p_event_ids, cardinality(p_types)) THEN
-        SELECT f INTO v_found FROM eventstream.find_matching(p_query, p_position, eventstream.last_position(), 1) AS f;
+        SELECT f INTO v_found FROM eventstream.find_matching(p_query, p_position,
+            pg_sequence_last_value('eventstream.events_position_seq'::regclass), 1) AS f;
         IF FOUND THEN
             RETURN QUERY SELECT n, 'decision_conflict', NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text,
                 v_found FROM generate_subscripts(p_stream_ids, 1) AS n;
@@ -559,12 +570,38 @@ COMMENT ON FUNCTION eventstream.append_if(
     '{"types": [...], "tags": [...]}, of which an event has one of the types and all of the tags. p_position: up to '
     'which the query was read (query_position), or last_position of an append_if with the same query.';
 
+-- Decide under the lock, where many want to decide the same: nobody's work is lost, and waiters get in in order of arrival.
+-- The position is the sequence's: who has drawn below it and is not committed cannot pass the gate while the tags are
+-- held, and is refused there if something is appended on the ground of this.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.lock_query(p_query jsonb) RETURNS bigint
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_last bigint;
+BEGIN
+    PERFORM eventstream.check_query(p_query);
+    PERFORM eventstream.lock_tags(eventstream.query_keys(p_query), NULL);
+    v_last := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
+    PERFORM eventstream.check_decision(v_last, NULL, 0);
+    RETURN v_last;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.lock_query(jsonb) IS
+    'Keeps others from appending what matches the query until the transaction ends, and returns the position to read up '
+    'to, in a later statement, and to decide on with append_if.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.lock_query(jsonb) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.append_if(
     jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
 ) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.check_decision(bigint, uuid[], integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], text[], jsonb[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_overtaken(bigint, bigint, bigint[], text[], jsonb[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_overtaken(bigint, bigint[], bigint[], text[], jsonb[]) FROM PUBLIC;
 
 -- The first release: no code from before it knows this schema.
 SELECT eventstream.declare_version(26, 26);
@@ -577,9 +614,10 @@ DELETE FROM eventstream.schema_versions WHERE version = 26;
 DROP FUNCTION eventstream.append_if(
     jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
 );
+DROP FUNCTION eventstream.lock_query(jsonb);
 DROP FUNCTION eventstream.check_decision(bigint, uuid[], integer);
 DROP FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], text[], jsonb[]);
-DROP FUNCTION eventstream.refuse_overtaken(bigint, bigint, bigint[], text[], jsonb[]);
+DROP FUNCTION eventstream.refuse_overtaken(bigint, bigint[], bigint[], text[], jsonb[]);
 DROP FUNCTION eventstream.query_position(jsonb);
 DROP FUNCTION eventstream.read_query(jsonb, bigint, bigint, integer);
 DROP FUNCTION eventstream.find_matching(jsonb, bigint, bigint, integer);

@@ -51,3 +51,7 @@ SELECT
     e.metadata::jsonb AS metadata
 FROM eventstream.read_query(@query::jsonb, @after::bigint, @until::bigint, @page_size::integer) AS e
 ORDER BY e.position;
+
+-- name: QueryLock :one
+-- Holds what a query locks until the transaction ends; the position to read up to, in a later statement.
+SELECT eventstream.lock_query(@query::jsonb)::bigint AS read_until;

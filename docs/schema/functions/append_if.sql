@@ -22,7 +22,8 @@ BEGIN
     WHERE u.metadata ? 'tags';
     PERFORM eventstream.lock_tags(eventstream.query_keys(p_query), eventstream.tag_keys(v_types, v_tags));
     IF NOT eventstream.check_decision(p_position, p_event_ids, cardinality(p_types)) THEN
-        SELECT f INTO v_found FROM eventstream.find_matching(p_query, p_position, eventstream.last_position(), 1) AS f;
+        SELECT f INTO v_found FROM eventstream.find_matching(p_query, p_position,
+            pg_sequence_last_value('eventstream.events_position_seq'::regclass), 1) AS f;
         IF FOUND THEN
             RETURN QUERY SELECT n, 'decision_conflict', NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text,
                 v_found FROM generate_subscripts(p_stream_ids, 1) AS n;

@@ -4,10 +4,11 @@ CREATE OR REPLACE FUNCTION eventstream.check_decision(p_position bigint, p_event
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 DECLARE
-    v_last bigint := eventstream.last_position();
+    v_last bigint := coalesce(pg_sequence_last_value('eventstream.events_position_seq'::regclass), 0);
     v_existing bigint := (SELECT count(*) FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids));
 BEGIN
     IF p_position IS NULL OR p_position < 0 THEN

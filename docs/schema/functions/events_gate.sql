@@ -66,7 +66,7 @@ BEGIN
     IF v_tagged THEN
         PERFORM eventstream.hold_tags(array_agg(n.type), array_agg(n.metadata -> 'tags')) FROM new_events AS n WHERE n.metadata ? 'tags';
         -- A later statement, which sees whoever had the locks before.
-        PERFORM eventstream.refuse_overtaken(min(n.position) FILTER (WHERE n.metadata ? 'tags'), max(n.position),
+        PERFORM eventstream.refuse_overtaken(max(n.position), array_agg(n.position) FILTER (WHERE n.metadata ? 'decided'),
             array_agg(n.position) FILTER (WHERE n.metadata ? 'tags'), array_agg(n.type) FILTER (WHERE n.metadata ? 'tags'),
             array_agg(n.metadata -> 'tags') FILTER (WHERE n.metadata ? 'tags'))
         FROM new_events AS n;

@@ -4,12 +4,13 @@ CREATE OR REPLACE FUNCTION eventstream.query_position(p_query jsonb, OUT read_un
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
 AS $function$
 BEGIN
     PERFORM eventstream.check_query(p_query);
     read_until := eventstream.stable_position();
     is_kept := current_setting('transaction_isolation') IN ('repeatable read', 'serializable');
-    is_ahead := EXISTS (SELECT FROM eventstream.find_matching(p_query, read_until, eventstream.last_position(), 1));
+    is_ahead := EXISTS (SELECT FROM eventstream.find_matching(p_query, read_until, read_until + 1000, 1));
 END;
 $function$;
 

@@ -5,6 +5,7 @@ CREATE OR REPLACE FUNCTION eventstream.read_query(p_query jsonb, p_after bigint,
  LANGUAGE plpgsql
  STABLE
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
 AS $function$
 BEGIN

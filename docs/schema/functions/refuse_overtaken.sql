@@ -1,9 +1,10 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
-CREATE OR REPLACE FUNCTION eventstream.refuse_overtaken(p_first bigint, p_last bigint, p_positions bigint[], p_types text[], p_tags jsonb[])
+CREATE OR REPLACE FUNCTION eventstream.refuse_overtaken(p_last bigint, p_own bigint[], p_positions bigint[], p_types text[], p_tags jsonb[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'pg_catalog', 'pg_temp'
+ SET jit TO 'off'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
@@ -25,7 +26,7 @@ BEGIN
         WHERE u.position < e.position AND eventstream.matches_query(e.metadata #> '{decided,query}', u.type, u.tags)
         LIMIT 1
     ) AS n
-    WHERE e.position > p_first AND e.metadata ? 'decided'
+    WHERE e.position > (SELECT min(u) FROM unnest(p_positions) AS u) AND e.metadata ? 'decided' AND (e.position = ANY (p_own)) IS NOT TRUE
     LIMIT 1;
     IF FOUND THEN
         PERFORM eventstream.refuse(
@@ -38,6 +39,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.refuse_overtaken(bigint,bigint,bigint[],text[],jsonb[]) IS 'Raises ES006 if a decision that asked for events like these was made after they drew their positions and before they had their locks; 40001 where the snapshot is too old to see it. For events_gate alone.';
+COMMENT ON FUNCTION eventstream.refuse_overtaken(bigint,bigint[],bigint[],text[],jsonb[]) IS 'Raises ES006 if a decision that asked for events like these was made after they drew their positions and before they had their locks; 40001 where the snapshot is too old to see it. For events_gate alone.';
 
-REVOKE ALL ON FUNCTION eventstream.refuse_overtaken(bigint,bigint,bigint[],text[],jsonb[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.refuse_overtaken(bigint,bigint[],bigint[],text[],jsonb[]) FROM PUBLIC;

@@ -6,33 +6,31 @@ CREATE OR REPLACE FUNCTION eventstream.tag_keys(p_types text[], p_tags jsonb[])
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
-    v_bad jsonb;
     v_keys integer[];
+    v_fit boolean;
 BEGIN
-    SELECT u.tags INTO v_bad
-    FROM unnest(p_tags) AS u (tags)
-    WHERE CASE WHEN jsonb_typeof(u.tags) = 'array' THEN jsonb_array_length(u.tags) > 32 ELSE true END
-        OR jsonb_path_exists(u.tags, 'strict $[*] ? (@.type() != "string")')
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM eventstream.refuse_tags(v_bad);
-    END IF;
-    SELECT jsonb_build_array(t.tag) INTO v_bad
-    FROM unnest(p_tags) AS u (tags)
-    CROSS JOIN LATERAL jsonb_array_elements_text(u.tags) AS t (tag)
-    WHERE eventstream.is_name(t.tag) IS NOT TRUE
-    LIMIT 1;
-    IF FOUND THEN
-        PERFORM eventstream.refuse_tags(v_bad);
-    END IF;
-    SELECT array_agg(k.key) INTO v_keys
+    SELECT array_agg(k.key), bool_and(k.fits) INTO v_keys, v_fit
     FROM (
-        SELECT eventstream.tag_key(t.tag) AS key
-        FROM unnest(p_tags) AS u (tags)
-        CROSS JOIN LATERAL jsonb_array_elements_text(u.tags) AS t (tag)
-        UNION
-        SELECT eventstream.tag_type_key(y.type) FROM unnest(p_types) AS y (type)
+        SELECT eventstream.tag_key(t.tag #>> '{}') AS key,
+            (jsonb_typeof(t.tag) = 'string' AND eventstream.is_name(t.tag #>> '{}')) IS TRUE AS fits
+        FROM (SELECT unnest(p_tags) AS tags) AS u
+        CROSS JOIN LATERAL jsonb_array_elements(CASE WHEN jsonb_typeof(u.tags) = 'array' THEN
+            CASE WHEN jsonb_array_length(u.tags) <= 32 THEN u.tags END END) AS t (tag)
+        UNION ALL
+        SELECT eventstream.tag_type_key(y.type), true FROM (SELECT unnest(p_types) AS type) AS y
+        UNION ALL
+        -- A function of a row that gives NULL gives no row.
+        SELECT NULL, false FROM (SELECT unnest(p_tags) AS tags) AS w
+        WHERE CASE WHEN jsonb_typeof(w.tags) = 'array' THEN jsonb_array_length(w.tags) > 32 ELSE true END
     ) AS k;
+    IF NOT v_fit THEN
+        PERFORM eventstream.refuse_tags(u.tags)
+        FROM unnest(p_tags) AS u (tags)
+        WHERE CASE WHEN jsonb_typeof(u.tags) = 'array' THEN jsonb_array_length(u.tags) > 32 OR EXISTS (
+                SELECT FROM jsonb_array_elements(u.tags) AS t (tag)
+                WHERE (jsonb_typeof(t.tag) = 'string' AND eventstream.is_name(t.tag #>> '{}')) IS NOT TRUE)
+            ELSE true END;
+    END IF;
     RETURN v_keys;
 END;
 $function$;
