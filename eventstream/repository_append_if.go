@@ -38,7 +38,8 @@ func (r *Repository) ReadQuery(ctx context.Context, query Query, after int64) ([
 
 // ReadQueryForUpdate is ReadQuery in a transaction (WithTx), and keeps others from appending what matches until that ends: an AppendIf of the
 // transaction with this query and position, before it appends anything else, meets no conflict. For decisions that many want to make at once: they
-// come in order of arrival, and nobody's work is lost. It needs EXECUTE on lock_query, and READ COMMITTED, as AppendIf does.
+// come in order of arrival, and nobody's work is lost. It needs EXECUTE on lock_query, and READ COMMITTED, as AppendIf does. The position is
+// good for that AppendIf alone: what others have drawn below it may appear later if nothing is appended.
 func (r *Repository) ReadQueryForUpdate(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
 	wire, err := checkRead(query, after)
 	if err != nil {

@@ -213,24 +213,38 @@ func TestTagsLocksAreBounded(t *testing.T) {
 			many[i] = tagged(t, fmt.Sprintf("course:%d", i))
 		}
 	}
-	// A decision of many tags holds the one in place of all.
-	first, second := newActor(t, b), newActor(t, b)
+}
+
+// What a decision asks for it holds one by one, however much that is: writers hold nothing else. It is bounded too, by a refusal.
+func TestTagsDecisionsOfManyTypes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
 	query := eventstream.Query{}
-	for i := range 32 {
-		query = append(query, eventstream.QueryItem{Types: []eventstream.EventType{
-			eventstream.EventType(fmt.Sprintf("a%d", i)), eventstream.EventType(fmt.Sprintf("b%d", i)),
-			eventstream.EventType(fmt.Sprintf("c%d", i)), eventstream.EventType(fmt.Sprintf("d%d", i)),
-			eventstream.EventType(fmt.Sprintf("e%d", i)),
-		}})
+	for i := range 10 {
+		item := eventstream.QueryItem{}
+		for k := range 32 {
+			item.Types = append(item.Types, eventstream.EventType(fmt.Sprintf("type-%d-%d", i, k)))
+		}
+		query = append(query, item)
 	}
-	_, err := decide(t, b.ctx, first.repo, query, 0, "query-1")
-	require.NoError(t, err)
-	require.EqualValues(t, 1, tagLocks(t, b, first))
-	waiting := start(func() ([]eventstream.AppendResult, error) {
+	first, second, writer := newActor(t, b), newActor(t, b), newActor(t, b)
+	require.NoError(t, insertTagged(b.ctx, writer.tx, "written-1", "type-7-7", "x"))
+	waiting := start(func() ([]eventstream.AppendResult, error) { return decide(t, b.ctx, first.repo, query, 0, "query-1") })
+	waitBlocked(t, b, first.pid(), writer.pid())
+	writer.end(t, b, false)
+	require.NoError(t, (<-waiting).err)
+	require.EqualValues(t, 321, tagLocks(t, b, first))
+	waiting = start(func() ([]eventstream.AppendResult, error) {
 		return decide(t, b.ctx, second.repo, byTags("course:1000"), 0, "query-2")
 	})
 	waitBlocked(t, b, second.pid(), first.pid())
-	first.end(t, b, true)
+	for i := range 2 {
+		_, err := decide(t, b.ctx, first.repo, query, drawn(t, b), eventstream.StreamID(fmt.Sprintf("query-1%d", i)))
+		require.NoError(t, err)
+	}
+	_, err := decide(t, b.ctx, first.repo, query, drawn(t, b), "query-13")
+	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	first.end(t, b, false)
 	require.NoError(t, (<-waiting).err)
 	second.end(t, b, true)
 }
