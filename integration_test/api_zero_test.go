@@ -118,7 +118,7 @@ func TestAPIWithANilTransaction(t *testing.T) {
 		reflect.ValueOf(b.ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf(stream), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()), reflect.ValueOf(byTags("course:7")),
 	}
 	inline, err := eventstream.NewRepository(b.pool, &eventstream.Config{Inline: []eventstream.InlineProjection{
 		func(context.Context, pgx.Tx, []eventstream.Event) error { return nil },
@@ -153,7 +153,7 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 		reflect.ValueOf(ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(byTags("course:7")),
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	p := projector(t, b, counts(nil))
@@ -162,6 +162,8 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 			err := callWith(t, name, method, valid...)
 			switch {
 			case name == "WithTx", name == "Import", name == "Save", name == "Name": // given no transaction, events or stream
+			case name == "ReadQueryForUpdate":
+				require.ErrorIs(t, err, eventstream.ErrInvalidValue, "outside a transaction")
 			case name == "Run":
 				require.NoError(t, err, "that is how it is meant to end")
 			default:

@@ -152,7 +152,7 @@ func TestHammerDecisionsOverTags(t *testing.T) {
 	b := setup(t, withMaxConns(34))
 	h := &tagHammer{b: b, t: t}
 	group, ctx := errgroup.WithContext(b.ctx)
-	end := time.Now().Add(hammering / 2)
+	end := time.Now().Add(hammerTime())
 	for caller := range 32 {
 		group.Go(func() error {
 			random := rand.New(rand.NewPCG(uint64(caller), 26))

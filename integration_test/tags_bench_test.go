@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,17 +16,13 @@ import (
 )
 
 // What decisions cost beside appends to streams, from 1 and from 32 callers: on streams and tags of their own each, and on one that all share.
-// Each reads what is new, decides and appends, as a service does that keeps what it has read. For docs/modelling-tags.md; it asserts nothing about time, and
-// runs when GAPLESS_MEASURE_TAGS says for how long each.
-func TestMeasureDecisionsBesideAppends(t *testing.T) {
-	length, err := time.ParseDuration(os.Getenv("GAPLESS_MEASURE_TAGS"))
-	if err != nil {
-		t.Skip("set GAPLESS_MEASURE_TAGS=5s to measure")
-	}
+// Each reads what is new, decides and appends, as a service does that keeps what it has read. The figures of docs/modelling-tags.md:
+//
+//	go test ./integration_test -run '^$' -bench DecisionsBesideAppends -benchtime 1x
+func BenchmarkDecisionsBesideAppends(t *testing.B) {
+	const length = 5 * time.Second
 	b := setup(t, withMaxConns(36))
-	config := &eventstream.Config{}
-	config.Group.Off = true
-	repo, err := eventstream.NewRepository(b.pool, config)
+	repo, err := eventstream.NewRepository(b.pool, &eventstream.Config{Group: eventstream.GroupConfig{Off: true}})
 	require.NoError(t, err)
 	for _, callers := range []int{1, 32} {
 		for _, shared := range []bool{false, true} {
@@ -64,7 +59,7 @@ func TestMeasureDecisionsBesideAppends(t *testing.T) {
 
 // decideOnce reads what came since, and appends an event with the tag to a stream of the caller's.
 func decideOnce(
-	ctx context.Context, t *testing.T, read func(context.Context, eventstream.Query, int64) ([]eventstream.Event, int64, error),
+	ctx context.Context, t tester, read func(context.Context, eventstream.Query, int64) ([]eventstream.Event, int64, error),
 	repo *eventstream.Repository, tag string, caller int, known *int64,
 ) error {
 	_, at, err := read(ctx, byTags(tag), *known)
@@ -77,7 +72,7 @@ func decideOnce(
 }
 
 // measureRate is how many calls a second succeed; a conflict is no success, and no failure either.
-func measureRate(t *testing.T, b *bundle, callers int, length time.Duration, call func(caller int) error) float64 {
+func measureRate(t testing.TB, b *bundle, callers int, length time.Duration, call func(caller int) error) float64 {
 	t.Helper()
 	var done atomic.Int64
 	group, _ := errgroup.WithContext(b.ctx)
