@@ -28,6 +28,11 @@
 // [LogFilter] selects, from a [Start] on: up to the stable position, below which nothing can appear any more. Each [LogEvent] is
 // numbered without a hole, in the whole log and in its partition.
 //
+// # Decisions over streams
+//
+// Events carry tags ([WithTags], [Event.Tags]). [Repository.ReadQuery] gives those that match a [Query], and the position to decide on;
+// [Repository.AppendIf] appends if nothing that matches came after it. [Repository.ReadQueryForUpdate] is for tags that many decide on at once.
+//
 // # Subscriptions
 //
 // [NewSubscription] and [Subscription.Run] hand every event to a handler, and remember how far they have come. A [TxHandler] writes

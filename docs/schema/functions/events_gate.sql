@@ -14,7 +14,6 @@ DECLARE
     -- The position of the first row that breaks a rule; the highest number if none does, or one less if a row carries
     -- tags; NULL if there is no row.
     v_bad bigint;
-    v_tagged boolean;
     v_waits boolean;
     v_above boolean;
     v_event eventstream.events;
@@ -43,16 +42,15 @@ BEGIN
         EXISTS (SELECT FROM eventstream.events AS e WHERE e.position > v_last)
     INTO v_bad, v_waits, v_above
     FROM new_events AS n;
-    v_tagged := v_bad = 9223372036854775806;
     IF v_waits AND v_bad >= 9223372036854775806 THEN
-        SELECT n.position INTO v_bad
-        FROM new_events AS n
-        WHERE (SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id AND w.version = n.version) OR n.version = 1 AND (
-            SELECT true FROM eventstream.pending_events AS w
-            WHERE w.stream_id = n.stream_id AND (w.tenant_id <> n.tenant_id OR w.partition_id <> n.partition_id)
-            LIMIT 1)
-        LIMIT 1;
-        v_bad := coalesce(v_bad, 9223372036854775807);
+        v_bad := coalesce((
+            SELECT n.position
+            FROM new_events AS n
+            WHERE (SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id AND w.version = n.version) OR n.version = 1 AND (
+                SELECT true FROM eventstream.pending_events AS w
+                WHERE w.stream_id = n.stream_id AND (w.tenant_id <> n.tenant_id OR w.partition_id <> n.partition_id)
+                LIMIT 1)
+            LIMIT 1), v_bad);
     END IF;
     IF v_bad < 9223372036854775806 THEN
         SELECT n.* INTO v_event FROM new_events AS n WHERE least(n.position, 9223372036854775805) = v_bad LIMIT 1;
@@ -63,7 +61,7 @@ BEGIN
         -- Or another writer drew in between.
         PERFORM eventstream.refuse_sequence();
     END IF;
-    IF v_tagged THEN
+    IF v_bad < 9223372036854775807 THEN
         PERFORM eventstream.hold_tags(array_agg(n.type), array_agg(n.metadata -> 'tags')) FROM new_events AS n WHERE n.metadata ? 'tags';
         -- A later statement, which sees whoever had the locks before.
         PERFORM eventstream.refuse_overtaken(max(n.position), array_agg(n.position) FILTER (WHERE n.metadata ? 'decided'),
