@@ -86,6 +86,11 @@
 // What follows the log and does something with every event is package [github.com/gaplesspg/gapless/eventstream/subscription]. An
 // [InlineProjection] is part of this package, since it runs in the transaction of the append itself.
 //
+// # Decisions over streams
+//
+// Events carry tags ([WithTags], [Event.Tags]). [Repository.ReadQuery] gives those that match a [Query], and the position to decide on;
+// [Repository.AppendIf] appends if nothing that matches came after it. [Repository.ReadQueryForUpdate] is for tags that many decide on at once.
+//
 // # Values
 //
 // [StreamID], [TenantID], [EventType] and [PartitionKey] have their rules here and, the same, in the database. The functions New... check

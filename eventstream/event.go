@@ -100,7 +100,8 @@ func checkMetadata(metadata json.RawMessage) error {
 	if !isJSONObject(metadata) {
 		return invalidValue("metadata", string(metadata), "a JSON object")
 	}
-	return nil
+	_, err := tagsOf(metadata)
+	return err
 }
 
 // validatePlace judges what an append will set: it may be missing, but not wrong.

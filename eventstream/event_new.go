@@ -35,8 +35,9 @@ func WithMetadata(metadata any) EventOption {
 		if !isJSONObject(text) {
 			return invalidValue("metadata", string(text), "a JSON object")
 		}
-		e.Metadata = text
-		return nil
+		// What WithTags gave before stays.
+		e.Metadata, err = mergeTags(text, e.Tags())
+		return err
 	}
 }
 

@@ -127,7 +127,7 @@ func TestAPIWithANilTransaction(t *testing.T) {
 		reflect.ValueOf(b.ctx), reflect.ValueOf(eventstream.StreamID("order-1")), reflect.ValueOf(eventstream.Any), reflect.ValueOf(1),
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf(stream), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
-		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()), reflect.ValueOf(func(eventstream.Event) error { return nil }),
+		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()), reflect.ValueOf(func(eventstream.Event) error { return nil }), reflect.ValueOf(byTags("course:7")),
 	}
 	inline, err := eventstream.NewRepository(b.pool, &eventstream.Config{Inline: []eventstream.InlineProjection{
 		func(context.Context, pgx.Tx, []eventstream.Event) error { return nil },
@@ -170,7 +170,7 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
 		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(func(eventstream.Event) error { return nil }), reflect.ValueOf(tallyKind),
-		reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}),
+		reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}), reflect.ValueOf(byTags("course:7")),
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	p := projector(t, b, counts(nil))
@@ -180,6 +180,8 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 			switch name {
 			case "WithTx", "Import", "Save", "Name": // given no transaction, events or stream
 			case "IsConcurrent": // asks nobody
+			case "ReadQueryForUpdate":
+				require.ErrorIs(t, err, eventstream.ErrInvalidValue, "outside a transaction")
 			case "Run":
 				require.NoError(t, err, "that is how it is meant to end")
 			default:

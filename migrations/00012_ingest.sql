@@ -258,7 +258,8 @@ SET enable_seqscan = off
 SET jit = off
 AS $$
 DECLARE
-    v_ignored text := eventstream.lock_streams(ARRAY[p_stream_id]);
+    v_ignored text := CASE WHEN p_metadata IS NOT NULL THEN eventstream.hold_tags_of_batch(p_types, p_metadata) END;
+    v_locked text := eventstream.lock_streams(ARRAY[p_stream_id]);
     v_stream record;
     v_taken record;
     v_tries integer := 0;

@@ -281,14 +281,7 @@ COMMENT ON VIEW eventstream.audit_snapshots IS
     'Snapshots that contradict the events, or whose state is damaged. They are not used, and the next one takes the '
     'place of each; but one that is ahead of its stream says that the stream once had more events. Reads every state.';
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(28, 28);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 28;
 DROP VIEW eventstream.audit_snapshots;
 DROP FUNCTION eventstream.load_snapshot(text, text, integer);
 DROP FUNCTION eventstream.save_snapshot(text, text, bigint, uuid, integer, bytea);

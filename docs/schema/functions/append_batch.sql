@@ -21,6 +21,10 @@ BEGIN
     END IF;
     v_ignored := eventstream.check_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, p_tenant_ids, p_partition_ids, p_units);
+    -- Before the streams, as append_event does, and before positions are drawn: the gate would be too late for some.
+    IF p_metadata IS NOT NULL THEN
+        v_ignored := eventstream.hold_tags_of_batch(p_types, p_metadata);
+    END IF;
     v := eventstream.lock_and_judge(
         p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids, p_atomic IS FALSE AND p_units IS NULL);
     LOOP

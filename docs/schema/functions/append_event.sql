@@ -13,6 +13,9 @@ DECLARE
     v_tenant_id text;
     v_partition_id integer;
 BEGIN
+    IF p_metadata ? 'tags' THEN
+        v_ignored := eventstream.hold_tags(ARRAY[p_type], ARRAY[p_metadata -> 'tags']);
+    END IF;
     IF eventstream.may_lock(1) THEN
         v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
     END IF;

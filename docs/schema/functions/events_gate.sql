@@ -11,7 +11,8 @@ DECLARE
     -- The key is the transaction's, so that a trigger of the user's may append too.
     v_key bigint := split_part(current_setting('eventstream.in_flight', true), ' ', 1)::bigint;
     v_last bigint := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
-    -- The position of the first row that breaks a rule, the highest number if none does, NULL if there is no row.
+    -- The position of the first row that breaks a rule; the highest number if none does, or one less if a row carries
+    -- tags; NULL if there is no row.
     v_bad bigint;
     v_waits boolean;
     v_above boolean;
@@ -35,23 +36,24 @@ BEGIN
             AND eventstream.is_time(n.occurred_at)
             AND eventstream.is_content(n.event_id, n.payload, n.data, n.metadata)
             AND eventstream.is_name(n.type)
-        THEN 9223372036854775807 ELSE least(n.position, 9223372036854775806) END),
+        THEN CASE WHEN n.metadata ? 'tags' THEN 9223372036854775806 ELSE 9223372036854775807 END
+        ELSE least(n.position, 9223372036854775805) END),
         EXISTS (SELECT FROM eventstream.pending_events),
         EXISTS (SELECT FROM eventstream.events AS e WHERE e.position > v_last)
     INTO v_bad, v_waits, v_above
     FROM new_events AS n;
-    IF v_waits AND v_bad = 9223372036854775807 THEN
-        SELECT n.position INTO v_bad
-        FROM new_events AS n
-        WHERE (SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id AND w.version = n.version) OR n.version = 1 AND (
-            SELECT true FROM eventstream.pending_events AS w
-            WHERE w.stream_id = n.stream_id AND (w.tenant_id <> n.tenant_id OR w.partition_id <> n.partition_id)
-            LIMIT 1)
-        LIMIT 1;
-        v_bad := coalesce(v_bad, 9223372036854775807);
+    IF v_waits AND v_bad >= 9223372036854775806 THEN
+        v_bad := coalesce((
+            SELECT n.position
+            FROM new_events AS n
+            WHERE (SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = n.stream_id AND w.version = n.version) OR n.version = 1 AND (
+                SELECT true FROM eventstream.pending_events AS w
+                WHERE w.stream_id = n.stream_id AND (w.tenant_id <> n.tenant_id OR w.partition_id <> n.partition_id)
+                LIMIT 1)
+            LIMIT 1), v_bad);
     END IF;
-    IF v_bad < 9223372036854775807 THEN
-        SELECT n.* INTO v_event FROM new_events AS n WHERE least(n.position, 9223372036854775806) = v_bad LIMIT 1;
+    IF v_bad < 9223372036854775806 THEN
+        SELECT n.* INTO v_event FROM new_events AS n WHERE least(n.position, 9223372036854775805) = v_bad LIMIT 1;
         PERFORM eventstream.refuse_event(v_event);
     ELSIF v_bad IS NULL THEN
         PERFORM eventstream.refuse_swallowed();
@@ -59,10 +61,18 @@ BEGIN
         -- Or another writer drew in between.
         PERFORM eventstream.refuse_sequence();
     END IF;
+    IF v_bad < 9223372036854775807 THEN
+        PERFORM eventstream.hold_tags(array_agg(n.type), array_agg(n.metadata -> 'tags')) FROM new_events AS n WHERE n.metadata ? 'tags';
+        -- A later statement, which sees whoever had the locks before.
+        PERFORM eventstream.refuse_overtaken(max(n.position), array_agg(n.position) FILTER (WHERE n.metadata ? 'decided'),
+            array_agg(n.position) FILTER (WHERE n.metadata ? 'tags'), array_agg(n.type) FILTER (WHERE n.metadata ? 'tags'),
+            array_agg(n.metadata -> 'tags') FILTER (WHERE n.metadata ? 'tags'))
+        FROM new_events AS n;
+    END IF;
     RETURN NULL;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.events_gate() IS 'Trigger, after INSERT on events: demands that each new row follows its predecessor, and that its values are in order.';
+COMMENT ON FUNCTION eventstream.events_gate() IS 'Trigger, after INSERT on events: demands that each new row follows its predecessor, and that its values are in order; holds the tags of those that carry any.';
 
 REVOKE ALL ON FUNCTION eventstream.events_gate() FROM PUBLIC;

@@ -9,7 +9,8 @@ CREATE OR REPLACE FUNCTION eventstream.ingest(p_stream_id text, p_versions bigin
  SET jit TO 'off'
 AS $function$
 DECLARE
-    v_ignored text := eventstream.lock_streams(ARRAY[p_stream_id]);
+    v_ignored text := CASE WHEN p_metadata IS NOT NULL THEN eventstream.hold_tags_of_batch(p_types, p_metadata) END;
+    v_locked text := eventstream.lock_streams(ARRAY[p_stream_id]);
     v_stream record;
     v_taken record;
     v_tries integer := 0;
