@@ -415,7 +415,7 @@ func TestSnapshotStoreHammer(t *testing.T) {
 		s, _ := tallies(t, repoOn(t, b.pool), func(config *snapshot.Config[tally]) { config.Policy.Every = 3 + i })
 		group.Go(func() error {
 			for time.Now().Before(until) {
-				if err := decideOnce(b.ctx, s, "order-1"); err != nil && !errors.Is(err, eventstream.ErrVersionConflict) {
+				if err := countOnce(b.ctx, s, "order-1"); err != nil && !errors.Is(err, eventstream.ErrVersionConflict) {
 					return err
 				}
 			}
@@ -440,8 +440,8 @@ func TestSnapshotStoreHammer(t *testing.T) {
 	requireAuditClean(t, b)
 }
 
-// decideOnce appends an event that says how many there were before.
-func decideOnce(ctx context.Context, s *snapshot.Store[tally], id eventstream.StreamID) error {
+// countOnce appends an event that says how many there were before.
+func countOnce(ctx context.Context, s *snapshot.Store[tally], id eventstream.StreamID) error {
 	loaded, err := s.LoadOrNew(ctx, id)
 	if err != nil {
 		return err
