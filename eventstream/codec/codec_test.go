@@ -10,6 +10,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/codec"
+	"github.com/gaplesspg/gapless/eventstream/eventstreamtest"
 )
 
 // The files are events as three versions of a program left them in the store.
@@ -270,6 +271,16 @@ func TestCodecAppend(t *testing.T) {
 	values, err := registry.DecodeAll(store.events)
 	require.NoError(t, err)
 	require.Equal(t, []any{orderPlaced{By: "ada"}, itemAdded{SKU: "A"}}, values)
+}
+
+// The error of an event in one value is the append's own.
+func TestCodecEventCarriesItsError(t *testing.T) {
+	t.Parallel()
+	registry, store := shop(t), eventstreamtest.NewMemory()
+	_, err := store.Append(t.Context(), "order-1", eventstream.Any, registry.Event(orderPlaced{By: "ada"}), registry.Event(5))
+	require.ErrorIs(t, err, codec.ErrUnregistered)
+	_, err = store.Append(t.Context(), "order-1", eventstream.Any, registry.Event(orderPlaced{By: "ada"}))
+	require.NoError(t, err)
 }
 
 func TestCodecValuesEndsWithTheFirstError(t *testing.T) {

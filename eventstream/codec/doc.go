@@ -8,8 +8,8 @@
 //
 // # Writing and reading
 //
-// [Registry.Append] is one line: it makes events of values and appends them, and an error of a value is that of the append. [Registry.Encode]
-// gives the event itself, for AppendMany, EventStream.AppendEvent, or a retry with the same ids. [Registry.Decode] gives the values of an event,
+// [Registry.Append] is one line: it makes events of values and appends them, and an error of a value is that of the append. [Registry.Event]
+// gives the event itself, for AppendMany or EventStream.AppendEvent, which return its error; [Registry.Encode] gives both at once. [Registry.Decode] gives the values of an event,
 // [Registry.DecodeAll] those of a slice, [Registry.Values] those of a Read. They are of type any: a fold is a type switch.
 //
 // # What changes over the years

@@ -29,6 +29,15 @@ func (r *Registry) Encode(value any, opts ...eventstream.EventOption) (eventstre
 	return event, nil
 }
 
+// Event is Encode in one value, as eventstream.EventOf is: an error is the Err of the event, and that of the append that it is given to.
+func (r *Registry) Event(value any, opts ...eventstream.EventOption) eventstream.Event {
+	event, err := r.Encode(value, opts...)
+	if err != nil {
+		return eventstream.Event{Err: err}
+	}
+	return event
+}
+
 // EncodeAll is Encode for several values.
 func (r *Registry) EncodeAll(values ...any) ([]eventstream.Event, error) {
 	events := make([]eventstream.Event, len(values))

@@ -118,6 +118,8 @@ func refusesWhatCannotBe(t *testing.T, store eventstream.Store) {
 	isError(t, err, eventstream.ErrInvalidValue, "no request")
 	_, err = store.Save(t.Context(), nil)
 	isError(t, err, eventstream.ErrInvalidValue, "Save of nil")
+	_, err = store.Append(t.Context(), "thing-1", eventstream.Any, eventstream.EventOf("a", func() {}))
+	isError(t, err, eventstream.ErrInvalidValue, "an event that could not be made")
 	foreign := good.Clone()
 	foreign.StreamID = "thing-2"
 	_, err = store.Append(t.Context(), "thing-1", eventstream.Any, foreign)

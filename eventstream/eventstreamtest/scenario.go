@@ -92,6 +92,9 @@ func (s *Scenario[Command, State]) State() State { return s.state }
 func (s *Scenario[Command, State]) evolve(events []eventstream.Event) {
 	s.t.Helper()
 	for _, e := range events {
+		if e.Err != nil {
+			s.t.Fatalf("an event could not be made: %v", e.Err)
+		}
 		s.past++
 		e.Version = s.past
 		state, err := s.rules.Evolve(s.state, e)

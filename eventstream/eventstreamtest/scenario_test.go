@@ -135,6 +135,7 @@ func TestScenarioFails(t *testing.T) {
 		text := failing(t, func(t testing.TB) { test(rules(r).Given(t, r, deposited{10})) })
 		require.Contains(t, text, want)
 	}
+	require.Contains(t, failing(t, func(t testing.TB) { rules(r).Given(t, nil, r.Event(5)) }), "could not be made")
 	require.Contains(t, failing(t, func(t testing.TB) { rules(r).Given(t, r, 5) }), "is not registered")
 	require.Contains(t, failing(t, func(t testing.TB) { rules(r).Given(t, nil, deposited{5}) }), "without a codec")
 }
