@@ -14,7 +14,7 @@ type Decider[Command, State any] struct {
 	// zero State.
 	Initial func() State
 	// Decide returns the events that follow from a command in a state, in their order; none, if nothing is to happen; or an error, if the
-	// command cannot be done, which Handle returns as it is. It must not change the state. Of each event eventstream.NewEvent sets what is
+	// command cannot be done, which Handle returns as it is. It must not change the state. Of each event eventstream.EventOf sets what is
 	// needed; StreamID may stay empty where one stream is decided about. Required.
 	Decide func(Command, State) ([]eventstream.Event, error)
 	// Evolve returns the state after an event. It may change the state that it is given and return that. An event of a type that it does not

@@ -73,7 +73,7 @@ const hammering = 12 * time.Second
 func TestHammerBankUnderKills(t *testing.T) {
 	t.Parallel()
 	dsn, pool, repo := migrated(t)
-	o := options{dsn: dsn, accounts: 12, deposit: 100_00, orders: 1000, customers: 32, tellers: 4, kills: 6, most: hammering}
+	o := options{dsn: dsn, accounts: 12, deposit: 100_00, orders: 700, customers: 32, tellers: 4, kills: 6, most: hammering}
 	var out bytes.Buffer
 	began := time.Now()
 	history, err := play(t.Context(), o, repo, &out)
@@ -124,7 +124,9 @@ func TestHistoriesThatAreNotLinearizable(t *testing.T) {
 		want porcupine.CheckResult
 		ops  []porcupine.Operation
 	}{
-		"in order":              {porcupine.Ok, []porcupine.Operation{at(0, 1, out(60), made(2)), at(2, 3, in(5), made(3)), at(4, 5, part{}, outcome{version: 3, balance: 45})}},
+		"in order": {porcupine.Ok, []porcupine.Operation{
+			at(0, 1, out(60), made(2)), at(2, 3, in(5), made(3)), at(4, 5, part{}, outcome{version: 3, balance: 45}),
+		}},
 		"at once":               {porcupine.Ok, []porcupine.Operation{at(0, 9, out(60), made(3)), at(0, 9, in(5), made(2))}},
 		"refused in between":    {porcupine.Ok, []porcupine.Operation{at(0, 9, out(60), made(2)), at(0, 9, out(50), outcome{version: 2, balance: 40})}},
 		"versions against time": {porcupine.Illegal, []porcupine.Operation{at(0, 1, out(60), made(3)), at(2, 3, in(5), made(2))}},
