@@ -103,6 +103,12 @@ func stopBetweenDrawAndGate(t *testing.T, b *bundle) (holder uint32, release fun
 		'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(4711); RETURN new; END'`)
 	execSQL(t, b.ctx, b.pool, `CREATE TRIGGER stop BEFORE INSERT ON eventstream.events FOR EACH ROW
 		WHEN (new.type = 'order.stopped') EXECUTE FUNCTION public.stop()`)
+	return holdStopped(t, b)
+}
+
+// holdStopped lets writers wait once more.
+func holdStopped(t *testing.T, b *bundle) (holder uint32, release func()) {
+	t.Helper()
 	conn := session(t, b)
 	execSQL(t, b.ctx, conn, `SELECT pg_catalog.pg_advisory_lock(4711)`)
 	return conn.PgConn().PID(), func() {

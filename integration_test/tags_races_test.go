@@ -9,8 +9,6 @@ import (
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
-type decision = result[[]eventstream.AppendResult]
-
 // A writer first: it has written an event that matches, by each way there is, and has not committed. The decision waits for it: if it commits,
 // the decision is refused, and its transaction lives on; if it rolls back, the decision stands.
 func TestTagsADecisionWaitsForAWriter(t *testing.T) {

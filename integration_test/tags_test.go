@@ -271,15 +271,11 @@ func TestTagsForgedNotes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for i, note := range []string{`1`, `"x"`, `[]`, `{}`, `{"query": 1}`, `{"query": [{"tags": ["course:8"]}]}`} {
-		holder, release := uint32(0), func() {}
+		stop := holdStopped
 		if i == 0 {
-			holder, release = stopBetweenDrawAndGate(t, b)
-		} else {
-			conn := session(t, b)
-			execSQL(t, b.ctx, conn, `SELECT pg_catalog.pg_advisory_lock(4711)`)
-			holder = conn.PgConn().PID()
-			release = func() { execSQL(t, b.ctx, conn, `SELECT pg_catalog.pg_advisory_unlock(4711)`) }
+			stop = stopBetweenDrawAndGate
 		}
+		holder, release := stop(t, b)
 		writer := newActor(t, b)
 		waiting := start(func() (struct{}, error) {
 			return struct{}{}, insertTagged(b.ctx, writer.tx, fmt.Sprintf("s-%d", i), "order.stopped", "course:7")
