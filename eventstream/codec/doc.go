@@ -12,6 +12,8 @@
 // gives the event itself, for AppendMany or EventStream.AppendEvent, which return its error; [Registry.Encode] gives both at once. [Registry.Decode] gives the values of an event,
 // [Registry.DecodeAll] those of a slice, [Registry.Values] those of a Read. They are of type any: a fold is a type switch.
 //
+// [Decide] and [Evolve] put rules over values into the shape that a decider and snapshots take, and [Registry.Each] is for handlers.
+//
 // # What changes over the years
 //
 // The schema version of an event stands in its metadata, under [SchemaVersionKey]; an event without has version 1. History is never rewritten:
