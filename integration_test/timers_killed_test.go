@@ -77,6 +77,11 @@ func TestTimersProcessesAreKilled(t *testing.T) {
 		count, step, within = 10_000, 500, time.Minute
 	}
 	b := withFired(t, setup(t))
+	if count == 10_000 {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+		defer cancel()
+		b.ctx = ctx
+	}
 	execSQL(t, b.ctx, b.pool, `SELECT eventstream.set_timer('reminders', 'key-' || n, 'remind', p_after => n * $2::interval / $1)
 		FROM generate_series(1, $1::integer) AS n`, count, within)
 	children := []*child{spawn(t, b, timersChild), spawn(t, b, timersChild), spawn(t, b, timersChild)}

@@ -225,9 +225,12 @@ func TestTimersThatSetThemselvesAgain(t *testing.T) {
 func TestTimersHandlerMustNotEndItsTransaction(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(ctx context.Context, tx pgx.Tx) error{
-		"Commit":   func(ctx context.Context, tx pgx.Tx) error { return tx.Commit(ctx) },
-		"COMMIT":   func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Exec(ctx, "COMMIT"); return err },
-		"ROLLBACK": func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Exec(ctx, "ROLLBACK"); return errors.Join(err, errPoison) },
+		"Commit": func(ctx context.Context, tx pgx.Tx) error { return tx.Commit(ctx) },
+		"COMMIT": func(ctx context.Context, tx pgx.Tx) error { _, err := tx.Exec(ctx, "COMMIT"); return err },
+		"ROLLBACK": func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, "ROLLBACK")
+			return errors.Join(err, errPoison)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
