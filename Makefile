@@ -20,6 +20,9 @@ LINT := $(GO) tool -modfile=tools/lint/go.mod golangci-lint
 # More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 
+# A module of its own, so that nobody else depends on the client of NATS.
+NATSJS := eventstream/process/natsjs
+
 # Packages whose tests start no server.
 UNIT = $$($(GO) list ./... | grep -v -e /integration_test -e /internal/pgserver -e /internal/devdb -e /examples -e /bench)
 
@@ -31,7 +34,8 @@ demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves th
 
 test: ## every test, with the race detector; its last line says what this machine could not run
 	@left=$$(mktemp); trap 'rm -f "$$left"' EXIT; status=0; \
-	GAPLESS_TEST_LEFT_OUT="$$left" $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
+	export GAPLESS_TEST_LEFT_OUT="$$left"; $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
+	$(GO) -C $(NATSJS) test -race ./... || status=$$?; \
 	if [ -s "$$left" ]; then echo "left out: $$(wc -l <"$$left") tests:$$(cut -d: -f2- "$$left" | sort -u | paste -sd';')"; \
 	else echo 'left out: nothing'; fi; exit $$status
 
@@ -50,6 +54,8 @@ generate: ## db/ from queries/ and migrations/, docs/schema/ from migrations/
 
 verify: lint ## what must hold before a commit, tests apart: lint, format, generated files, queries, migrations
 	$(GO) mod tidy -diff
+	$(GO) -C $(NATSJS) mod tidy -diff
+	$(GO) -C $(NATSJS) vet ./...
 	@# goose validate takes every .go file for a migration.
 	@dir=$$(mktemp -d); trap 'rm -r "$$dir"' EXIT; cp migrations/*.sql "$$dir"; $(GOOSE) -dir "$$dir" validate
 	$(TOOL) sqlc diff
