@@ -3,7 +3,6 @@ package integration_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -303,47 +302,4 @@ func TestRaceAnEventCancelsATimerThatIsDue(t *testing.T) {
 	got := <-taken
 	require.NoError(t, got.err)
 	require.Zero(t, got.value, "it was cancelled")
-}
-
-// Events of several shards about the same keys, and timers that are due all the time, add up exactly.
-func TestProcessHammer(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	const streams, each, keys = 24, 10, 5
-	p := process.Process[parcel]{
-		Name:   "counting",
-		Config: &subscription.Config{Shards: 8, BatchSize: 7, MinBackoff: time.Millisecond, MaxBackoff: 20 * time.Millisecond},
-		Timers: quickTimers(t),
-		Key: func(e eventstream.LogEvent) string {
-			var source int
-			if _, err := fmt.Sscanf(string(e.StreamID), "source-%d", &source); err != nil {
-				return ""
-			}
-			return fmt.Sprint("key-", (source+int(e.Version))%keys)
-		},
-		On: func(ctx context.Context, s *process.Step[parcel], e eventstream.LogEvent) error {
-			s.State.Items++
-			_, err := s.Append(ctx, "count", "count-"+eventstream.StreamID(s.Key), eventstream.Any, event(t, "counted"))
-			return errors.Join(err, s.After(ctx, fmt.Sprint("timer-", e.StreamID, "-", e.Version), 10*time.Millisecond, nil))
-		},
-		OnTimer: func(_ context.Context, s *process.Step[parcel], _ process.Timer) error {
-			s.State.Overdue++
-			return nil
-		},
-	}
-	managers := []*process.Manager[parcel]{newManager(t, anotherProcess(t, b, nil), p), newManager(t, anotherProcess(t, b, nil), p)}
-	for _, m := range managers {
-		keepRunning(t, b, m)
-	}
-	for range each {
-		for i := range streams {
-			add(t, b, eventstream.StreamID(fmt.Sprint("source-", i)), "source")
-		}
-	}
-	awaitCheckpoint(t, b, managers[0].Subscription)
-	awaitSQL(t, b, "0", `SELECT count(*)::text FROM eventstream.timers`)
-	awaitSQL(t, b, fmt.Sprintf("%d %d", streams*each, streams*each), `SELECT format('%s %s', sum((state ->> 'Items')::integer),
-		sum((state ->> 'Overdue')::integer)) FROM eventstream.process_states`)
-	require.EqualValues(t, streams*each, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events WHERE type = 'counted'`))
-	requireAuditClean(t, b)
 }

@@ -148,7 +148,7 @@ func TestTimersOnAStandby(t *testing.T) {
 	require.NoError(t, tx.Commit(primary.ctx))
 	waitReplayed(t, primary, replica)
 	timers := newTimers(t, replica.bundle, writeFired, nil)
-	require.ErrorIs(t, timers.Run(replica.ctx), eventstream.ErrReadOnly)
+	require.ErrorIs(t, run1(t, replica.bundle, timers).wait(t, replica.bundle), eventstream.ErrReadOnly)
 	require.Len(t, readAll(t, process.List(replica.ctx, replica.repo, "reminders")), 1)
 	promote(t, replica)
 	run1(t, replica.bundle, timers)

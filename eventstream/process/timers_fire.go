@@ -15,8 +15,8 @@ import (
 	"github.com/gaplesspg/gapless/internal/lenttx"
 )
 
-// fire handles a timer, if it is still there to be taken, and says whether it got through it: there may be another one to come. An error is one of the database; what the handler
-// failed with is noted, and told.
+// fire handles a timer, if it is still there to be taken, and says whether it got through it: there may be another one to come. An error is
+// one of the database; what the handler failed with is noted, and told.
 func (t *Timers) fire(ctx context.Context, ref TimerRef) (fired bool, err error) {
 	timer, err := t.inTx(ctx, ref)
 	var failure *handlerError
