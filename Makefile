@@ -19,7 +19,7 @@ TOOL := $(GO) tool -modfile=tools/go.mod
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
 LINT := $(GO) tool -modfile="$(CURDIR)/tools/lint/go.mod" golangci-lint
 # Modules that are for users, and that stay out of the module graph of who imports Gapless alone.
-MODULES := eventstream/eventstreamtest/pgtest
+MODULES := eventstream/eventstreamtest/pgtest eventstream/process/natsjs
 # More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 
@@ -32,9 +32,10 @@ help: ## show this list
 demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves the database up
 	KEEP="$(KEEP)" $(GO) run ./examples/githistory -repo "$(REPO)"
 
-test: test-modules ## every test, with the race detector; its last line says what this machine could not run
+test: ## every test, with the race detector; its last line says what this machine could not run
 	@left=$$(mktemp); trap 'rm -f "$$left"' EXIT; status=0; \
-	GAPLESS_TEST_LEFT_OUT="$$left" $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
+	export GAPLESS_TEST_LEFT_OUT="$$left"; $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
+	for module in $(MODULES); do $(GO) -C "$$module" test -race -timeout=10m ./... || status=$$?; done; \
 	if [ -s "$$left" ]; then echo "left out: $$(wc -l <"$$left") tests:$$(cut -d: -f2- "$$left" | sort -u | paste -sd';')"; \
 	else echo 'left out: nothing'; fi; exit $$status
 

@@ -147,7 +147,7 @@ func TestFailoverUnderLiveProcesses(t *testing.T) {
 
 	way := &route{}
 	way.leadTo(primary)
-	live := process(t, &bundle{ctx: ctx, dsn: primary.dsn}, lively, withMaxConns(12), func(c *pgxpool.Config) { c.ConnConfig.DialFunc = way.dial })
+	live := anotherProcess(t, &bundle{ctx: ctx, dsn: primary.dsn}, lively, withMaxConns(12), func(c *pgxpool.Config) { c.ConnConfig.DialFunc = way.dial })
 	effect, async, loop := &effects{done: map[uuid.UUID]bool{}}, &effects{done: map[uuid.UUID]bool{}}, &follower{}
 	keepRunning(t, live, subscribe(t, live, "tx", handlerKinds["tx"](live, nil), quick(subscription.Stop)))
 	keepRunning(t, live, subscribe(t, live, "effect", subscription.EffectHandler(effect.handle), &subscription.Config{Shards: 4}))

@@ -49,7 +49,7 @@ func backAfter(t testing.TB, b *bundle, seen func()) *bundle {
 	seen()
 	conn := session(t, b)
 	require.NoError(t, simpleErr(b.ctx, conn, "BEGIN;"+goBack+"COMMIT;"+endSessions))
-	return process(t, b, nil)
+	return anotherProcess(t, b, nil)
 }
 
 // behind appends 350 events below and above what was seen of the log before it went back.
@@ -77,7 +77,7 @@ func TestLogGoesBackUnderHandlers(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			t.Parallel()
 			eachKind(t, func(t *testing.T, b *bundle, kind string) {
-				p := process(t, b, lively)
+				p := anotherProcess(t, b, lively)
 				s := subscribe(t, p, "reader", handlerKinds[kind](p, nil), quick(subscription.Stop))
 				keepRunning(t, p, s)
 				after := backAfter(t, b, func() {
@@ -119,7 +119,7 @@ func TestLogGoesBackUnderAProjection(t *testing.T) {
 		t.Run(fmt.Sprint(shards), func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			p := process(t, b, lively)
+			p := anotherProcess(t, b, lively)
 			projection := projector(t, p, counts(&subscription.Config{Shards: shards}))
 			keepRunning(t, p, projection)
 			after := backAfter(t, b, func() {
@@ -140,7 +140,7 @@ func TestLogGoesBackUnderAProjection(t *testing.T) {
 func TestLogGoesBackUnderReaders(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	p := process(t, b, lively)
+	p := anotherProcess(t, b, lively)
 	next, sequence := int64(1), int64(0)
 	follow := func() {
 		for e, err := range p.repo.ReadLog(b.ctx, eventstream.LogOptions{From: eventstream.FromPosition(next)}) {

@@ -149,7 +149,7 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 	events := smallThenLarge(t, b)
 	for kind, most := range map[string]int64{"effect": 64, "async": 64, "tx": 64, "effect within 8 MiB": 8} {
 		config := &eventstream.Config{MaxReadBytes: most * mebibyte}
-		p := process(t, b, config, withMaxConns(12))
+		p := anotherProcess(t, b, config, withMaxConns(12))
 		w := watchHeap()
 		var handled atomic.Int64
 		gate := newBarrier(32)

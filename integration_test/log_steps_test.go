@@ -62,7 +62,7 @@ func TestLogReadsWhatTakesLongToNumber(t *testing.T) {
 			b := setup(t)
 			unnumbered(t, b, 40_000, 40)
 			require.NoError(t, simpleErr(b.ctx, session(t, b), slowMarks))
-			p := process(t, b, nil, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["statement_timeout"] = "1s" })
+			p := anotherProcess(t, b, nil, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["statement_timeout"] = "1s" })
 			events := readAll(t, p.repo.ReadLog(b.ctx, opts))
 			for _, e := range events {
 				require.Equal(t, e.Position, e.Sequence)
@@ -85,7 +85,7 @@ func TestLogIsReadThoughNothingCanBeKept(t *testing.T) {
 	b := setup(t)
 	unnumbered(t, b, 3000, 10)
 	require.NoError(t, simpleErr(b.ctx, session(t, b), brokenMarks))
-	p := process(t, b, lively)
+	p := anotherProcess(t, b, lively)
 	for _, opts := range []eventstream.LogOptions{{}, {Backwards: true}, {From: eventstream.FromSequence(1)}} {
 		require.Len(t, readAll(t, p.repo.ReadLog(b.ctx, opts)), 3000)
 	}

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // notTests are programs that tests start, which find what they need in the environment; the one that is started is named by -test.run.
-const notTests = "^(TestMigrationsChild|TestSubscriptionChild)$"
+const notTests = "^(TestMigrationsChild|TestSubscriptionChild|TestTimersChild|TestProcessChild)$"
 
 func run(m *testing.M) int {
 	if os.Getenv(childDSN) == "" && os.Getenv("GAPLESS_TEST_MIGRATE") == "" {

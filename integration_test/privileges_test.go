@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func texts(t *testing.T, b *bundle, sql string, args ...any) []string {
+func texts(t testing.TB, b *bundle, sql string, args ...any) []string {
 	t.Helper()
 	r, err := b.pool.Query(b.ctx, sql, args...)
 	require.NoError(t, err)

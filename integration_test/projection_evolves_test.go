@@ -43,7 +43,7 @@ func TestProjectionRebuildAdoptsWhatChanged(t *testing.T) {
 		changed.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
 			return applyCounts(ctx, tx, schema+`.totals`, events)
 		}
-		after := projector(t, process(t, b, nil), changed)
+		after := projector(t, anotherProcess(t, b, nil), changed)
 		require.ErrorIs(t, after.Run(b.ctx), subscription.ErrMismatch, "before it is rebuilt")
 		require.ErrorContains(t, after.Run(b.ctx), "takes over another filter when it is rebuilt")
 		require.NoError(t, after.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace}))
@@ -207,7 +207,7 @@ func TestProjectionRebuildInterruptedRaisesNoAlarm(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	rebuilding := inBackground(func() error { return projector(t, process(t, b, nil), stuck).Rebuild(ctx, nil) })
+	rebuilding := inBackground(func() error { return projector(t, anotherProcess(t, b, nil), stuck).Rebuild(ctx, nil) })
 	<-reached
 	given(t, b, "order-2", 10)
 	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))

@@ -116,13 +116,13 @@ func TestProjectionTwoRebuildsAtEveryStatement(t *testing.T) {
 			refused, done := 0, false
 			for n := 1; !done; n++ {
 				at := pauseBefore(n, "")
-				a := process(t, b, nil, tracedBy(at))
+				a := anotherProcess(t, b, nil, tracedBy(at))
 				first := inBackground(func() error { return projector(t, a, counts(nil)).Rebuild(b.ctx, opts) })
 				at.await(t, first)
 				next := at.next()
 				done = at.reached(lastPrepared)
 
-				err := projector(t, process(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
+				err := projector(t, anotherProcess(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
 				if err != nil {
 					require.ErrorIs(t, err, subscription.ErrRebuildRunning, next)
 					refused++
@@ -151,7 +151,7 @@ func TestProjectionRebuildAndCreateAtEveryStatement(t *testing.T) {
 			for n := 1; !done; n++ {
 				projection := countsIn(fmt.Sprintf("counts%d", n), nil)
 				at := pauseBefore(n, "")
-				a := process(t, b, nil, tracedBy(at))
+				a := anotherProcess(t, b, nil, tracedBy(at))
 				first := inBackground(func() error {
 					return projector(t, a, projection).Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace})
 				})
@@ -159,7 +159,7 @@ func TestProjectionRebuildAndCreateAtEveryStatement(t *testing.T) {
 				next := at.next()
 				done = at.reached(lastPrepared)
 
-				other := process(t, b, nil)
+				other := anotherProcess(t, b, nil)
 				p := projector(t, other, countsIn(projection.Name, nil))
 				created := inBackground(func() error { return p.Create(b.ctx) })
 				endsOrIsBlocked(t, b, created)
@@ -195,12 +195,12 @@ func TestProjectionRebuildThatLostItsLockChangesNothing(t *testing.T) {
 			caughtUp(t, b, projector(t, b, counts(nil)))
 			opts := &subscription.RebuildOptions{InPlace: inPlace}
 			at := pauseBefore(0, "hold_projection")
-			a := process(t, b, nil, tracedBy(at), withMaxConns(16))
+			a := anotherProcess(t, b, nil, tracedBy(at), withMaxConns(16))
 			first := inBackground(func() error { return projector(t, a, counts(nil)).Rebuild(b.ctx, opts) })
 			at.await(t, first)
 			killRebuildLock(t, b)
 			require.Eventually(t, func() bool {
-				err := projector(t, process(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
+				err := projector(t, anotherProcess(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
 				if errors.Is(err, subscription.ErrRebuildRunning) {
 					return false // the server has not noticed yet
 				}
@@ -208,7 +208,7 @@ func TestProjectionRebuildThatLostItsLockChangesNothing(t *testing.T) {
 				return true
 			}, blockTimeout, 10*time.Millisecond)
 			given(t, b, "order-2", 50)
-			caughtUp(t, b, projector(t, process(t, b, nil), counts(nil)))
+			caughtUp(t, b, projector(t, anotherProcess(t, b, nil), counts(nil)))
 			close(at.resume)
 			err := <-first
 			require.ErrorContains(t, err, "lock of the rebuild was lost")
@@ -241,7 +241,7 @@ func TestProjectionRebuildWhoseTablesAreTakenAway(t *testing.T) {
 		given(t, b, "order-1", 50)
 		caughtUp(t, b, projector(t, b, counts(nil)))
 		at := pauseBefore(0, "hold_projection")
-		a := process(t, b, nil, tracedBy(at), withMaxConns(16))
+		a := anotherProcess(t, b, nil, tracedBy(at), withMaxConns(16))
 		first := inBackground(func() error { return projector(t, a, counts(nil)).Rebuild(b.ctx, nil) })
 		at.await(t, first)
 		execSQL(t, b.ctx, b.pool, taken)
@@ -287,7 +287,7 @@ func TestProjectionRebuildLockHoldsNothingBack(t *testing.T) {
 	b := setup(t)
 	given(t, b, "order-1", 50)
 	at := pauseBefore(0, lastPrepared)
-	a := process(t, b, nil, tracedBy(at))
+	a := anotherProcess(t, b, nil, tracedBy(at))
 	first := inBackground(func() error { return projector(t, a, counts(nil)).Rebuild(b.ctx, nil) })
 	at.await(t, first)
 	requireNoRow(t, b, `SELECT a.pid, a.state, a.backend_xmin::text, a.query FROM pg_locks AS k JOIN pg_stat_activity AS a ON a.pid = k.pid
@@ -316,7 +316,7 @@ func TestHammerProjectionRebuilds(t *testing.T) {
 	last := keepAppending(t, b, 2)
 	var group errgroup.Group
 	for i := range 4 {
-		other := process(t, b, nil)
+		other := anotherProcess(t, b, nil)
 		group.Go(func() error {
 			for round := 0; round < 3; {
 				err := projector(t, other, counts(nil)).Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: (i+round)%2 == 1})

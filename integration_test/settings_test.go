@@ -184,7 +184,7 @@ func settingValue(name, value string) string {
 // underDefaults is a bundle whose pool leaves every setting to the server, but for those given.
 func underDefaults(t testing.TB, b *bundle, mode pgx.QueryExecMode, params map[string]string) *bundle {
 	t.Helper()
-	return process(t, b, nil, withQueryMode(mode), func(c *pgxpool.Config) {
+	return anotherProcess(t, b, nil, withQueryMode(mode), func(c *pgxpool.Config) {
 		delete(c.ConnConfig.RuntimeParams, "search_path")
 		for name, value := range params {
 			c.ConnConfig.RuntimeParams[name] = value

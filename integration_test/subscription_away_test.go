@@ -58,7 +58,7 @@ func TestSubscriptionWaitsForTheDatabase(t *testing.T) {
 		rounds(t, b, 3, "a-1", "b-1")
 		n := &network{}
 		n.away.Store(true)
-		p := process(t, b, &eventstream.Config{Notify: kind == "tx"}, n.on, named("away"))
+		p := anotherProcess(t, b, &eventstream.Config{Notify: kind == "tx"}, n.on, named("away"))
 		config := quick(subscription.Stop)
 		errs := countErrors(config)
 		s := subscribe(t, p, "reader", handlerKinds[kind](b, nil), config)
@@ -84,7 +84,7 @@ func TestSubscriptionThatWaitsEndsWithItsContext(t *testing.T) {
 	b := setup(t)
 	n := &network{}
 	n.away.Store(true)
-	p := process(t, b, nil, n.on)
+	p := anotherProcess(t, b, nil, n.on)
 	config := quick(subscription.Stop)
 	errs := countErrors(config)
 	run := run1(t, p, subscribe(t, p, "reader", nothing, config))
@@ -99,7 +99,7 @@ func TestProjectionWaitsForTheDatabase(t *testing.T) {
 	rounds(t, b, 3, "a-1", "b-1")
 	n := &network{}
 	n.away.Store(true)
-	p := process(t, b, nil, n.on)
+	p := anotherProcess(t, b, nil, n.on)
 	config := quick(subscription.Stop)
 	errs := countErrors(config)
 	projection, err := subscription.NewProjector(p.repo, counts(config))
@@ -122,14 +122,14 @@ func TestProjectionWaitsForTheDatabase(t *testing.T) {
 func TestSubscriptionDoesNotWaitInVain(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	p := process(t, b, nil, func(c *pgxpool.Config) { c.ConnConfig.Database = "there_is_no_such_database" })
+	p := anotherProcess(t, b, nil, func(c *pgxpool.Config) { c.ConnConfig.Database = "there_is_no_such_database" })
 	requireSQLState(t, run1(t, p, subscribe(t, p, "reader", nothing, nil)).wait(t, b), "3D000")
 
-	p = process(t, b, nil)
+	p = anotherProcess(t, b, nil)
 	p.pool.Close()
 	require.ErrorContains(t, run1(t, p, subscribe(t, p, "reader", nothing, nil)).wait(t, b), "closed pool")
 
-	p = process(t, b, nil)
+	p = anotherProcess(t, b, nil)
 	s := subscribe(t, p, "reader", subscription.EffectHandler(newJournal().effect), nil)
 	run := run1(t, p, s)
 	given(t, b, "a-1", 1)
@@ -145,7 +145,7 @@ func TestSubscriptionKeepsItsShardsWhileThePoolIsUsedUp(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, b *bundle, kind string) {
 		rounds(t, b, 3, "a-1", "b-1")
-		a := process(t, b, &eventstream.Config{Lease: time.Second}, withMaxConns(3), named("a"))
+		a := anotherProcess(t, b, &eventstream.Config{Lease: time.Second}, withMaxConns(3), named("a"))
 		config := &subscription.Config{Shards: 4}
 		s := subscribe(t, a, "reader", handlerKinds[kind](b, nil), config)
 		run := run1(t, a, s)
@@ -182,7 +182,7 @@ func TestSubscriptionConnectsWithThePoolsHooks(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	port := b.pool.Config().ConnConfig.Port
-	p := process(t, b, &eventstream.Config{Notify: true}, named("bare"), func(c *pgxpool.Config) {
+	p := anotherProcess(t, b, &eventstream.Config{Notify: true}, named("bare"), func(c *pgxpool.Config) {
 		c.ConnConfig.Port = 1 // where nobody listens
 		c.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error {
 			config.Port = port

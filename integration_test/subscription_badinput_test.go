@@ -58,7 +58,7 @@ func TestSubscriptionTwoConfigurationsUnderOneName(t *testing.T) {
 	b := setup(t)
 	filter := eventstream.LogFilter{Types: []eventstream.EventType{"b", "a", "b"}, Category: "order"}
 	keepRunning(t, b, subscribe(t, b, "reader", nothing, &subscription.Config{Shards: 4, Filter: filter}))
-	other := process(t, b, nil)
+	other := anotherProcess(t, b, nil)
 	for name, c := range map[string]struct {
 		handler    subscription.Handler
 		config     subscription.Config
@@ -205,7 +205,7 @@ func TestSubscriptionNeedsConnections(t *testing.T) {
 			require.Equal(t, field, invalid.Field)
 		}
 	}
-	small := process(t, b, nil, withMaxConns(2))
+	small := anotherProcess(t, b, nil, withMaxConns(2))
 	err := subscribe(t, small, "reader", nothing, nil).Run(b.ctx)
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, "pool size", invalid.Field)
@@ -213,7 +213,7 @@ func TestSubscriptionNeedsConnections(t *testing.T) {
 	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions`))
 
 	// Three are enough, also for many subscriptions with handlers that keep theirs.
-	least := process(t, withHandled(t, b), nil, withMaxConns(3))
+	least := anotherProcess(t, withHandled(t, b), nil, withMaxConns(3))
 	given(t, b, "a-1", 20)
 	for i := range 5 {
 		s := subscribe(t, least, "reader-"+string(rune('a'+i)), handlerKinds["tx"](b, nil), &subscription.Config{Shards: 4})
@@ -227,7 +227,7 @@ func TestSubscriptionReadOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "a-1", 1)
-	readOnly := process(t, b, nil, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on" })
+	readOnly := anotherProcess(t, b, nil, func(c *pgxpool.Config) { c.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on" })
 	for range 2 {
 		err := subscribe(t, readOnly, "reader", nothing, nil).Run(b.ctx)
 		require.ErrorIs(t, err, eventstream.ErrReadOnly)

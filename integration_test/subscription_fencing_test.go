@@ -75,7 +75,7 @@ func TestSubscriptionLostConnectionLosesShards(t *testing.T) {
 	b := withHandled(t, setup(t))
 	config := &subscription.Config{Shards: 4}
 	patient := &eventstream.Config{Lease: time.Hour}
-	a, other := process(t, b, patient, named("a")), process(t, b, patient, named("b"))
+	a, other := anotherProcess(t, b, patient, named("a")), anotherProcess(t, b, patient, named("b"))
 	run1(t, a, subscribe(t, a, "reader", handlerKinds["tx"](b, nil), config))
 	awaitSQL(t, b, "4", shares, "reader")
 	run1(t, other, subscribe(t, other, "reader", handlerKinds["tx"](b, nil), config))
@@ -99,7 +99,7 @@ func TestSubscriptionLostConnectionEndsTheHandler(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 3, "a-1")
-	a := process(t, b, nil, named("a"))
+	a := anotherProcess(t, b, nil, named("a"))
 	var calls atomic.Int64
 	entered := make(chan struct{})
 	handler := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
@@ -125,7 +125,7 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	b := withHandled(t, setup(t))
 	rounds(t, b, 5, "a-1")
 	stall := &claimStall{resume: make(chan struct{})}
-	a := process(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3), stall.on)
+	a := anotherProcess(t, b, &eventstream.Config{Lease: time.Hour, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
 	config := quick(subscription.Stop)
 	told := newWitness()
@@ -137,7 +137,7 @@ func TestSubscriptionHungProcessIsFenced(t *testing.T) {
 	stall.stop()
 	epoch := number(t, b.ctx, b.pool, `SELECT epoch FROM eventstream.subscription_shards`)
 
-	other := process(t, b, lively)
+	other := anotherProcess(t, b, lively)
 	taker := subscribe(t, other, "reader", handlerKinds["tx"](b, nil), nil)
 	run1(t, other, taker)
 	awaitSQL(t, b, "2", `SELECT count(*)::text FROM eventstream.live_members()`)
@@ -169,14 +169,14 @@ func TestSubscriptionLeaseEnds(t *testing.T) {
 	b := withHandled(t, setup(t))
 	rounds(t, b, 5, "a-1")
 	stall := &claimStall{resume: make(chan struct{})}
-	a := process(t, b, &eventstream.Config{Lease: time.Second, Connections: 3}, withMaxConns(3), stall.on)
+	a := anotherProcess(t, b, &eventstream.Config{Lease: time.Second, Connections: 3}, withMaxConns(3), stall.on)
 	late := newStuck()
 	s, err := subscription.New(a.repo, "reader", subscription.TxHandler(late.handle), quick(subscription.Stop))
 	require.NoError(t, err)
 	run1(t, a, s)
 	<-late.entered
 	stall.stop()
-	other := process(t, b, lively)
+	other := anotherProcess(t, b, lively)
 	taker := subscribe(t, other, "reader", handlerKinds["tx"](b, nil), nil)
 	run1(t, other, taker)
 	awaitCheckpoint(t, b, taker)
@@ -194,7 +194,7 @@ func TestSubscriptionHungTransactionEnds(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 1, "a-1")
-	a := process(t, b, &eventstream.Config{Lease: time.Second})
+	a := anotherProcess(t, b, &eventstream.Config{Lease: time.Second})
 	late := newStuck()
 	told := newWitness()
 	config := quick(subscription.Stop)

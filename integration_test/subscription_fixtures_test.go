@@ -293,8 +293,8 @@ func rounds(t testing.TB, b *bundle, count int, streams ...eventstream.StreamID)
 	}
 }
 
-// process is what another program would be: a repository on a pool of its own.
-func process(t testing.TB, b *bundle, config *eventstream.Config, options ...bundleOption) *bundle {
+// anotherProcess is what another program would be: a repository on a pool of its own.
+func anotherProcess(t testing.TB, b *bundle, config *eventstream.Config, options ...bundleOption) *bundle {
 	t.Helper()
 	pool := newPool(t, b.dsn, options...)
 	repo, err := eventstream.NewRepository(pool, config)

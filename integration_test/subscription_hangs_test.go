@@ -43,7 +43,7 @@ func TestSubscriptionThatHangsAtItsCheckpointGoesOn(t *testing.T) {
 				awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity
 					WHERE application_name = 'hangs' AND state = 'idle in transaction' AND query LIKE '%eventstream.batch%'`)
 			}}
-			p := process(t, b, nil, named("hangs"), func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer })
+			p := anotherProcess(t, b, nil, named("hangs"), func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer })
 			config := quick(subscription.Park)
 			config.IdleTimeout = 300 * time.Millisecond
 			s := subscribe(t, p, "reader", handlerKinds[kind](b, nil), config)

@@ -134,7 +134,7 @@ func TestSubscriptionMembersConnectionHangs(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	d := &deafNetwork{byPID: map[int64]*deafConn{}}
-	p := process(t, b, lively, func(c *pgxpool.Config) { c.ConnConfig.DialFunc, c.AfterConnect = d.dial, d.connected })
+	p := anotherProcess(t, b, lively, func(c *pgxpool.Config) { c.ConnConfig.DialFunc, c.AfterConnect = d.dial, d.connected })
 	j := newJournal()
 	keepRunning(t, p, subscribe(t, p, "reader", subscription.TxHandler(j.tx), nil))
 	t.Cleanup(d.thaw)
@@ -164,7 +164,7 @@ func TestSubscriptionReadsWhereItsLockIs(t *testing.T) {
 	t.Parallel()
 	b, other := setup(t), setup(t)
 	var elsewhere atomic.Bool
-	p := process(t, b, lively, func(c *pgxpool.Config) {
+	p := anotherProcess(t, b, lively, func(c *pgxpool.Config) {
 		c.BeforeConnect = func(_ context.Context, config *pgx.ConnConfig) error {
 			if elsewhere.Load() {
 				config.Database = databaseOf(other)

@@ -101,7 +101,7 @@ func TestSubscriptionObserverPanics(t *testing.T) {
 		config := quick(subscription.Park)
 		config.BatchSize = 1
 		config.Observer = func(subscription.Observation) { calls.Add(1); panic("boom") }
-		a := process(t, b, nil, named("a"))
+		a := anotherProcess(t, b, nil, named("a"))
 		s := subscribe(t, a, "reader", handlerKinds[kind](b, p.decide), config)
 		stop := keepRunning(t, a, s)
 		awaitCheckpoint(t, b, s)
@@ -124,7 +124,7 @@ func TestSubscriptionObserverHangs(t *testing.T) {
 	config := quick(subscription.Stop)
 	config.BatchSize = 1
 	config.Observer = func(subscription.Observation) { <-leave }
-	a := process(t, b, nil, named("a"))
+	a := anotherProcess(t, b, nil, named("a"))
 	s := subscribe(t, a, "reader", handlerKinds["tx"](b, nil), config)
 	stop := keepRunning(t, a, s)
 	awaitCheckpoint(t, b, s)

@@ -184,7 +184,7 @@ func TestSubscriptionTwoReplaysAtOnce(t *testing.T) {
 		}), quick(subscription.ParkStream))
 		first := start(func() (int, error) { return failing.ReplayParked(b.ctx) })
 		<-entered
-		other := process(t, b, nil)
+		other := anotherProcess(t, b, nil)
 		good, err := subscription.New(other.repo, "reader", handlerKinds[kind](b, nil), quick(subscription.ParkStream))
 		require.NoError(t, err)
 		second := start(func() (int, error) { return good.ReplayParked(b.ctx) })

@@ -46,7 +46,7 @@ func TestSubscriptionReshardWhileRunning(t *testing.T) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	ended := make(chan error, 2)
 	for range 2 {
-		p := process(t, b, lively)
+		p := anotherProcess(t, b, lively)
 		go func() { ended <- followShards(ctx, t, p, b) }()
 	}
 	stopWriting := writeUntil(t, b, 2, 40)

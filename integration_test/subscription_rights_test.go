@@ -84,7 +84,7 @@ func TestSubscriptionRightsThatAreEnough(t *testing.T) {
 	b := withHandled(t, setup(t))
 	role := newRole(t, b)
 	execSQL(t, b.ctx, b.pool, fmt.Sprintf(subscriberGrants, role))
-	subscriber := process(t, b, nil, inPlaceOf(role))
+	subscriber := anotherProcess(t, b, nil, inPlaceOf(role))
 	rounds(t, b, 5, "a-1", "b-1")
 	p := poisoned(-1, 4)
 	s := subscribe(t, subscriber, "reader", handlerKinds["tx"](b, p.decide), quick(subscription.ParkStream))

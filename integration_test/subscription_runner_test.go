@@ -100,7 +100,7 @@ func TestSubscriptionRunnerTellsWhichShardIsStuck(t *testing.T) {
 	bad := poisoned(-1, 4)
 	config := quick(subscription.Stop)
 	config.MaxTries = 1_000_000
-	other := process(t, b, nil)
+	other := anotherProcess(t, b, nil)
 	stuck := run1(t, other, subscribe(t, other, "reader", handlerKinds["tx"](b, bad.decide), config))
 	awaitSQL(t, b, "4", `SELECT coalesce(max(failing_position) FILTER (WHERE tries > 0), 0)::text FROM eventstream.audit_subscriptions`)
 

@@ -85,7 +85,7 @@ func TestSubscriptionProcessesShareShards(t *testing.T) {
 	const shards = 8
 	one := &oneAtATime{busy: map[int]bool{}}
 	join := func() *running {
-		p := process(t, b, lively)
+		p := anotherProcess(t, b, lively)
 		return run1(t, p, subscribe(t, p, "reader", one.handler(t, shards), &subscription.Config{Shards: shards}))
 	}
 	stopWriting := writeUntil(t, b, 2, 40)
@@ -114,7 +114,7 @@ func TestSubscriptionMoreProcessesThanShards(t *testing.T) {
 	b := withHandled(t, setup(t))
 	var runs []*running
 	for range 3 {
-		p := process(t, b, lively)
+		p := anotherProcess(t, b, lively)
 		runs = append(runs, run1(t, p, subscribe(t, p, "reader", handlerKinds["tx"](b, nil), &subscription.Config{Shards: 2})))
 	}
 	awaitSQL(t, b, "3", `SELECT count(*)::text FROM eventstream.live_members()`)
@@ -131,7 +131,7 @@ func TestSubscriptionSingleShardsSpread(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 2 {
-		p := process(t, b, lively)
+		p := anotherProcess(t, b, lively)
 		for i := range 20 {
 			run1(t, p, subscribe(t, p, fmt.Sprintf("reader-%d", i), subscription.EffectHandler(newJournal().effect), nil))
 		}
@@ -144,7 +144,7 @@ func TestSubscriptionSingleShardsSpread(t *testing.T) {
 func TestSubscriptionThatStopsKeepsNoShard(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	other := process(t, b, lively)
+	other := anotherProcess(t, b, lively)
 	keepRunning(t, b, subscribe(t, b, "stays", subscription.EffectHandler(newJournal().effect), nil))
 	for range 5 {
 		s := subscribe(t, b, "goes", subscription.EffectHandler(newJournal().effect), &subscription.Config{Shards: 4})

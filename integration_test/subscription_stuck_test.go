@@ -65,7 +65,7 @@ func TestSubscriptionDeafHandlerStopsOnlyItself(t *testing.T) {
 	b := withHandled(t, setup(t))
 	rounds(t, b, 3, "a-1", "b-1", "c-1", "d-1")
 	partition := number(t, b.ctx, b.pool, `SELECT partition_id FROM eventstream.events WHERE stream_id = 'a-1' LIMIT 1`)
-	a := process(t, b, nil, named("a"))
+	a := anotherProcess(t, b, nil, named("a"))
 	d := newDeaf(func(e eventstream.LogEvent) bool { return e.PartitionID == int(partition) })
 	leave := sync.OnceFunc(func() { close(d.leave) })
 	t.Cleanup(leave)
@@ -113,7 +113,7 @@ func TestSubscriptionRunLeavesADeafHandler(t *testing.T) {
 			told := newWitness()
 			config := quick(subscription.Stop)
 			config.StopTimeout, config.Observer = 100*time.Millisecond, told.observe
-			a := process(t, b, nil)
+			a := anotherProcess(t, b, nil)
 			ctx, cancel := context.WithCancel(b.ctx)
 			ended := make(chan error, 1)
 			s := subscribe(t, a, "reader", handler(b, d), config)
@@ -129,7 +129,7 @@ func TestSubscriptionRunLeavesADeafHandler(t *testing.T) {
 
 			// Another one does the work meanwhile, and what the first one does late is without effect.
 			j := newJournal()
-			other := process(t, b, nil)
+			other := anotherProcess(t, b, nil)
 			taker := subscribe(t, other, "reader", map[string]subscription.Handler{
 				"effect": subscription.EffectHandler(j.effect), "tx": subscription.TxHandler(j.tx),
 			}[kind], quick(subscription.Stop))
@@ -161,7 +161,7 @@ func TestSubscriptionDeafHandlerGivesItsShardAway(t *testing.T) {
 			config := func(o subscription.Observer) *subscription.Config {
 				return &subscription.Config{Shards: 2, StopTimeout: 200 * time.Millisecond, Observer: o}
 			}
-			a, other := process(t, b, lively, named("a")), process(t, b, lively, named("b"))
+			a, other := anotherProcess(t, b, lively, named("a")), anotherProcess(t, b, lively, named("b"))
 			ctx, cancel := context.WithCancel(b.ctx)
 			ended := make(chan error, 1)
 			s := subscribe(t, a, "reader", handler(d), config(told.observe))
@@ -191,7 +191,7 @@ func TestSubscriptionReshardBesideADeafHandler(t *testing.T) {
 	rounds(t, b, 3, "a-1", "b-1")
 	d := newDeaf(anyEvent)
 	t.Cleanup(func() { close(d.leave) })
-	a, other := process(t, b, lively, named("a")), process(t, b, lively, named("b"))
+	a, other := anotherProcess(t, b, lively, named("a")), anotherProcess(t, b, lively, named("b"))
 	config := &subscription.Config{StopTimeout: 200 * time.Millisecond}
 	old := make(chan error, 1)
 	s := subscribe(t, a, "reader", subscription.EffectHandler(d.effect), config)

@@ -21,7 +21,7 @@ func TestSubscriptionWaitForReadsYourWrites(t *testing.T) {
 	config := &subscription.Config{Shards: 4}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), config)
 	keepRunning(t, b, s)
-	other := process(t, b, nil)
+	other := anotherProcess(t, b, nil)
 	away := subscribe(t, other, "reader", handlerKinds["tx"](b, nil), config)
 	group, ctx := errgroup.WithContext(b.ctx)
 	for caller := range 6 {

@@ -25,7 +25,7 @@ func TestSubscriptionNotify(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	config := &eventstream.Config{Notify: true}
-	a, other := process(t, b, config, named("a")), process(t, b, config, named("b"))
+	a, other := anotherProcess(t, b, config, named("a")), anotherProcess(t, b, config, named("b"))
 	mine, theirs := newJournal(), newJournal()
 	keepRunning(t, a, subscribe(t, a, "mine", subscription.EffectHandler(mine.effect), nil))
 	keepRunning(t, other, subscribe(t, other, "theirs", subscription.EffectHandler(theirs.effect), nil))
@@ -83,7 +83,7 @@ func TestSubscriptionConnectionsAreBounded(t *testing.T) {
 			t.Parallel()
 			b := withHandled(t, setup(t))
 			const application = "twenty"
-			p := process(t, b, &c.config, withMaxConns(30), named(application))
+			p := anotherProcess(t, b, &c.config, withMaxConns(30), named(application))
 			counted, stopCounting := countSessions(t, b, application)
 			ctx, cancel := context.WithCancel(b.ctx)
 			defer cancel()

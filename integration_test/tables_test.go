@@ -75,6 +75,14 @@ var tableColumns = map[string]map[string]string{
 		"tables_id": "uuid, may be NULL", "rebuilds": "text, may be NULL",
 	},
 	"schema_versions": {"version": "bigint", "usable_from": "bigint"},
+	"timers": {
+		"next_at": "timestamp with time zone", "due_at": "timestamp with time zone", "set_at": "timestamp with time zone",
+		"parked_at": "timestamp with time zone, may be NULL", "timer_id": "uuid", "tries": "integer", "process": "text", "key": "text",
+		"name": "text", "payload": "jsonb", "last_error": "text, may be NULL",
+	},
+	"process_states": {
+		"created_at": "timestamp with time zone", "updated_at": "timestamp with time zone", "process": "text", "key": "text", "state": "jsonb",
+	},
 }
 
 func TestTablesHaveTheDocumentedColumns(t *testing.T) {
@@ -143,6 +151,7 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.partition_marks partition_marks_pkey PRIMARY KEY (partition_id, \"position\")",
 		"eventstream.pending_events pending_events_event_id_key UNIQUE (event_id)",
 		"eventstream.pending_events pending_events_pkey PRIMARY KEY (stream_id, version)",
+		"eventstream.process_states process_states_pkey PRIMARY KEY (process, key)",
 		"eventstream.schema_record schema_record_pkey PRIMARY KEY (kind, name, recorded_at)",
 		"eventstream.schema_versions schema_versions_pkey PRIMARY KEY (version)",
 		"eventstream.schema_versions schema_versions_usable_from_range CHECK (((usable_from >= 1) AND (usable_from <= version)))",
@@ -174,6 +183,7 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.subscriptions subscriptions_shard_count_range CHECK (((shard_count >= 1) AND (shard_count <= eventstream.partition_count())))",
 		"eventstream.subscriptions subscriptions_tables_projection CHECK (((delivery = 'projection'::text) OR ((tables_id IS NULL) AND " +
 			"(rebuilds IS NULL))))",
+		"eventstream.timers timers_pkey PRIMARY KEY (process, key, name)",
 	}, got)
 
 	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_indexes

@@ -375,14 +375,7 @@ REVOKE EXECUTE ON FUNCTION eventstream.append_if(
 REVOKE EXECUTE ON FUNCTION eventstream.check_decision(bigint, uuid[], integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], text[], jsonb[]) FROM PUBLIC;
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(29, 29);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 29;
 DROP FUNCTION eventstream.append_if(
     jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
 );

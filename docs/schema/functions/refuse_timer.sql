@@ -1,0 +1,29 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+CREATE OR REPLACE FUNCTION eventstream.refuse_timer(p_process text, p_key text, p_name text, p_due_at timestamp with time zone, p_payload jsonb)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'pg_temp'
+AS $function$
+BEGIN
+    IF (eventstream.is_name(p_process)) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('timer process', p_process,
+            '1 to 128 bytes, no control characters, no white space at either end');
+    ELSIF (eventstream.is_name(p_key)) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('timer key', p_key,
+            '1 to 128 bytes, no control characters, no white space at either end');
+    ELSIF (eventstream.is_name(p_name)) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('timer name', p_name,
+            '1 to 128 bytes, no control characters, no white space at either end');
+    ELSIF (eventstream.is_time(p_due_at)) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('timer time', p_due_at::text, 'a time in the years 1 to 9999');
+    ELSIF (eventstream.is_json(p_payload)) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('timer payload', eventstream.json_fault(p_payload),
+            'JSON of at most 64000000 bytes as text and 1000 levels');
+    END IF;
+END;
+$function$;
+
+COMMENT ON FUNCTION eventstream.refuse_timer(text,text,text,timestamp with time zone,jsonb) IS 'Raises ES008 for a value that a timer cannot have; returns otherwise.';
+
+REVOKE ALL ON FUNCTION eventstream.refuse_timer(text,text,text,timestamp with time zone,jsonb) FROM PUBLIC;

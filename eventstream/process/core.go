@@ -1,0 +1,96 @@
+package process
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/shown"
+)
+
+// core is a repository from inside.
+type core = access.Core[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start]
+
+// coreOf is a repository from inside, or an error for nil.
+func coreOf(repo *eventstream.Repository) (core, error) {
+	if repo == nil {
+		return nil, invalidValue("repository", "nil", "made by NewRepository")
+	}
+	return access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo), nil
+}
+
+// coreOnPool is coreOf a repository that can begin transactions of its own.
+func coreOnPool(repo *eventstream.Repository) (core, error) {
+	c, err := coreOf(repo)
+	if err != nil || c.Pool() == nil {
+		return nil, invalidValue("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: it begins transactions of its own")
+	}
+	return c, nil
+}
+
+func invalidValue(field, value, rule string) *eventstream.InvalidValueError {
+	return &eventstream.InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func checkRange(field string, value, lowest, highest int) error {
+	if value < lowest || value > highest {
+		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")
+	}
+	return nil
+}
+
+func checkDuration(field string, value, shortest, longest time.Duration) error {
+	if value < shortest || value > longest {
+		return invalidValue(field, value.String(), "from "+shortest.String()+" to "+longest.String()+", or 0 for the default")
+	}
+	return nil
+}
+
+// longestTimeout is what PostgreSQL can keep of milliseconds.
+const longestTimeout = (1<<31 - 1) * time.Millisecond
+
+// interval is a duration as PostgreSQL takes it; it keeps microseconds.
+func interval(d time.Duration) pgtype.Interval {
+	return pgtype.Interval{Microseconds: d.Microseconds(), Valid: true}
+}
+
+// marshal is a value as JSON: as encoding/json does it, or as it is in a json.RawMessage.
+func marshal(field string, value any) (json.RawMessage, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return nil, invalidValue(field, err.Error(), "a value that encoding/json can marshal")
+	}
+	return text, nil
+}
+
+// storable is an error's text as a column can hold it.
+func storable(err error) string {
+	const longest = 8 << 10
+	text := err.Error()
+	if len(text) > longest {
+		text = text[:longest]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\ufffd"), "\x00", "\ufffd")
+}
+
+// explain is an error of the database as one of package eventstream, where there is one. What a handler returned stays as it is.
+func explain(c core, err error) error {
+	var own *handlerError
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	return c.Explain(err)
+}

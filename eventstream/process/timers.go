@@ -1,0 +1,112 @@
+package process
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+// TimerHandler handles a timer that is due, in the transaction that removes it: what it writes through tx is there exactly once, and
+// so is what it appends by a repository in tx (Repository.WithTx). It may set the timer again. Returning nil commits, an error rolls back;
+// it must not end the transaction by itself. What it does elsewhere than in tx can happen more than once.
+//
+// subscription.Permanent and subscription.RetryAfter say of an error what they say of one of a subscription's handler.
+type TimerHandler func(ctx context.Context, tx pgx.Tx, timer Timer) error
+
+const (
+	defaultWorkers      = 4
+	defaultPollInterval = time.Second
+	defaultMaxTries     = 5
+	defaultMinBackoff   = time.Second
+	defaultMaxBackoff   = 5 * time.Minute
+)
+
+// TimersConfig adjusts a Timers. Nil and the zero value mean the defaults.
+type TimersConfig struct {
+	// Workers is how many timers are handled at a time, each on a connection of the pool, from 1 to 1000. Default: 4, or half of the pool
+	// if that is less.
+	Workers int
+	// PollInterval is the longest time between two looks at what is due, from 1 ms: as late can a timer fire that was set, or became due
+	// because a clock was set, while nothing was to do. Default: 1 s.
+	PollInterval time.Duration
+	// MaxTries is how often the handler may fail on a timer, from 1, before that is parked. Default: 5.
+	MaxTries int
+	// MinBackoff and MaxBackoff are the pauses between two tries: the first, and the longest, which doubling leads to. Default: 1 s
+	// and 5 min.
+	MinBackoff, MaxBackoff time.Duration
+	// HandlerTimeout is how long the handler may take. Then its context ends, and the try has failed. Default: 0, which means for ever.
+	HandlerTimeout time.Duration
+	// IdleTimeout is how long the handler's transaction may wait between two statements, from 1 ms: then the server ends it, so that the
+	// timer of a process that hangs goes to others. Default: Config.Lease of the repository.
+	IdleTimeout time.Duration
+	// OnError is told of each failure, a *TimerError, and of interruptions, as when the database is away; from several goroutines at
+	// once. Default: nil, which writes to slog.Default().
+	OnError func(err error)
+}
+
+func (c *TimersConfig) withDefaults(inside core) (TimersConfig, error) {
+	out := TimersConfig{}
+	if c != nil {
+		out = *c
+	}
+	setDefault(&out.Workers, min(defaultWorkers, max(1, int(inside.Pool().Config().MaxConns)/2)))
+	setDefault(&out.PollInterval, defaultPollInterval)
+	setDefault(&out.MaxTries, defaultMaxTries)
+	setDefault(&out.MinBackoff, defaultMinBackoff)
+	setDefault(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
+	setDefault(&out.IdleTimeout, min(inside.Settings().Lease, longestTimeout))
+	if out.OnError == nil {
+		out.OnError = func(err error) { slog.Default().Warn("gapless: timers", slog.String("error", err.Error())) }
+	}
+	return out, cmp.Or(
+		checkRange("process.TimersConfig.Workers", out.Workers, 1, 1000),
+		checkDuration("process.TimersConfig.PollInterval", out.PollInterval, time.Millisecond, time.Hour),
+		checkRange("process.TimersConfig.MaxTries", out.MaxTries, 1, 1_000_000),
+		checkDuration("process.TimersConfig.MinBackoff", out.MinBackoff, time.Microsecond, longestTimeout),
+		checkDuration("process.TimersConfig.MaxBackoff", out.MaxBackoff, out.MinBackoff, longestTimeout),
+		checkDuration("process.TimersConfig.HandlerTimeout", out.HandlerTimeout, 0, longestTimeout),
+		checkDuration("process.TimersConfig.IdleTimeout", out.IdleTimeout, time.Millisecond, longestTimeout),
+	)
+}
+
+// Timers handles the timers of a process once they are due, each exactly once, in whichever of the processes that run it.
+//
+// A timer is due once the database's clock has passed its time. Clocks decide when that is, and nothing else: a timer is a row, which goes
+// away in the transaction of its handler, so it fires once however clocks are set, and is tried until that commits. Timers that are due at
+// the same time fire in no particular order.
+type Timers struct {
+	core   core
+	name   string
+	handle TimerHandler
+	config TimersConfig
+}
+
+// NewTimers describes who handles the timers of a process. A nil config means the defaults. It returns an *InvalidValueError for a bad name,
+// handler or config, and for a repository that is not on a *pgxpool.Pool; it does not talk to the database.
+func NewTimers(repo *eventstream.Repository, process string, handle TimerHandler, config *TimersConfig) (*Timers, error) {
+	inside, err := coreOnPool(repo)
+	if err != nil {
+		return nil, err
+	}
+	if !validName(process) {
+		return nil, invalidValue("process name", process, nameRule)
+	}
+	if handle == nil {
+		return nil, invalidValue("handler", "nil", "a TimerHandler")
+	}
+	complete, err := config.withDefaults(inside)
+	if err != nil {
+		return nil, err
+	}
+	return &Timers{core: inside, name: process, handle: handle, config: complete}, nil
+}
+
+const nameRule = "1 to 128 bytes, no control characters, no white space at either end"
+
+// validName is the rule of eventstream.is_name, which stream ids follow too.
+func validName(name string) bool { return eventstream.StreamID(name).Validate() == nil }
