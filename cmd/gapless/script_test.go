@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sql": scriptSQL, "golden": scriptGolden, "same": scriptSame, "exitcode": scriptExitCode,
-			"big": scriptBig, "truncate": scriptTruncate, "hold": scriptHold, "until": scriptUntil,
+			"big": scriptBig, "truncate": scriptTruncate, "samestore": scriptSameStore, "hold": scriptHold, "until": scriptUntil,
 		},
 	})
 }
@@ -144,6 +145,27 @@ cat err >&2; cat out
 lines=$(wc -l <err); [ "$lines" -le 1 ] || { echo "$lines lines on standard error" >&2; exit 1; }
 [ "$got" = "$want" ] || { echo "exit code $got, want $want" >&2; exit 1; }`, "sh"}, args...)...)
 	ts.Check(err)
+}
+
+// scriptSameStore compares what events say in the two stores: all but what a store gives them.
+func scriptSameStore(ts *testscript.TestScript, _ bool, _ []string) {
+	var said [2][]string
+	for i, name := range []string{"DATABASE_URL", "SECOND_URL"} {
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, ts.Getenv(name))
+		ts.Check(err)
+		defer conn.Close(ctx)
+		rows, err := conn.Query(ctx, `
+			SELECT concat_ws(' ', stream_id, version, event_id, type, tenant_id, partition_id, extract(epoch FROM occurred_at), payload::text, metadata::text,
+				coalesce('bytes ' || length(data) || md5(data), 'none'))
+			FROM eventstream.events ORDER BY position`)
+		ts.Check(err)
+		said[i], err = pgx.CollectRows(rows, pgx.RowTo[string])
+		ts.Check(err)
+	}
+	if len(said[0]) == 0 || !slices.Equal(said[0], said[1]) {
+		ts.Fatalf("the stores differ:\n%s\n---\n%s", strings.Join(said[0], "\n"), strings.Join(said[1], "\n"))
+	}
 }
 
 // scriptHold runs statements in a session of its own, which ends as the given statement becomes true: hold 'BEGIN; ...' 'SELECT ...'.

@@ -3,6 +3,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,8 +37,8 @@ func Run(args []string, in io.Reader, stdout, stderr io.Writer) int {
 	root := a.root()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	if ctx.Err() != nil && err != nil && !isFinding(err) {
-		err = ctx.Err()
+	if ctx.Err() != nil && err != nil && !isFinding(err) && !errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("what was not confirmed is not done: %w", ctx.Err())
 	}
 	code, message := judge(err)
 	if message != "" {

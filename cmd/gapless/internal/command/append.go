@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,7 +40,7 @@ repeated after a failure: an event that is there already is a duplicate, and cha
   gapless append scan-7 page.scanned --data page.tiff --metadata '{"user": "ada"}'
   jq -c .order order.json | gapless append order-2 order.placed -`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			request, err := a.appendRequest(args, &flags)
+			request, err := a.appendRequest(cmd.Context(), args, &flags)
 			if err != nil {
 				return err
 			}
@@ -71,13 +72,13 @@ func single(err error) error {
 	return err
 }
 
-func (a *app) appendRequest(args []string, flags *appendFlags) (eventstream.AppendRequest, error) {
+func (a *app) appendRequest(ctx context.Context, args []string, flags *appendFlags) (eventstream.AppendRequest, error) {
 	request := eventstream.AppendRequest{StreamID: eventstream.StreamID(args[0])}
 	var err error
 	if request.Expected, err = parseExpected(flags.expect); err != nil {
 		return request, err
 	}
-	event, err := a.newEvent(args[1], args[2:], flags)
+	event, err := a.newEvent(ctx, args[1], args[2:], flags)
 	if err != nil {
 		return request, err
 	}
@@ -89,7 +90,7 @@ func (a *app) appendRequest(args []string, flags *appendFlags) (eventstream.Appe
 	return request, request.StreamID.Validate()
 }
 
-func (a *app) newEvent(eventType string, payload []string, flags *appendFlags) (eventstream.Event, error) {
+func (a *app) newEvent(ctx context.Context, eventType string, payload []string, flags *appendFlags) (eventstream.Event, error) {
 	options, err := eventOptions(flags)
 	if err != nil {
 		return eventstream.Event{}, err
@@ -99,7 +100,7 @@ func (a *app) newEvent(eventType string, payload []string, flags *appendFlags) (
 	}
 	text := []byte(payload[0])
 	if payload[0] == "-" {
-		if text, err = io.ReadAll(a.in); err != nil {
+		if text, err = io.ReadAll(a.input(ctx)); err != nil {
 			return eventstream.Event{}, err
 		}
 	}

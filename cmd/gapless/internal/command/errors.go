@@ -47,14 +47,23 @@ func judge(err error) (code int, message string) {
 		return exitDone, ""
 	case errors.Is(err, errFindings):
 		return exitRefused, ""
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted, interrupted(err)
 	case errors.As(err, &usage), errors.As(err, &badLine), errors.As(err, &truncated), errors.As(err, &invalid):
 		return exitUsage, oneLine(err.Error())
-	case errors.Is(err, context.Canceled):
-		return exitInterrupted, "interrupted: what was not confirmed is not done"
 	case isAway(err):
 		return exitAway, oneLine(err.Error()) + ": is the database up? See --dsn, DATABASE_URL and the PG* variables"
 	}
 	return exitRefused, oneLine(refused(err))
+}
+
+// interrupted says how far the command came, if that is known.
+func interrupted(err error) string {
+	so := strings.TrimSuffix(strings.TrimSuffix(err.Error(), context.Canceled.Error()), ": ")
+	if so == "" {
+		so = "what was not confirmed is not done"
+	}
+	return oneLine("interrupted: " + so)
 }
 
 // undefined are SQLSTATEs of a schema, table, function or column that is not there.

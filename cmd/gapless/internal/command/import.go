@@ -49,7 +49,7 @@ type imported struct {
 }
 
 func (a *app) importFile(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Repository, name string, dryRun bool) (err error) {
-	file, size, err := a.open(name)
+	file, size, err := a.open(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -79,12 +79,12 @@ func (a *app) importFile(ctx context.Context, pool *pgxpool.Pool, repo *eventstr
 }
 
 // open opens a file or standard input, and says how large it is; 0 if that is not known.
-func (a *app) open(name string) (io.ReadCloser, int64, error) {
+func (a *app) open(ctx context.Context, name string) (io.ReadCloser, int64, error) {
 	if name == "-" {
 		if output.IsTerminal(a.in) {
 			return nil, 0, usagef("import - reads standard input, which is a terminal: send a file into it")
 		}
-		return io.NopCloser(a.in), 0, nil
+		return io.NopCloser(a.input(ctx)), 0, nil
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -116,6 +116,9 @@ func count(ctx context.Context, events iter.Seq2[eventstream.Event, error]) (n i
 // importFailed says what is there all the same, and at which line the store stopped.
 func importFailed(result eventstream.ImportResult, err error) error {
 	so := fmt.Sprintf("%d events imported, %d were there", result.Imported, result.Skipped)
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s; import the same again, which goes on from there: %w", so, context.Canceled)
+	}
 	if refused, ok := errors.AsType[*eventstream.ImportError](err); ok {
 		return fmt.Errorf("%s; line %d: %w", so, refused.Index+1, refused.Err)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"strings"
 
@@ -36,9 +37,9 @@ func Compress(w io.Writer, name string) (io.WriteCloser, error) {
 // Decompress returns what r holds: decompressed if the name has a suffix that says so, or if it begins as compressed input does, as
 // what comes through a pipe.
 func Decompress(r io.Reader, name string) (io.ReadCloser, error) {
-	in := bufio.NewReader(r)
+	in := bufio.NewReaderSize(r, readBuffer)
 	begin, err := in.Peek(len(magicZstd))
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	switch {
@@ -63,7 +64,7 @@ func Decompress(r io.Reader, name string) (io.ReadCloser, error) {
 
 // early says of an input without a byte that it ended too early.
 func early(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -56,10 +56,10 @@ func Read(r io.Reader, partitions int) iter.Seq2[eventstream.Event, error] {
 		in := bufio.NewReaderSize(r, readBuffer)
 		for n := int64(1); ; n++ {
 			text, err := readLine(in)
-			if err == io.EOF && len(text) == 0 {
+			if errors.Is(err, io.EOF) && len(text) == 0 {
 				return
 			}
-			if err != nil && err != io.EOF {
+			if err != nil && !errors.Is(err, io.EOF) {
 				if !errors.Is(err, errLong) {
 					yield(eventstream.Event{}, &TruncatedError{Lines: n - 1, Err: err})
 					return
@@ -72,7 +72,7 @@ func Read(r io.Reader, partitions int) iter.Seq2[eventstream.Event, error] {
 				yield(eventstream.Event{}, &LineError{Line: n, Err: bad})
 				return
 			}
-			if !yield(event, nil) || err == io.EOF {
+			if !yield(event, nil) || errors.Is(err, io.EOF) {
 				return
 			}
 		}
@@ -90,7 +90,7 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 		switch {
 		case len(line) > MaxLine:
 			return nil, errLong
-		case err == bufio.ErrBufferFull:
+		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		}
 		return bytes.TrimRight(line, "\r\n"), eofAfter(line, err)
