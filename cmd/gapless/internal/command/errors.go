@@ -52,7 +52,7 @@ func judge(err error) (code int, message string) {
 	case errors.As(err, &usage), errors.As(err, &badLine), errors.As(err, &truncated), errors.As(err, &invalid):
 		return exitUsage, oneLine(err.Error())
 	case isAway(err):
-		return exitAway, oneLine(err.Error()) + ": is the database up? See --dsn, DATABASE_URL and the PG* variables"
+		return exitAway, oneLine(err.Error()) + ": " + awayAdvice(err)
 	}
 	return exitRefused, oneLine(refused(err))
 }
@@ -96,6 +96,18 @@ func isAway(err error) bool {
 		return strings.HasPrefix(cause.Code, "08") || strings.HasPrefix(cause.Code, "57P") || cause.Code == "53300"
 	}
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// awayAdvice says what to look at where a connection could not be had.
+func awayAdvice(err error) string {
+	var cause *pgconn.PgError
+	switch {
+	case errors.As(err, &cause) && strings.HasPrefix(cause.Code, "28"):
+		return "check user and password of --dsn, DATABASE_URL or the PG* variables"
+	case errors.As(err, &cause) && cause.Code == "3D000":
+		return "create the database, or name another one in --dsn, DATABASE_URL or the PG* variables"
+	}
+	return "is the database up? See --dsn, DATABASE_URL and the PG* variables"
 }
 
 // maxMessage bounds a message in bytes: it may hold what a server or a handler said.

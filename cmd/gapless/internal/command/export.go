@@ -170,6 +170,7 @@ func (e *export) writeEvents(ctx context.Context, out io.Writer) (err error) {
 			bar.Set(event.Sequence)
 		}
 	}
+	bar.Set(head.Sequence)
 	return nil
 }
 
