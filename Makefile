@@ -15,11 +15,11 @@ ROUNDS ?= 10
 # Tools are pinned in modules of their own, so they stay out of the module graph of who imports Gapless. The goose command is built
 # without the databases that we do not use: minutes less.
 GOOSE_TAGS := no_clickhouse,no_libsql,no_mssql,no_mysql,no_sqlite3,no_vertica,no_ydb
-TOOL := $(GO) tool -modfile=tools/go.mod
+TOOL := $(GO) tool -modfile="$(CURDIR)/tools/go.mod"
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
 LINT := $(GO) tool -modfile="$(CURDIR)/tools/lint/go.mod" golangci-lint
-# Modules that are for users, and that stay out of the module graph of who imports Gapless alone.
-MODULES := eventstream/eventstreamtest/pgtest eventstream/process/natsjs
+# Modules of their own, so that what they need stays out of the module graph of who imports Gapless alone.
+MODULES := cmd/gapless eventstream/eventstreamtest/pgtest eventstream/process/natsjs
 # More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/gaplesspg/gapless/internal/isolation"
 )
@@ -36,7 +37,9 @@ type ImportResult struct {
 // What the source yields must not change before its chunk is written: a source that reuses buffers has to copy. The repository's
 // handle must be a pool, or a connection outside a transaction. With Config.Inline it is refused: rebuild the projections after
 // an Import by a repository without.
-func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error]) (ImportResult, error) {
+//
+// With KeepPartitions among the options, a new stream is created in the PartitionID of its first event.
+func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error], options ...ImportOption) (ImportResult, error) {
 	if events == nil {
 		return ImportResult{}, invalidValue("events", "nil", "a sequence of events")
 	}
@@ -44,16 +47,26 @@ func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error])
 	if err != nil {
 		return ImportResult{}, err
 	}
+	run.keepPartitions = slices.Contains(options, KeepPartitions)
 	err = run.takeAll(ctx, events)
 	return run.result, err
 }
+
+// ImportOption changes what an Import makes of events.
+type ImportOption int
+
+// KeepPartitions places each new stream in the PartitionID of its first event, as for a copy of a store whose streams were placed by hand.
+// One that the store does not have is an *InvalidValueError, and one that is not that of the stream a *PartitionMismatchError.
+const KeepPartitions ImportOption = 1
 
 // importRun is one call of Import.
 type importRun struct {
 	repo       *Repository
 	handle     isolation.Beginner
 	partitions int
-	chunk      *importChunk
+	// keepPartitions says that the events name the partitions.
+	keepPartitions bool
+	chunk          *importChunk
 	// taken is how many events of the source are in chunks that are committed.
 	taken  int64
 	result ImportResult

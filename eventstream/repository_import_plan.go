@@ -164,8 +164,28 @@ func (p *importPlan) write(at int, e *Event, head *importHead) error {
 	case e.TenantID != "" && e.TenantID != head.tenant:
 		return &TenantMismatchError{StreamID: e.StreamID, StreamTenant: head.tenant, EventTenant: e.TenantID}
 	}
+	if err := p.place(e, head); err != nil {
+		return err
+	}
 	p.chunk.rowOf[e.ID] = int32(len(p.chunk.rows))
 	p.chunk.rows = append(p.chunk.rows, importRow{event: int32(at), version: head.next})
 	head.next++
+	return nil
+}
+
+// place heeds the partition that an event names, if they count.
+func (p *importPlan) place(e *Event, head *importHead) error {
+	if !p.keepPartitions {
+		return nil
+	}
+	if _, err := NewPartitionKey(e.PartitionID, p.partitions); err != nil {
+		return err
+	}
+	switch {
+	case head.next == 1:
+		head.partition = int32(e.PartitionID)
+	case int(head.partition) != e.PartitionID:
+		return &PartitionMismatchError{StreamID: e.StreamID, StreamPartition: int(head.partition), EventPartition: e.PartitionID}
+	}
 	return nil
 }

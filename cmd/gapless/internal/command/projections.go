@@ -1,0 +1,84 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
+	"github.com/gaplesspg/gapless/eventstream"
+)
+
+func (a *app) projectionsCommand() *cobra.Command {
+	return group("projections", "Look after projections",
+		`A projection is a view of the events in tables of the same database, in a schema of its name, fed by a subscription of that name.`,
+		a.projectionsListCommand())
+}
+
+// projectionRow is a projection as --json has it.
+type projectionRow struct {
+	Name       string    `json:"projection"`
+	Tables     bool      `json:"tables"`
+	Bytes      int64     `json:"bytes"`
+	Rebuilding bool      `json:"rebuilding"`
+	Paused     bool      `json:"paused"`
+	LagEvents  int64     `json:"lag_events"`
+	LagSeconds float64   `json:"lag_seconds"`
+	Parked     int64     `json:"parked"`
+	State      string    `json:"state"`
+	CreatedAt  time.Time `json:"created_at"`
+}
+
+func (a *app) projectionsListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List projections: how far each is, whether its tables are there, and what they take", Args: noArgs,
+		Long: `Lists projections. Tables says whether the schema of the name holds the tables that the checkpoint is about; a projection without is rebuilt
+by the service that has its code. A rebuild that runs shows as a row of its own in gapless subscriptions list.`,
+		Example: `  gapless projections list --json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStore(cmd.Context(), func(pool *pgxpool.Pool, repo *eventstream.Repository) error {
+				return a.listProjections(cmd.Context(), pool, repo)
+			})
+		},
+	}
+}
+
+func (a *app) listProjections(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Repository) error {
+	subs, _, err := readSubscriptions(ctx, pool, repo, "")
+	if err != nil {
+		return err
+	}
+	list := a.out.List("PROJECTION", "STATE", "TABLES", "#SIZE", "REBUILDING", "#LAG", "#AGE", "#PARKED")
+	for _, s := range subs {
+		if s.Delivery != "projection" || s.Rebuilds != nil {
+			continue
+		}
+		row := projectionRow{
+			Name: s.Name, Rebuilding: s.Rebuilding, Paused: s.Paused, LagEvents: s.LagEvents, LagSeconds: s.LagSeconds, Parked: s.Parked,
+			State: s.State, CreatedAt: s.CreatedAt,
+		}
+		err := pool.QueryRow(ctx, `
+			SELECT p.tables_id::text IS NOT DISTINCT FROM $2 AND $2 IS NOT NULL,
+				(SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+				FROM pg_catalog.pg_class AS c
+				WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind IN ('r', 'm'))
+			FROM eventstream.projection_schema($1, $1) AS p`, s.Name, s.TablesID).Scan(&row.Tables, &row.Bytes)
+		if err != nil {
+			return err
+		}
+		if err := list.Add(row, row.Name, row.State, yesNo(row.Tables), output.Bytes(row.Bytes), yesNo(row.Rebuilding), output.Int(row.LagEvents),
+			age(row.LagSeconds), output.Int(row.Parked)); err != nil {
+			return err
+		}
+	}
+	return list.Flush()
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
