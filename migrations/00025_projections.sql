@@ -377,14 +377,8 @@ COMMENT ON VIEW eventstream.audit_projections IS
     'runs '
     'or was interrupted.';
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(25, 25);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
 SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 25;
 DROP VIEW eventstream.audit_projections;
 DROP FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid);
 DROP FUNCTION eventstream.hold_projection(text);
