@@ -13,7 +13,7 @@ import (
 // docFiles are the pages whose claims and blocks are tested, by their paths from the root of the repository.
 var docFiles = []string{
 	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/design.md", "docs/guarantees.md",
-	"docs/importing.md", "docs/installing.md", "docs/schema/README.md", "docs/subscriptions.md",
+	"docs/importing.md", "docs/installing.md", "docs/schema/README.md", "docs/seals.md", "docs/subscriptions.md",
 }
 
 // docBlock is a fenced block of a page.

@@ -134,7 +134,7 @@ var sealAttacks = map[string]struct {
 	"a seal changed": {`UPDATE eventstream.seals SET seal = sha256(seal) WHERE block = 2`, []string{
 		"block 2: seal changed", "block 3: does not follow the seal before it",
 	}},
-	"a root changed": {`UPDATE eventstream.seals SET merkle_root = sha256(seal) WHERE block = 2`, []string{"block 2: seal changed"}},
+	"a root changed":           {`UPDATE eventstream.seals SET merkle_root = sha256(seal) WHERE block = 2`, []string{"block 2: seal changed"}},
 	"a time of a seal changed": {`UPDATE eventstream.seals SET sealed_at = 'infinity' WHERE block = 2`, []string{"block 2: seal changed"}},
 	"a seal removed":           {`DELETE FROM eventstream.seals WHERE block = 2`, []string{"block 3: seal before it missing"}},
 	"the first seal removed":   {`DELETE FROM eventstream.seals WHERE block = 1`, []string{"block 2: seal before it missing"}},

@@ -16,7 +16,8 @@ import (
 var ErrNotProven = errors.New("not proven")
 
 // Proof shows that an event is in the history that a kept seal stands for, to somebody who has nothing but the two. It has one digest for
-// each level of its block's tree, and the seals on a short way from its block to the kept one: some hundred of a million. JSON both ways.
+// each level of its block's tree, and the seals on a short way from its block to the kept one: of n blocks, of k bits, at most k(k+1)/2, which
+// is 105 of 10,000. JSON both ways.
 type Proof struct {
 	// Event is the event, with digests in place of what it holds: Event.Holds compares.
 	Event Record
