@@ -162,6 +162,15 @@ func TestProofsThatWereChangedProveNothing(t *testing.T) {
 	require.NoError(t, proof.Verify(second.Kept()))
 	require.ErrorIs(t, proof.Verify(first.Kept()), ErrNotProven)
 	require.ErrorIs(t, (&Proof{}).Verify(second.Kept()), ErrNotProven)
+	// Another block that is sound in itself, but that the kept seal does not refer to; and another event in the place of this one.
+	forged := first
+	forged.SealedAt++
+	forged.Seal = forged.Digest()
+	other := Proof{Event: record, Index: 3, Path: proof.Path, Blocks: []Block{forged, second}}
+	require.ErrorIs(t, other.Verify(second.Kept()), ErrNotProven)
+	other = proof
+	other.Event.Version++
+	require.ErrorIs(t, other.Verify(second.Kept()), ErrNotProven)
 	text, err := json.Marshal(proof)
 	require.NoError(t, err)
 	tried := 0
