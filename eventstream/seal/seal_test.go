@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"testing"
 
@@ -184,7 +183,7 @@ func TestProofsThatWereChangedProveNothing(t *testing.T) {
 		if json.Unmarshal(changed, &p) != nil {
 			continue
 		}
-		require.ErrorIs(t, p.Verify(second.Kept()), ErrNotProven, fmt.Sprintf("%s", changed[max(0, i-30):i+1]))
+		require.ErrorIs(t, p.Verify(second.Kept()), ErrNotProven, string(changed[max(0, i-30):i+1]))
 		tried++
 	}
 	require.Greater(t, tried, 200)
