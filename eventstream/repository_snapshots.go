@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/db"
 )
@@ -79,12 +78,6 @@ func (r *Repository) SaveSnapshot(ctx context.Context, s Snapshot) (saved bool, 
 	default:
 		return outcome == "saved", nil
 	}
-}
-
-// IsConcurrent reports whether the repository may be used by several goroutines at once: it is on a pool, and not in a transaction.
-func (r *Repository) IsConcurrent() bool {
-	_, pool := r.handle.(*pgxpool.Pool)
-	return pool
 }
 
 // loadedOnSnapshot is what the rows of SnapshotLoad say.

@@ -81,7 +81,7 @@ func TestAPIWithZeroValues(t *testing.T) {
 	b := setup(t)
 	ctx := reflect.ValueOf(b.ctx)
 	// Those that read all, or nothing, of what there is.
-	fine := []string{"Audit", "CountStreams", "IsConcurrent", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "UnknownTypes", "WithTx"}
+	fine := []string{"Audit", "CountStreams", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "UnknownTypes", "WithTx"}
 	check := func(name string, err error) {
 		if slices.Contains(fine, name) {
 			require.NoError(t, err, name)
@@ -179,7 +179,6 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 			err := callWith(t, name, method, valid...)
 			switch name {
 			case "WithTx", "Import", "Save", "Name": // given no transaction, events or stream
-			case "IsConcurrent": // asks nobody
 			case "ReadQueryForUpdate":
 				require.ErrorIs(t, err, eventstream.ErrInvalidValue, "outside a transaction")
 			case "Run":

@@ -233,8 +233,6 @@ func TestSnapshotInATransaction(t *testing.T) {
 	require.NoError(t, err)
 	defer tx.Rollback(context.Background())
 	inTx := b.repo.WithTx(tx)
-	require.False(t, inTx.IsConcurrent())
-	require.True(t, b.repo.IsConcurrent())
 	more := someEvents(t, 1)
 	_, err = inTx.Append(b.ctx, "order-1", eventstream.Exact(2), more...)
 	require.NoError(t, err)

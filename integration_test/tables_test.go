@@ -48,6 +48,11 @@ var tableColumns = map[string]map[string]string{
 	"partition_marks": {
 		"position": "bigint", "sequence": "bigint", "partition_id": "integer", "removed": "boolean",
 	},
+	"seals": {
+		"block": "bigint", "from_position": "bigint", "to_position": "bigint", "last_sequence": "bigint", "sealed_at": "timestamp with time zone",
+		"event_count": "integer", "previous_seal": "bytea", "skipped_seal": "bytea", "merkle_root": "bytea", "seal": "bytea", "leaves": "bytea",
+		"positions": "bytea",
+	},
 	"schema_record": {
 		"recorded_at": "timestamp with time zone", "kind": "text", "name": "text", "digest": "bytea, may be NULL", "recorded_by": "text",
 	},
@@ -155,6 +160,15 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.schema_record schema_record_pkey PRIMARY KEY (kind, name, recorded_at)",
 		"eventstream.schema_versions schema_versions_pkey PRIMARY KEY (version)",
 		"eventstream.schema_versions schema_versions_usable_from_range CHECK (((usable_from >= 1) AND (usable_from <= version)))",
+		"eventstream.seals seals_block_numbered CHECK ((block >= 1))",
+		"eventstream.seals seals_digests_whole CHECK (((octet_length(previous_seal) = 32) AND (octet_length(skipped_seal) = 32) AND " +
+			"(octet_length(merkle_root) = 32) AND (octet_length(seal) = 32)))",
+		"eventstream.seals seals_events_counted CHECK (((event_count >= 1) AND (event_count <= ((to_position - from_position) + 1)) AND " +
+			"(last_sequence >= event_count)))",
+		"eventstream.seals seals_leaves_whole CHECK (((octet_length(leaves) = (32 * event_count)) AND (octet_length(positions) = (8 * event_count))))",
+		"eventstream.seals seals_pkey PRIMARY KEY (block)",
+		"eventstream.seals seals_positions_ordered CHECK (((from_position >= 1) AND (to_position >= from_position)))",
+		"eventstream.seals seals_to_position_key UNIQUE (to_position)",
 		"eventstream.snapshots snapshots_name_valid CHECK (eventstream.is_name(name))",
 		"eventstream.snapshots snapshots_pkey PRIMARY KEY (stream_id, name)",
 		"eventstream.snapshots snapshots_schema_version_range CHECK ((schema_version >= 1))",

@@ -193,7 +193,9 @@ BEGIN
     SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id, w.first_missing, to_jsonb(w)
     FROM eventstream.audit_pending AS w
     UNION ALL
-    SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q;
+    SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q
+    UNION ALL
+    SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s;
 END;
 $$;
 -- +goose StatementEnd

@@ -346,14 +346,7 @@ COMMENT ON FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[
 
 REVOKE EXECUTE ON FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[], jsonb[], text[]) FROM PUBLIC;
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(30, 30);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 30;
 DROP FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[], jsonb[], text[]);
 DROP FUNCTION eventstream.lock_process_states(text, text[]);
 DROP FUNCTION eventstream.retry_timer(text, text, text);

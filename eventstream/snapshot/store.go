@@ -7,8 +7,10 @@ import (
 	"runtime/debug"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/access"
 )
 
 // Store loads streams with the state that their events lead to, on top of snapshots, which it has made when they are due. It is safe for
@@ -34,10 +36,16 @@ func New[S any](repo *eventstream.Repository, config Config[S]) (*Store[S], erro
 		return nil, err
 	}
 	s := &Store[S]{repo: repo, config: complete}
-	if repo.IsConcurrent() {
+	if isOnPool(repo) {
 		s.work = newBackground(complete.MaxWaiting, complete.Timeout, s.refresh)
 	}
 	return s, nil
+}
+
+// isOnPool says that a repository may be used by several goroutines at once: it is on a pool, and not in a transaction.
+func isOnPool(repo *eventstream.Repository) bool {
+	_, pool := access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo).Handle().(*pgxpool.Pool)
+	return pool
 }
 
 // WithTx returns the same store in a transaction of the caller: what it loads and saves is part of that. Snapshots are made outside of it, of

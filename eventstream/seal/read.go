@@ -1,0 +1,78 @@
+package seal
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// Handle is what this package runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx.
+type Handle = db.DBTX
+
+// rowsOf is a Handle that keeps the rows of a query to itself and gives none to the generated function that asked for them: that would
+// collect a block of events in memory.
+type rowsOf struct {
+	Handle
+	rows pgx.Rows
+}
+
+// Query runs a query, keeps its rows, and returns none.
+func (r *rowsOf) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	rows, err := r.Handle.Query(ctx, sql, args...)
+	r.rows = rows
+	return noRows{}, err
+}
+
+type noRows struct{ pgx.Rows }
+
+func (noRows) Next() bool { return false }
+func (noRows) Err() error { return nil }
+func (noRows) Close()     {}
+
+// eachRecord hands the events of a range of positions to a function, in order, the first limit of them. The record is that of one call
+// only.
+func eachRecord(ctx context.Context, h Handle, from, to int64, limit int32, do func(*Record)) error {
+	keeper := &rowsOf{Handle: h}
+	_, err := db.New().SealEventList(ctx, keeper, db.SealEventListParams{FromPosition: from, ToPosition: to, PageSize: limit})
+	if err != nil {
+		return fmt.Errorf("read events %d to %d: %w", from, to, err)
+	}
+	defer keeper.rows.Close()
+	var s scanner
+	for keeper.rows.Next() {
+		if err := s.scan(keeper.rows); err != nil {
+			return fmt.Errorf("read events %d to %d: %w", from, to, err)
+		}
+		do(&s.record)
+	}
+	if err := keeper.rows.Err(); err != nil {
+		return fmt.Errorf("read events %d to %d: %w", from, to, err)
+	}
+	return nil
+}
+
+// scanner reads a row into a record. What it holds in bytes is the connection's, until the next row.
+type scanner struct {
+	record                  Record
+	occurred, recorded      pgtype.DriverBytes
+	payload, data, metadata pgtype.DriverBytes
+}
+
+func (s *scanner) scan(rows pgx.Rows) error {
+	r := &s.record
+	if err := rows.Scan(&r.Position, &r.Version, (*[16]byte)(&r.EventID), &s.occurred, &s.recorded, &r.PartitionID,
+		(*string)(&r.StreamID), (*string)(&r.TenantID), (*string)(&r.Type), &s.payload, &s.data, &s.metadata); err != nil {
+		return err
+	}
+	r.OccurredAt, r.RecordedAt = timestampOf(s.occurred), timestampOf(s.recorded)
+	r.Payload, r.Metadata, r.Data = ContentDigest(s.payload), ContentDigest(s.metadata), nil
+	if s.data != nil {
+		d := ContentDigest(s.data)
+		r.Data = &d
+	}
+	return nil
+}

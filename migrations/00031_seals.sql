@@ -1,0 +1,528 @@
+-- +goose Up
+-- Seals: a proof that history is as it was. Each one closes a block of the stable log and covers the seal before it, so
+-- the newest one, kept elsewhere, stands for all of it. docs/seals.md has every hashed byte, for other verifiers.
+-- Locks: none at install. At run time seal() locks table seals against itself; writers of events never look at it.
+
+-- Each column as its length (4 bytes, big-endian; -1 for NULL) and its bytes in the server's own binary format. What an
+-- event holds goes in as digests, so that it can be taken away and the event's digest stays. Nothing in here depends on a
+-- setting: jsonb has one text, in which keys are sorted and numbers keep their digits.
+CREATE VIEW eventstream.event_digests AS
+SELECT
+    c.position,
+    c.stream_id,
+    c.version,
+    c.payload_digest,
+    c.data_digest,
+    c.metadata_digest,
+    sha256(
+        '\x0000000008'::bytea || int8send(c.position)
+        || '\x00000008'::bytea || int8send(c.version)
+        || '\x00000010'::bytea || uuid_send(c.event_id)
+        || '\x00000008'::bytea || timestamptz_send(c.occurred_at)
+        || '\x00000008'::bytea || timestamptz_send(c.recorded_at)
+        || '\x00000004'::bytea || int4send(c.partition_id)
+        || int4send(octet_length(c.stream_id)) || convert_to(c.stream_id, 'UTF8')
+        || int4send(octet_length(c.tenant_id)) || convert_to(c.tenant_id, 'UTF8')
+        || int4send(octet_length(c.type)) || convert_to(c.type, 'UTF8')
+        || '\x00000020'::bytea || c.payload_digest
+        || coalesce('\x00000020'::bytea || c.data_digest, '\xffffffff'::bytea)
+        || '\x00000020'::bytea || c.metadata_digest
+    ) AS digest
+FROM (
+    SELECT
+        e.position,
+        e.version,
+        e.event_id,
+        e.occurred_at,
+        e.recorded_at,
+        e.partition_id,
+        e.stream_id,
+        e.tenant_id,
+        e.type,
+        sha256(convert_to(e.payload::text, 'UTF8')) AS payload_digest,
+        sha256(e.data) AS data_digest,
+        sha256(convert_to(e.metadata::text, 'UTF8')) AS metadata_digest
+    FROM eventstream.events AS e
+) AS c;
+
+COMMENT ON VIEW eventstream.event_digests IS 'The digest of each event, as seals count it: docs/seals.md.';
+COMMENT ON COLUMN eventstream.event_digests.position IS 'The event.';
+COMMENT ON COLUMN eventstream.event_digests.stream_id IS 'Its stream.';
+COMMENT ON COLUMN eventstream.event_digests.version IS 'Its version.';
+COMMENT ON COLUMN eventstream.event_digests.payload_digest IS
+    'SHA-256 of the payload as the database prints it, in UTF-8.';
+COMMENT ON COLUMN eventstream.event_digests.data_digest IS 'SHA-256 of data; NULL if there is none.';
+COMMENT ON COLUMN eventstream.event_digests.metadata_digest IS
+    'SHA-256 of the metadata as the database prints it, in UTF-8.';
+COMMENT ON COLUMN eventstream.event_digests.digest IS
+    'SHA-256 of a zero byte, and of every column with its length before it; of payload, data and metadata, of their '
+    'digests.';
+
+CREATE TABLE eventstream.seals (
+    block bigint NOT NULL,
+    from_position bigint NOT NULL,
+    to_position bigint NOT NULL,
+    last_sequence bigint NOT NULL,
+    sealed_at timestamptz NOT NULL,
+    event_count integer NOT NULL,
+    previous_seal bytea NOT NULL,
+    skipped_seal bytea NOT NULL,
+    merkle_root bytea NOT NULL,
+    seal bytea NOT NULL,
+    leaves bytea NOT NULL,
+    positions bytea NOT NULL,
+    CONSTRAINT seals_pkey PRIMARY KEY (block),
+    CONSTRAINT seals_to_position_key UNIQUE (to_position),
+    -- A block holds an event at least, and no more than there are positions in it.
+    CONSTRAINT seals_block_numbered CHECK (block >= 1),
+    CONSTRAINT seals_positions_ordered CHECK (from_position >= 1 AND to_position >= from_position),
+    CONSTRAINT seals_events_counted CHECK (
+        event_count >= 1 AND event_count <= to_position - from_position + 1 AND last_sequence >= event_count),
+    -- Digests have 32 bytes; there is one, and a position of 8, for each event.
+    CONSTRAINT seals_digests_whole CHECK (
+        octet_length(previous_seal) = 32 AND octet_length(skipped_seal) = 32 AND octet_length(merkle_root) = 32
+        AND octet_length(seal) = 32),
+    CONSTRAINT seals_leaves_whole CHECK (
+        octet_length(leaves) = 32 * event_count AND octet_length(positions) = 8 * event_count)
+);
+
+-- Digests cannot be compressed, and are read in parts.
+ALTER TABLE eventstream.seals ALTER COLUMN leaves SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE eventstream.seals IS
+    'Sealed blocks of the log: digests that show whether the events of a block, and all blocks before it, are as they '
+    'were. Written by eventstream.seal(), checked by eventstream.verify_seals().';
+COMMENT ON COLUMN eventstream.seals.block IS 'Number of the block: 1, 2, 3 ... without a gap.';
+COMMENT ON COLUMN eventstream.seals.from_position IS
+    'First position that it covers: the one after the last block. Nothing at or below to_position can appear later.';
+COMMENT ON COLUMN eventstream.seals.to_position IS 'Position of its last event.';
+COMMENT ON COLUMN eventstream.seals.last_sequence IS 'Number of events in this block and all before it.';
+COMMENT ON COLUMN eventstream.seals.sealed_at IS 'When it was sealed, by the database''s clock.';
+COMMENT ON COLUMN eventstream.seals.event_count IS 'Number of events in it.';
+COMMENT ON COLUMN eventstream.seals.previous_seal IS 'The seal of the block before; zero bytes in the first one.';
+COMMENT ON COLUMN eventstream.seals.skipped_seal IS
+    'The seal of block & (block - 1), zero bytes if that is 0: a short way back for proofs.';
+COMMENT ON COLUMN eventstream.seals.merkle_root IS
+    'Root of the Merkle tree (RFC 6962) whose leaves are the digests of its events, in order of position.';
+COMMENT ON COLUMN eventstream.seals.seal IS
+    'SHA-256 over the store''s id, the columns before it and both seals: it stands for all history up to to_position.';
+COMMENT ON COLUMN eventstream.seals.leaves IS
+    'Digests of its events, one after the other: they name the event that changed, and shorten proofs.';
+COMMENT ON COLUMN eventstream.seals.positions IS
+    'Positions of its events, 8 bytes each, big-endian: they name the event that is gone.';
+
+CREATE TRIGGER seals_append_only
+    BEFORE UPDATE OR DELETE OR TRUNCATE ON eventstream.seals
+    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change(
+        'ES004', 'a seal is for good', 'Seal what comes next: SELECT * FROM eventstream.seal().');
+
+COMMENT ON TRIGGER seals_append_only ON eventstream.seals IS 'Seals are never changed or removed.';
+
+-- Level by level, all nodes of one in a statement: the last of an odd number goes up as it is, which is the tree of
+-- RFC 6962. Joining pairs in bytes takes no row or array for a node.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.merkle_root(p_leaves bytea) RETURNS bytea
+LANGUAGE plpgsql
+IMMUTABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    -- A copy in memory: of what is stored apart, substr would look up each piece.
+    v_nodes bytea := p_leaves || ''::bytea;
+    v_count integer := octet_length(p_leaves) / 32;
+BEGIN
+    WHILE v_count > 1 LOOP
+        SELECT string_agg(sha256('\x01'::bytea || substr(v_nodes, i * 64 + 1, 64)), ''::bytea ORDER BY i)
+            || substr(v_nodes, v_count / 2 * 64 + 1)
+        INTO v_nodes
+        FROM generate_series(0, v_count / 2 - 1) AS i;
+        v_count := (v_count + 1) / 2;
+    END LOOP;
+    RETURN v_nodes;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.merkle_root(bytea) IS
+    'Root of the Merkle tree (RFC 6962) over digests of 32 bytes that follow each other.';
+
+CREATE FUNCTION eventstream.seal_digest(
+    p_store_id uuid,
+    p_block bigint,
+    p_from_position bigint,
+    p_to_position bigint,
+    p_last_sequence bigint,
+    p_sealed_at timestamptz,
+    p_event_count integer,
+    p_previous_seal bytea,
+    p_skipped_seal bytea,
+    p_merkle_root bytea
+) RETURNS bytea
+LANGUAGE sql
+IMMUTABLE
+RETURN sha256(
+    '\x02'::bytea || uuid_send(p_store_id) || int8send(p_block) || int8send(p_from_position) || int8send(p_to_position)
+    || int8send(p_last_sequence) || timestamptz_send(p_sealed_at) || int4send(p_event_count)
+    || p_previous_seal || p_skipped_seal || p_merkle_root);
+
+COMMENT ON FUNCTION eventstream.seal_digest(uuid, bigint, bigint, bigint, bigint, timestamptz, integer, bytea, bytea, bytea) IS
+    'What the seal of a block with these columns must be.';
+
+CREATE FUNCTION eventstream.print_seal(
+    p_store_id uuid,
+    p_block bigint,
+    p_to_position bigint,
+    p_last_sequence bigint,
+    p_seal bytea
+) RETURNS text
+LANGUAGE sql
+IMMUTABLE
+RETURN 'gapless-seal:1:' || p_store_id::text || ':' || p_block::text || ':' || p_to_position::text || ':'
+    || p_last_sequence::text || ':' || encode(p_seal, 'hex');
+
+COMMENT ON FUNCTION eventstream.print_seal(uuid, bigint, bigint, bigint, bytea) IS
+    'A seal as text to keep elsewhere: gapless-seal:1:store_id:block:to_position:last_sequence:seal.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.kept_seal(p_block bigint DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN (
+        SELECT eventstream.print_seal(t.store_id, s.block, s.to_position, s.last_sequence, s.seal)
+        FROM eventstream.seals AS s
+        CROSS JOIN eventstream.store AS t
+        WHERE s.block = p_block OR p_block IS NULL
+        ORDER BY s.block DESC
+        LIMIT 1
+    );
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.kept_seal(bigint) IS
+    'A seal as text to keep elsewhere, and to give to verify_seals() later: the newest one, or that of p_block; NULL if '
+    'there is none.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.seal(p_max_events integer DEFAULT 10000) RETURNS TABLE (
+    block bigint,
+    from_position bigint,
+    to_position bigint,
+    event_count integer,
+    kept_seal text
+)
+LANGUAGE plpgsql
+SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_zero bytea := decode(repeat('00', 32), 'hex');
+    v_stable bigint;
+    v_last eventstream.seals;
+    v_new eventstream.seals;
+    v_store_id uuid;
+BEGIN
+    IF p_max_events IS NULL OR p_max_events NOT BETWEEN 1 AND 1000000 THEN
+        PERFORM eventstream.refuse_value('max_events', p_max_events::text, '1 to 1000000');
+    END IF;
+    -- Two calls at once would seal the same events. Whoever comes second waits, and then seals what follows. A lock of the
+    -- table's: nobody can take it who may not write seals, as anybody can an advisory one.
+    LOCK TABLE eventstream.seals IN SHARE ROW EXCLUSIVE MODE;
+    -- A statement of its own, before the one that reads events: else what commits between the two is lost.
+    v_stable := eventstream.stable_position();
+    SELECT t.store_id INTO v_store_id FROM eventstream.store AS t;
+    SELECT s.* INTO v_last FROM eventstream.seals AS s ORDER BY s.block DESC LIMIT 1;
+    SELECT
+        string_agg(d.digest, ''::bytea ORDER BY d.position),
+        string_agg(int8send(d.position), ''::bytea ORDER BY d.position),
+        count(*),
+        max(d.position)
+    INTO v_new.leaves, v_new.positions, v_new.event_count, v_new.to_position
+    FROM (
+        SELECT g.position, g.digest
+        FROM eventstream.event_digests AS g
+        WHERE g.position > coalesce(v_last.to_position, 0) AND g.position <= v_stable
+        ORDER BY g.position
+        LIMIT p_max_events
+    ) AS d;
+    IF v_new.event_count = 0 THEN
+        RETURN;
+    END IF;
+    v_new.block := coalesce(v_last.block, 0) + 1;
+    v_new.from_position := coalesce(v_last.to_position, 0) + 1;
+    v_new.last_sequence := coalesce(v_last.last_sequence, 0) + v_new.event_count;
+    v_new.sealed_at := clock_timestamp();
+    v_new.previous_seal := coalesce(v_last.seal, v_zero);
+    v_new.skipped_seal := coalesce(
+        (SELECT s.seal FROM eventstream.seals AS s WHERE s.block = v_new.block & (v_new.block - 1)), v_zero);
+    v_new.merkle_root := eventstream.merkle_root(v_new.leaves);
+    v_new.seal := eventstream.seal_digest(v_store_id, v_new.block, v_new.from_position, v_new.to_position,
+        v_new.last_sequence, v_new.sealed_at, v_new.event_count, v_new.previous_seal, v_new.skipped_seal,
+        v_new.merkle_root);
+    BEGIN
+        INSERT INTO eventstream.seals SELECT v_new.*;
+    EXCEPTION WHEN unique_violation THEN
+        -- Nobody else seals now, so the block was there before: the snapshot of this transaction does not show it.
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = format('block %s was sealed after the snapshot of this transaction was taken', v_new.block),
+            HINT = 'Run the transaction again, or seal in READ COMMITTED.';
+    END;
+    RETURN QUERY SELECT v_new.block, v_new.from_position, v_new.to_position, v_new.event_count,
+        eventstream.print_seal(v_store_id, v_new.block, v_new.to_position, v_new.last_sequence, v_new.seal);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.seal(integer) IS
+    'Seals the next block: up to p_max_events (1 to 1,000,000) of the stable log that have no seal yet. Returns it with '
+    'the text to keep elsewhere; no row if there is nothing to seal. A second call waits for the transaction of the first.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.seal(integer) FROM PUBLIC;
+
+-- What each seal says of itself and of those before it, without a look at the events.
+CREATE VIEW eventstream.seal_links AS
+SELECT
+    s.block,
+    s.from_position,
+    s.to_position,
+    s.seal IS NOT DISTINCT FROM eventstream.seal_digest((SELECT t.store_id FROM eventstream.store AS t), s.block,
+        s.from_position, s.to_position, s.last_sequence, s.sealed_at, s.event_count, s.previous_seal, s.skipped_seal,
+        s.merkle_root) AS whole,
+    CASE
+        WHEN s.seal IS DISTINCT FROM eventstream.seal_digest((SELECT t.store_id FROM eventstream.store AS t), s.block,
+            s.from_position, s.to_position, s.last_sequence, s.sealed_at, s.event_count, s.previous_seal, s.skipped_seal,
+            s.merkle_root) THEN 'seal changed'
+        WHEN s.block > 1 AND p.block IS NULL THEN 'seal before it missing'
+        WHEN s.previous_seal <> coalesce(p.seal, decode(repeat('00', 32), 'hex'))
+            OR s.from_position <> coalesce(p.to_position, 0) + 1
+            OR s.last_sequence <> coalesce(p.last_sequence, 0) + s.event_count THEN 'does not follow the seal before it'
+        WHEN s.skipped_seal <> CASE WHEN s.block & (s.block - 1) = 0 THEN decode(repeat('00', 32), 'hex') ELSE k.seal END
+            THEN 'does not follow the seal that it skips to'
+    END AS fault
+FROM eventstream.seals AS s
+LEFT JOIN eventstream.seals AS p ON p.block = s.block - 1
+LEFT JOIN eventstream.seals AS k ON k.block = s.block & (s.block - 1);
+
+COMMENT ON VIEW eventstream.seal_links IS
+    'Whether each seal fits its columns (whole) and those before it; fault says how it does not. Reads no events.';
+
+CREATE VIEW eventstream.audit_seals AS
+SELECT l.block, l.from_position, l.to_position, l.fault AS problem
+FROM eventstream.seal_links AS l
+WHERE l.fault IS NOT NULL
+UNION ALL
+SELECT s.block, s.from_position, s.to_position, 'last event missing'
+FROM eventstream.seals AS s
+WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.position = s.to_position);
+
+COMMENT ON VIEW eventstream.audit_seals IS
+    'Seals that do not fit their columns or those before them, or whose last event is gone. A cheap look: whether events '
+    'changed is for verify_seals() to say. Empty when nothing is wrong.';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.verify_block(p_block bigint) RETURNS TABLE (
+    event_position bigint,
+    stream_id text,
+    version bigint,
+    fault text
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    s eventstream.seals;
+    v_from bigint;
+    v_leaves bytea;
+    v_positions bytea;
+    v_count bigint;
+BEGIN
+    SELECT q.* INTO s FROM eventstream.seals AS q WHERE q.block = p_block;
+    -- Nothing is below the first block, whatever its position.
+    v_from := CASE WHEN p_block = 1 THEN -9223372036854775808 ELSE s.from_position END;
+    -- One more than there should be is enough to see that there are too many.
+    SELECT
+        string_agg(d.digest, ''::bytea ORDER BY d.position),
+        string_agg(int8send(d.position), ''::bytea ORDER BY d.position),
+        count(*)
+    INTO v_leaves, v_positions, v_count
+    FROM (
+        SELECT g.position, g.digest
+        FROM eventstream.event_digests AS g
+        WHERE g.position >= v_from AND g.position <= s.to_position
+        ORDER BY g.position
+        LIMIT s.event_count + 1
+    ) AS d;
+    IF v_count = s.event_count AND eventstream.merkle_root(v_leaves) = s.merkle_root THEN
+        IF v_leaves <> s.leaves OR v_positions <> s.positions THEN
+            fault := 'leaves changed';
+            RETURN NEXT;
+        END IF;
+        RETURN;
+    END IF;
+    IF eventstream.merkle_root(s.leaves) IS DISTINCT FROM s.merkle_root THEN
+        fault := 'events and leaves changed';
+        RETURN NEXT;
+        RETURN;
+    END IF;
+    v_leaves := s.leaves || ''::bytea;
+    v_positions := s.positions || ''::bytea;
+    RETURN QUERY
+    SELECT
+        coalesce(g.position, k.position),
+        g.stream_id,
+        g.version,
+        CASE WHEN g.position IS NULL THEN 'event missing' WHEN k.position IS NULL THEN 'event added' ELSE 'event changed' END
+    FROM (
+        SELECT
+            ('x' || encode(substr(v_positions, i * 8 + 1, 8), 'hex'))::bit(64)::bigint AS position,
+            substr(v_leaves, i * 32 + 1, 32) AS leaf
+        FROM generate_series(0, s.event_count - 1) AS i
+    ) AS k
+    FULL JOIN (
+        SELECT e.position, e.stream_id, e.version, e.digest
+        FROM eventstream.event_digests AS e
+        WHERE e.position >= v_from AND e.position <= s.to_position
+    ) AS g ON g.position = k.position
+    WHERE g.digest IS DISTINCT FROM k.leaf
+    ORDER BY 1
+    LIMIT 1;
+    -- Every event has its leaf, and yet they give another root: the positions that name them were changed, too.
+    IF NOT FOUND THEN
+        fault := 'events and leaves changed';
+        RETURN NEXT;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.verify_block(bigint) IS
+    'The first event of a sealed block that is not as it was sealed; no row if all are. Called by verify_seals().';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.verify_kept(p_kept text) RETURNS TABLE (
+    block bigint,
+    to_position bigint,
+    fault text
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    -- A signature may follow; that is for who has the public key.
+    v_parts text[] := regexp_match(p_kept,
+        '^gapless-seal:1:([0-9a-f-]{36}):([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):([1-9][0-9]{0,17}):([0-9a-f]{64})'
+        '(?::ed25519:[A-Za-z0-9_-]{86})?$');
+    v_there text;
+BEGIN
+    IF v_parts IS NULL THEN
+        PERFORM eventstream.refuse_value('kept', p_kept, 'the text that kept_seal() or seal() gave');
+    END IF;
+    block := v_parts[2]::bigint;
+    to_position := v_parts[3]::bigint;
+    v_there := eventstream.kept_seal(block);
+    fault := CASE
+        WHEN v_parts[1] <> (SELECT t.store_id::text FROM eventstream.store AS t) THEN 'kept seal of another store'
+        WHEN v_there IS NULL THEN 'kept seal missing'
+        WHEN v_there <> regexp_replace(p_kept, ':ed25519:.*$', '') THEN 'not the kept seal'
+    END;
+    RETURN NEXT;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.verify_kept(text) IS
+    'The block that a kept seal is about, and what is wrong with it: it is missing, or another one is in its place. '
+    'Called by verify_seals().';
+
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.verify_seals(
+    p_from_block bigint DEFAULT 1,
+    p_to_block bigint DEFAULT NULL,
+    p_kept text DEFAULT NULL
+) RETURNS TABLE (
+    block bigint,
+    from_position bigint,
+    to_position bigint,
+    event_position bigint,
+    stream_id text,
+    version bigint,
+    fault text
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_kept record;
+    v_chain_to bigint := p_to_block;
+    v_last bigint;
+    l record;
+BEGIN
+    IF p_kept IS NOT NULL THEN
+        SELECT k.* INTO v_kept FROM eventstream.verify_kept(p_kept) AS k;
+        IF v_kept.fault IS NOT NULL THEN
+            RETURN QUERY SELECT v_kept.block, NULL::bigint, v_kept.to_position, NULL::bigint, NULL::text, NULL::bigint, v_kept.fault;
+        END IF;
+        -- The chain from the last block asked for to the kept seal is what binds the two.
+        v_chain_to := greatest(p_to_block, v_kept.block);
+    END IF;
+    FOR l IN
+        SELECT q.*
+        FROM eventstream.seal_links AS q
+        WHERE q.block >= coalesce(p_from_block, 1) AND (p_to_block IS NULL OR q.block <= v_chain_to)
+        ORDER BY q.block
+    LOOP
+        IF l.fault IS NOT NULL THEN
+            RETURN QUERY SELECT l.block, l.from_position, l.to_position, NULL::bigint, NULL::text, NULL::bigint, l.fault;
+        END IF;
+        -- Of a seal that was changed there is nothing to compare events with.
+        IF l.whole AND (p_to_block IS NULL OR l.block <= p_to_block) THEN
+            RETURN QUERY
+            SELECT l.block, l.from_position, l.to_position, b.event_position, b.stream_id, b.version, b.fault
+            FROM eventstream.verify_block(l.block) AS b;
+        END IF;
+        v_last := l.block;
+    END LOOP;
+    IF p_to_block > coalesce(v_last, 0) THEN
+        RETURN QUERY SELECT p_to_block, NULL::bigint, NULL::bigint, NULL::bigint, NULL::text, NULL::bigint, 'seal missing'::text;
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.verify_seals(bigint, bigint, text) IS
+    'Blocks from p_from_block up to p_to_block (the last one by default) that are not as they were sealed, each with the '
+    'first event that is not; no row if all are. With p_kept, a seal as seal() or kept_seal() gave it, also whether these '
+    'blocks lead to it: then history up to it is the same, and none of it was removed.';
+
+-- The first release: no code from before it knows this schema.
+SELECT eventstream.declare_version(31, 31);
+
+SELECT eventstream.record_schema();
+
+-- +goose Down
+SELECT eventstream.refuse_to_drop_events();
+DELETE FROM eventstream.schema_versions WHERE version = 31;
+DROP FUNCTION eventstream.verify_seals(bigint, bigint, text);
+DROP FUNCTION eventstream.verify_kept(text);
+DROP FUNCTION eventstream.verify_block(bigint);
+DROP VIEW eventstream.audit_seals;
+DROP VIEW eventstream.seal_links;
+DROP FUNCTION eventstream.seal(integer);
+DROP FUNCTION eventstream.kept_seal(bigint);
+DROP FUNCTION eventstream.print_seal(uuid, bigint, bigint, bigint, bytea);
+DROP FUNCTION eventstream.seal_digest(uuid, bigint, bigint, bigint, bigint, timestamptz, integer, bytea, bytea, bytea);
+DROP FUNCTION eventstream.merkle_root(bytea);
+DROP TABLE eventstream.seals;
+DROP VIEW eventstream.event_digests;
