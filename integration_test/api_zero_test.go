@@ -128,6 +128,7 @@ func TestAPIWithANilTransaction(t *testing.T) {
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf(stream), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
 		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()), reflect.ValueOf(func(eventstream.Event) error { return nil }), reflect.ValueOf(byTags("course:7")),
+		reflect.ValueOf(tallyKind), reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}),
 	}
 	inline, err := eventstream.NewRepository(b.pool, &eventstream.Config{Inline: []eventstream.InlineProjection{
 		func(context.Context, pgx.Tx, []eventstream.Event) error { return nil },
