@@ -12,7 +12,7 @@ import (
 )
 
 // beforeTheLog is the last migration of a store that has events and no log yet.
-const beforeTheLog = 14
+const beforeTheLog = 15
 
 // A store that was filled before there was a log gets all of it: every event in order, numbered, for readers and subscriptions.
 func TestMigrationsGiveAFilledStoreItsLog(t *testing.T) {

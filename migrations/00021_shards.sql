@@ -90,7 +90,6 @@ $$;
 COMMENT ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) IS
     'How many shards of each subscription a process may own, and which of the live processes run it; no row for one '
     'that is paused.';
-
 REVOKE EXECUTE ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) FROM PUBLIC;
 
 -- +goose StatementBegin

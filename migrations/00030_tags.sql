@@ -4,7 +4,7 @@
 -- with the event through COPY, ingest, import and every client, and events without any cost nothing.
 --
 -- A decision (append_if) holds the tags that it asks for, exclusively; who writes an event holds its tags and its type,
--- shared. Both until the transaction ends; the gate's part is in 00006_gate.sql. docs/design.md, "Tags", has the
+-- shared. Both until the transaction ends; the gate's part is in 00006_tag_locks.sql. docs/design.md, "Tags", has the
 -- argument, interleaving by interleaving.
 -- Locks: none at install. At run time, advisory locks of the tags and types in hand, in order of their keys. For
 -- decisions on positions far back, the operator makes the index that docs/modelling-tags.md gives, with CREATE INDEX
