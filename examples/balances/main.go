@@ -33,6 +33,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/exampledb"
+	"github.com/gaplesspg/gapless/internal/pgserver"
 	"github.com/gaplesspg/gapless/migrations"
 )
 
@@ -71,7 +73,7 @@ func start(ctx context.Context) error {
 
 func parseOptions() options {
 	var o options
-	flag.StringVar(&o.dsn, "dsn", os.Getenv(envDSN), "`database` to use, or "+envDSN+"; else one is started")
+	flag.StringVar(&o.dsn, "dsn", os.Getenv(exampledb.EnvDSN), "`database` to use, or "+exampledb.EnvDSN+"; else one is started")
 	flag.IntVar(&o.accounts, "accounts", 100, "number of accounts, 2 or more")
 	flag.IntVar(&o.operations, "operations", 4000, "number of deposits, withdrawals and transfers")
 	flag.IntVar(&o.writers, "writers", 8, "number of writers at once")
@@ -102,14 +104,15 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	store, err := openDatabase(ctx, o.dsn, stderr)
+	// Not durable: the server itself is not killed here, so it need not wait for its disk.
+	store, err := exampledb.Open(ctx, o.dsn, databaseName, pgserver.Options{Log: stderr})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.stop()) }()
-	fmt.Fprintf(stderr, "database: %s\n", store.origin)
+	defer func() { err = errors.Join(err, store.Stop()) }()
+	fmt.Fprintf(stderr, "database: %s\n", store.Origin)
 
-	pool, err := newPool(ctx, store.dsn, o.writers+1, "balances")
+	pool, err := newPool(ctx, store.DSN, o.writers+1, "balances")
 	if err != nil {
 		return err
 	}
@@ -121,7 +124,7 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := play(ctx, o, store.dsn, pool, repo, stdout, stderr); err != nil {
+	if err := play(ctx, o, store.DSN, pool, repo, stdout, stderr); err != nil {
 		return err
 	}
 	return writeReport(ctx, stdout, pool, repo)

@@ -21,6 +21,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/exampledb"
+	"github.com/gaplesspg/gapless/internal/pgserver"
 	"github.com/gaplesspg/gapless/migrations"
 )
 
@@ -62,7 +64,7 @@ func start(ctx context.Context) error {
 
 func parseOptions() options {
 	o := options{deposit: 100_00}
-	flag.StringVar(&o.dsn, "dsn", os.Getenv(envDSN), "`database` to use, or "+envDSN+"; else one is started")
+	flag.StringVar(&o.dsn, "dsn", os.Getenv(exampledb.EnvDSN), "`database` to use, or "+exampledb.EnvDSN+"; else one is started")
 	flag.IntVar(&o.accounts, "accounts", 16, "number of accounts, 2 or more")
 	flag.IntVar(&o.orders, "orders", 4000, "number of transfers and looks at balances")
 	flag.IntVar(&o.customers, "customers", 32, "number of customers at once")
@@ -85,15 +87,16 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	store, err := openDatabase(ctx, o.dsn, stderr)
+	// Not durable: the server itself is not killed here, so it need not wait for its disk.
+	store, err := exampledb.Open(ctx, o.dsn, databaseName, pgserver.Options{Log: stderr})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.stop()) }()
-	fmt.Fprintf(stderr, "database: %s\n", store.origin)
-	o.dsn = store.dsn
+	defer func() { err = errors.Join(err, store.Stop()) }()
+	fmt.Fprintf(stderr, "database: %s\n", store.Origin)
+	o.dsn = store.DSN
 
-	pool, err := newPool(ctx, store.dsn, 4, "bank")
+	pool, err := newPool(ctx, store.DSN, 4, "bank")
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/exampledb"
+	"github.com/gaplesspg/gapless/internal/pgserver"
 	"github.com/gaplesspg/gapless/migrations"
 )
 
@@ -70,7 +72,7 @@ func parseOptions() options {
 	var o options
 	keep := os.Getenv("KEEP")
 	flag.StringVar(&o.repo, "repo", ".", "git repository, or a `path` in it")
-	flag.StringVar(&o.dsn, "dsn", os.Getenv(envDSN), "`database` to use, or "+envDSN+"; else one is started")
+	flag.StringVar(&o.dsn, "dsn", os.Getenv(exampledb.EnvDSN), "`database` to use, or "+exampledb.EnvDSN+"; else one is started")
 	flag.BoolVar(&o.keep, "keep", keep != "" && keep != "0", "leave the database up until Ctrl-C, or KEEP=1")
 	flag.BoolVar(&o.twice, "twice", false, "import a second time, which changes nothing")
 	flag.BoolVar(&o.shallow, "shallow", false, "take what there is of a shallow clone")
@@ -96,14 +98,15 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	store, err := openDatabase(ctx, o.dsn, stderr)
+	// Durable: the times that are printed are those of a server that keeps its promises.
+	store, err := exampledb.Open(ctx, o.dsn, databaseName, pgserver.Options{Log: stderr, Durable: true})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, store.stop()) }()
-	fmt.Fprintf(stderr, "database: %s\n", store.origin)
+	defer func() { err = errors.Join(err, store.Stop()) }()
+	fmt.Fprintf(stderr, "database: %s\n", store.Origin)
 
-	pool, err := pgxpool.New(ctx, store.dsn)
+	pool, err := pgxpool.New(ctx, store.DSN)
 	if err != nil {
 		return err
 	}
@@ -154,8 +157,8 @@ func stopped(err error, done totals) error {
 }
 
 // hold says how to look further, and keeps the database up where that is wished.
-func hold(ctx context.Context, o options, store *database, stdout io.Writer) error {
-	keep := o.keep && !store.stays
+func hold(ctx context.Context, o options, store *exampledb.Database, stdout io.Writer) error {
+	keep := o.keep && !store.Given
 	writeHints(stdout, store, keep)
 	if keep {
 		<-ctx.Done()

@@ -121,13 +121,9 @@ func TestAuditFindingsFailTheRun(t *testing.T) {
 
 func TestPsqlCommandHidesOnlyTheUsersPassword(t *testing.T) {
 	t.Parallel()
-	for want, d := range map[string]database{
-		`psql 'postgres://u:own@h:1/d?sslmode=disable'`: {dsn: "postgres://u:own@h:1/d?sslmode=disable"},
-		`psql 'postgres://u@h:1/d?sslmode=disable'`:     {dsn: "postgres://u:p@h:1/d?password=p&sslmode=disable", secret: true},
-		`psql "$GAPLESS_DEMO_DSN"`:                      {dsn: "host=h password=p", secret: true},
-	} {
-		require.Equal(t, want, d.psql())
-	}
+	require.Equal(t, `psql 'postgres://u:own@h:1/d?sslmode=disable'`, psql("postgres://u:own@h:1/d?sslmode=disable", false))
+	require.Equal(t, `psql 'postgres://u@h:1/d?sslmode=disable'`, psql("postgres://u:p@h:1/d?password=p&sslmode=disable", true))
+	require.Equal(t, `psql "$GAPLESS_DEMO_DSN"`, psql("host=h password=p", true))
 }
 
 func TestRunRefusesBeforeItStartsAServer(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/exampledb"
 )
 
 const (
@@ -161,14 +162,14 @@ const hintQueries = `
 `
 
 // writeHints says how to look further.
-func writeHints(w io.Writer, store *database, keep bool) {
+func writeHints(w io.Writer, store *exampledb.Database, keep bool) {
 	fmt.Fprintln(w, "\nTo look further:")
-	if !keep && !store.stays {
+	if !keep && !store.Given {
 		fmt.Fprintf(w, "  Run it again with KEEP=1: the database then stays up until Ctrl-C. Now it ends with this program.\n"+
 			"  In psql, try:\n%s", hintQueries)
 		return
 	}
-	fmt.Fprintf(w, "  %s\n%s", store.psql(), hintQueries)
+	fmt.Fprintf(w, "  %s\n%s", psql(store.DSN, isSecret(store)), hintQueries)
 	if keep {
 		fmt.Fprintln(w, "\nThe database stays up. Ctrl-C ends it.")
 	}
