@@ -47,10 +47,16 @@ func demonstrate(ctx context.Context, s *service, pool *pgxpool.Pool) error {
 func (s *service) level(ctx context.Context) error {
 	head, err := s.repo.LogHead(ctx)
 	for _, job := range s.runner.Jobs {
-		if waits, ok := job.(interface {
+		follower, ok := job.(interface {
+			Create(ctx context.Context) error
 			WaitFor(ctx context.Context, position int64) error
-		}); ok && err == nil {
-			err = waits.WaitFor(ctx, head.Position)
+		})
+		if !ok || err != nil {
+			continue
+		}
+		// The runner may not have come to it yet, and one that does not exist cannot be waited for.
+		if err = follower.Create(ctx); err == nil {
+			err = follower.WaitFor(ctx, head.Position)
 		}
 	}
 	return err

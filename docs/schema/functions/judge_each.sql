@@ -13,8 +13,7 @@ DECLARE
     v_last bigint[] := v_none;
     v_watermarks bigint[] := v_none;
     v_tenant_ids text[] := v_none::text[];
-    -- Of each stream: what waits, where it stands with what was decided so far, and where it stood before the unit in
-    -- hand.
+    -- Of each stream: what waits, where it stands by what was decided so far, and where before the unit in hand.
     v_numbers integer[];
     v_pending bigint[];
     v_now bigint[];
