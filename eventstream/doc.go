@@ -10,7 +10,7 @@
 // [WithEventID], and [WithData] for payloads that are not JSON. It refuses at once what the database could not hold.
 // [EventOf] is the same for appends of one line: its error is that of the append. [DecodePayload] and [DecodeMetadata] give the values back.
 //
-//	placed, err := eventstream.NewEvent("order.placed", map[string]any{"total": 42})
+//	placed := eventstream.EventOf("order.placed", map[string]any{"total": 42})
 //
 // # Writing and reading
 //

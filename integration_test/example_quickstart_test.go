@@ -21,30 +21,14 @@ func quickstart(ctx context.Context, pool *pgxpool.Pool) error {
 		return err
 	}
 
-	placed, err := eventstream.NewEvent("order.placed", map[string]any{"total": 42})
-	if err != nil {
-		return err
-	}
+	placed := eventstream.EventOf("order.placed", map[string]any{"total": 42})
 	if _, err := repo.Append(ctx, "order-1", eventstream.Empty, placed); err != nil {
 		return err
 	}
-
-	// Decide on the ground of what happened: load, append to the aggregate, save at the version that was loaded.
-	order, err := repo.Load(ctx, "order-1")
-	if err != nil {
+	paid := eventstream.EventOf("order.paid", map[string]any{"by": "card"})
+	if _, err := repo.Append(ctx, "order-1", eventstream.Exact(1), paid); err != nil {
 		return err
 	}
-	paid, err := eventstream.NewEvent("order.paid", map[string]any{"by": "card"})
-	if err != nil {
-		return err
-	}
-	if _, err := order.AppendEvent(paid); err != nil {
-		return err
-	}
-	if _, err := repo.Save(ctx, order); err != nil {
-		return err
-	}
-
 	for event, err := range repo.Read(ctx, "order-1", eventstream.ReadOptions{}) {
 		if err != nil {
 			return err
