@@ -14,7 +14,8 @@ import (
 
 // wire stands between a client and the server: it counts round trips, and can lose an answer.
 type wire struct {
-	// trips counts how often the client turned from sending to waiting for the answer.
+	// trips counts how often the client began to send: at first, and after an answer. Not how often it turned to waiting: on a busy machine
+	// pgx reads in the background while it still sends.
 	trips atomic.Int64
 	// lose makes the next answer get lost, once the server has sent all of it: what it did is committed by then.
 	lose atomic.Bool
@@ -44,12 +45,15 @@ func (w *wire) pool(t *testing.T, b *bundle) *pgxpool.Pool {
 
 type wireConn struct {
 	net.Conn
-	wire    *wire
-	sending atomic.Bool
+	wire *wire
+	// asked says that something was sent, and no answer to it has come yet.
+	asked atomic.Bool
 }
 
 func (c *wireConn) Write(p []byte) (int, error) {
-	c.sending.Store(true)
+	if !c.asked.Swap(true) {
+		c.wire.trips.Add(1)
+	}
 	return c.Conn.Write(p)
 }
 
@@ -57,11 +61,12 @@ func (c *wireConn) Write(p []byte) (int, error) {
 var readyForQuery = []byte{'Z', 0, 0, 0, 5}
 
 func (c *wireConn) Read(p []byte) (int, error) {
-	if c.sending.Swap(false) {
-		c.wire.trips.Add(1)
-	}
 	if !c.wire.lose.Load() {
-		return c.Conn.Read(p)
+		n, err := c.Conn.Read(p)
+		if n > 0 {
+			c.asked.Store(false)
+		}
+		return n, err
 	}
 	var answer []byte
 	for len(answer) < 6 || !bytes.Equal(answer[len(answer)-6:len(answer)-1], readyForQuery) {
