@@ -240,10 +240,16 @@ func TestFold(t *testing.T) {
 func TestAppendThatAsksForNothingSendsNothingMore(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	grouped, _, seen := watched(t, b)
-	config := b.pool.Config().ConnConfig
-	config.Tracer = seen
-	conn, err := pgx.ConnectConfig(b.ctx, config)
+	seen := &intruder{}
+	config := b.pool.Config()
+	config.ConnConfig.Tracer = seen
+	config.MaxConns = 1 // so that none may wait without end, for which one event has another statement
+	pool, err := pgxpool.NewWithConfig(b.ctx, config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	grouped, err := eventstream.NewRepository(pool, nil) // whatever GAPLESS_TEST_GROUP says
+	require.NoError(t, err)
+	conn, err := pgx.ConnectConfig(b.ctx, config.ConnConfig)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close(b.ctx) })
 	alone := repoOn(t, conn)
