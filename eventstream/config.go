@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 const (
@@ -70,9 +71,9 @@ type GroupConfig struct {
 }
 
 func (c *GroupConfig) complete() error {
-	setDefault(&c.MaxEvents, defaultGroupEvents)
-	setDefault(&c.MaxBytes, defaultGroupBytes)
-	setDefault(&c.InFlight, defaultInFlight)
+	unset.Default(&c.MaxEvents, defaultGroupEvents)
+	unset.Default(&c.MaxBytes, defaultGroupBytes)
+	unset.Default(&c.InFlight, defaultInFlight)
 	return errorsFirst(
 		checkRange("Config.Group.MaxEvents", c.MaxEvents, 1, MaxEventsPerCall),
 		checkRange("Config.Group.MaxBytes", c.MaxBytes, 1, 1<<30),
@@ -92,8 +93,8 @@ func (c *Config) withDefaults() (Config, error) {
 	if out.PageSize < 1 || out.PageSize > maxPageSize {
 		return Config{}, invalidValue("Config.PageSize", strconv.Itoa(out.PageSize), "from 1 to 100000, or 0 for 500")
 	}
-	setDefault(&out.Connections, defaultConnections)
-	setDefault(&out.Lease, defaultLease)
+	unset.Default(&out.Connections, defaultConnections)
+	unset.Default(&out.Lease, defaultLease)
 	least := minConnections
 	if out.Notify {
 		least++
@@ -104,11 +105,11 @@ func (c *Config) withDefaults() (Config, error) {
 	if err := out.Group.complete(); err != nil {
 		return Config{}, err
 	}
-	setDefault(&out.MaxAhead, defaultMaxAhead)
+	unset.Default(&out.MaxAhead, defaultMaxAhead)
 	if out.MaxAhead < 1 {
 		return Config{}, invalidValue("Config.MaxAhead", strconv.FormatInt(out.MaxAhead, 10), "1 or more, or 0 for 1000000")
 	}
-	setDefault(&out.MaxReadBytes, defaultReadBytes)
+	unset.Default(&out.MaxReadBytes, defaultReadBytes)
 	if out.MaxReadBytes < minReadBytes {
 		return Config{}, invalidValue("Config.MaxReadBytes", strconv.FormatInt(out.MaxReadBytes, 10), "1048576 or more, or 0 for 67108864")
 	}
@@ -121,13 +122,6 @@ func (c *Config) withDefaults() (Config, error) {
 		}
 	}
 	return out, nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }
 
 func checkRange(field string, value, lowest, highest int) error {

@@ -1,40 +1,20 @@
 package eventstream
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/gaplesspg/gapless/internal/keptrows"
 )
 
-// rowsOf is a Handle that keeps the rows of a query to itself and gives none to the generated function that asked for them: that
-// would collect them in a slice that grows, and what reading costs is mostly memory. The query and its arguments stay the generated ones.
-type rowsOf struct {
-	Handle
-	rows pgx.Rows
-}
+// rowsOf are the rows of a query of events, which are read one by one.
+type rowsOf struct{ keptrows.Keeper }
 
-// Query runs a query, keeps its rows, and returns none.
-func (r *rowsOf) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	rows, err := r.Handle.Query(ctx, sql, args...)
-	r.rows = rows
-	return noRows{}, err
-}
-
-// noRows is a result without rows.
-type noRows struct{ pgx.Rows }
-
-// Next says that there is no row.
-func (noRows) Next() bool { return false }
-
-// Err says that nothing went wrong.
-func (noRows) Err() error { return nil }
-
-// Close does nothing.
-func (noRows) Close() {}
+func rowsOn(h Handle) *rowsOf { return &rowsOf{keptrows.Keeper{DBTX: h}} }
 
 // The columns of eventstream.events, in their order, as the server names their types: a domain by what it is made of.
 var eventColumnTypes = [...]uint32{

@@ -2,10 +2,11 @@ package eventstream
 
 import (
 	"context"
-	"reflect"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 // errNoTx says that a caller's transaction is nil.
@@ -13,19 +14,10 @@ var errNoTx = invalidValue("tx", "nil", "a transaction that has begun; without W
 
 // handleOf is a caller's transaction, or what refuses everything if that is nil.
 func handleOf(tx pgx.Tx) Handle {
-	if isNil(tx) {
+	if unset.IsNil(tx) {
 		return noHandle{}
 	}
 	return tx
-}
-
-// isNil reports whether a value is nil, or holds a nil pointer: an interface that was filled from a nil *pgxpool.Pool is not nil itself.
-func isNil(value any) bool {
-	if value == nil {
-		return true
-	}
-	v := reflect.ValueOf(value)
-	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // noHandle refuses everything.

@@ -95,7 +95,7 @@ type pageWanted struct {
 func (r *Repository) logPage(
 	ctx context.Context, h Handle, wanted pageWanted, n *numberer, buffer []LogEvent,
 ) ([]LogEvent, pageEnd, error) {
-	rows := &rowsOf{Handle: h}
+	rows := rowsOn(h)
 	if err := r.queryLog(ctx, rows, wanted, n.filter, n.backwards); err != nil {
 		return nil, endOfRange, err
 	}

@@ -42,11 +42,11 @@ func (c *pageCutter) next(row [][]byte) pageEnd {
 // collect reads the rows of a page, which have the columns of eventstream.events in their order, into a buffer, and says why it ended. Rows
 // after that are dropped as they come.
 func collect[T any](r *rowsOf, buffer []T, event func(*T) *Event, asked int, limit int64) (events []T, end pageEnd, err error) {
-	defer r.rows.Close()
+	defer r.Rows.Close()
 	events = buffer[:0]
-	scanner, cutter := eventScanner{rows: r.rows}, pageCutter{limit: limit}
-	for r.rows.Next() {
-		if end = cutter.next(r.rows.RawValues()); end != endOfRange {
+	scanner, cutter := eventScanner{rows: r.Rows}, pageCutter{limit: limit}
+	for r.Rows.Next() {
+		if end = cutter.next(r.Rows.RawValues()); end != endOfRange {
 			break
 		}
 		var none T
@@ -58,8 +58,8 @@ func collect[T any](r *rowsOf, buffer []T, event func(*T) *Event, asked int, lim
 	if end == endOfRange && len(events) == asked {
 		end = endOfCount
 	}
-	r.rows.Close()
-	return events, end, r.rows.Err()
+	r.Rows.Close()
+	return events, end, r.Rows.Err()
 }
 
 func logEvent(e *LogEvent) *Event { return &e.Event }

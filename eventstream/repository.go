@@ -10,6 +10,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/internal/readbudget"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 // Repository reads and writes event streams in PostgreSQL. It is safe for use by several goroutines as far as its handle is: a pool is, a
@@ -47,7 +48,7 @@ type Handle interface {
 // NewRepository returns a repository on a pool, a connection or a transaction. A nil config means the defaults. It returns an
 // *InvalidValueError for a nil handle or a config out of bounds, and does not talk to the database.
 func NewRepository(handle Handle, config *Config) (*Repository, error) {
-	if isNil(handle) {
+	if unset.IsNil(handle) {
 		return nil, invalidValue("handle", "nil", "a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx")
 	}
 	complete, err := config.withDefaults()

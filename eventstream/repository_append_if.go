@@ -68,7 +68,7 @@ func checkRead(query Query, after int64) (json.RawMessage, error) {
 // readQuery reads all pages.
 func (r *Repository) readQuery(ctx context.Context, query json.RawMessage, after, until int64) (events []Event, err error) {
 	for {
-		rows := &rowsOf{Handle: r.handle}
+		rows := rowsOn(r.handle)
 		_, err := r.queries.QueryList(ctx, rows, db.QueryListParams{Query: query, After: after, Until: until, PageSize: queryPage})
 		if err != nil {
 			return nil, mapError(err)
@@ -87,17 +87,17 @@ func (r *Repository) readQuery(ctx context.Context, query json.RawMessage, after
 
 // collectAll reads all rows of a query of events.
 func collectAll(r *rowsOf) ([]Event, error) {
-	defer r.rows.Close()
-	scanner := eventScanner{rows: r.rows}
+	defer r.Rows.Close()
+	scanner := eventScanner{rows: r.Rows}
 	var events []Event
-	for r.rows.Next() {
+	for r.Rows.Next() {
 		var e Event
 		if err := scanner.scan(&e); err != nil {
 			return nil, err
 		}
 		events = append(events, e)
 	}
-	return events, r.rows.Err()
+	return events, r.Rows.Err()
 }
 
 // queryPosition is up to where a later statement reads what a decision is made on.

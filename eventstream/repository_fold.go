@@ -18,7 +18,7 @@ func (r *Repository) Fold(ctx context.Context, id StreamID, from int64, f func(E
 	if err := errorsFirst(id.Validate(), ReadOptions{From: from}.validate()); err != nil {
 		return err
 	}
-	rows := &rowsOf{Handle: r.handle}
+	rows := rowsOn(r.handle)
 	if _, err := r.queries.EventFold(ctx, rows, db.EventFoldParams{StreamID: string(id), FromVersion: from}); err != nil {
 		return mapError(err)
 	}
@@ -34,9 +34,9 @@ func (r *Repository) Fold(ctx context.Context, id StreamID, from int64, f func(E
 
 // fold hands each row to f. It tells an error of f from one of the database.
 func (r *rowsOf) fold(f func(Event) error) (own, err error) {
-	defer r.rows.Close()
-	scanner := eventScanner{rows: r.rows}
-	for r.rows.Next() {
+	defer r.Rows.Close()
+	scanner := eventScanner{rows: r.Rows}
+	for r.Rows.Next() {
 		var e Event
 		if err := scanner.scan(&e); err != nil {
 			return nil, err
@@ -45,5 +45,5 @@ func (r *rowsOf) fold(f func(Event) error) (own, err error) {
 			return own, nil
 		}
 	}
-	return nil, r.rows.Err()
+	return nil, r.Rows.Err()
 }

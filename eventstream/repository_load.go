@@ -19,7 +19,7 @@ func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error
 		return nil, err
 	}
 	for again := false; ; again = true {
-		rows := &rowsOf{Handle: r.handle}
+		rows := rowsOn(r.handle)
 		if _, err := r.queries.EventListWithHead(ctx, rows, string(id)); err != nil {
 			return nil, mapError(err)
 		}
@@ -152,10 +152,10 @@ func streamOnBase(base int64, head StreamHead, events []Event) (*EventStream, er
 // collectStream reads the rows of EventListWithHead: the events of all, and where the stream stands. The partition count of a stream that
 // does not begin with its first event stays 0.
 func (r *rowsOf) collectStream() (head StreamHead, events []Event, err error) {
-	defer r.rows.Close()
-	scanner := eventScanner{rows: r.rows}
+	defer r.Rows.Close()
+	scanner := eventScanner{rows: r.Rows}
 	var numbers []int64
-	for r.rows.Next() {
+	for r.Rows.Next() {
 		events = append(events, Event{})
 		e := &events[len(events)-1]
 		if len(events) > 1 && scanner.binary {
@@ -177,7 +177,7 @@ func (r *rowsOf) collectStream() (head StreamHead, events []Event, err error) {
 	if len(events) > 0 {
 		head.follow(&events[len(events)-1])
 	}
-	return head, events, r.rows.Err()
+	return head, events, r.Rows.Err()
 }
 
 // headFrom makes a head of a stream's first event and of the numbers beside it: how many events there are, the highest version that waits

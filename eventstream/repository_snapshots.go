@@ -18,7 +18,7 @@ func (r *Repository) LoadOnSnapshot(ctx context.Context, id StreamID, kind Snaps
 	if err := errorsFirst(id.Validate(), kind.validate()); err != nil {
 		return nil, FoundSnapshot{}, err
 	}
-	rows := &rowsOf{Handle: r.handle}
+	rows := rowsOn(r.handle)
 	_, err := r.queries.SnapshotLoad(ctx, rows, db.SnapshotLoadParams{
 		StreamID: string(id), Name: kind.Name, SchemaVersion: int32(kind.SchemaVersion),
 	})
@@ -91,10 +91,10 @@ type loadedOnSnapshot struct {
 // collectOnSnapshot reads the rows of SnapshotLoad. The first is the event that the snapshot was made at, which is not among the events, or
 // the first event of all.
 func (r *rowsOf) collectOnSnapshot() (*loadedOnSnapshot, error) {
-	defer r.rows.Close()
+	defer r.Rows.Close()
 	loaded := &loadedOnSnapshot{headless: true}
-	scanner := eventScanner{rows: r.rows}
-	for first := true; r.rows.Next(); first = false {
+	scanner := eventScanner{rows: r.Rows}
+	for first := true; r.Rows.Next(); first = false {
 		if first {
 			if err := loaded.begin(&scanner); err != nil {
 				return nil, err
@@ -110,7 +110,7 @@ func (r *rowsOf) collectOnSnapshot() (*loadedOnSnapshot, error) {
 	if len(loaded.events) > 0 {
 		loaded.head.follow(&loaded.events[len(loaded.events)-1])
 	}
-	return loaded, r.rows.Err()
+	return loaded, r.Rows.Err()
 }
 
 // scanBeside is scan for rows that have columns of the snapshot behind those of the event.

@@ -57,7 +57,7 @@ func (p *streamPages) next(ctx context.Context, limit int64) ([]Event, int64, er
 		if p.clip(&size) {
 			return nil, 0, p.pass()
 		}
-		rows := &rowsOf{Handle: p.handle}
+		rows := rowsOn(p.handle)
 		var events []Event
 		var end pageEnd
 		err := p.query(ctx, rows, int32(size), limit)

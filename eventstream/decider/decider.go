@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 // Decider is the rules of one kind of thing, without I/O: how its state follows from its events, and which new events follow from a command.
@@ -95,7 +96,7 @@ func (d Decider[Command, State]) check(store Store, ids []eventstream.StreamID) 
 		return invalid("Decider.Decide", "nil", "a function")
 	case d.Evolve == nil:
 		return invalid("Decider.Evolve", "nil", "a function")
-	case isNil(store):
+	case unset.IsNil(store):
 		return invalid("store", "nil", "a *eventstream.Repository, or what does the same")
 	case len(ids) == 0:
 		return invalid("streams", "none", "at least 1")

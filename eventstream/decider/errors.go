@@ -2,7 +2,6 @@ package decider
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/gaplesspg/gapless/eventstream"
 )
@@ -48,13 +47,4 @@ func (e *EvolveError) Unwrap() error { return e.Err }
 
 func invalid(field, value, rule string) error {
 	return &eventstream.InvalidValueError{Field: field, Value: value, Rule: rule}
-}
-
-// isNil reports whether a store is nil, or a nil pointer in an interface.
-func isNil(store Store) bool {
-	if store == nil {
-		return true
-	}
-	v := reflect.ValueOf(store)
-	return v.Kind() == reflect.Pointer && v.IsNil()
 }

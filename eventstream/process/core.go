@@ -38,13 +38,6 @@ func invalidValue(field, value, rule string) *eventstream.InvalidValueError {
 	return &eventstream.InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 func checkRange(field string, value, lowest, highest int) error {
 	if value < lowest || value > highest {
 		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 // Publisher hands events to another system: a Webhook does, natsjs.Publisher in a module of its own, and yours.
@@ -27,7 +27,7 @@ type Publisher interface {
 // Of the policies for events that are refused, ParkStream keeps the order within the streams, and Stop within everything; Park does not.
 // subscription.New says which errors there are.
 func NewOutbox(repo *eventstream.Repository, name string, to Publisher, config *subscription.Config) (*subscription.Subscription, error) {
-	if isNil(to) {
+	if unset.IsNil(to) {
 		return nil, invalidValue("publisher", "nil", "a Publisher, as NewWebhook makes one")
 	}
 	return subscription.New(repo, name, publish(to), config)
@@ -45,14 +45,6 @@ func publish(to Publisher) subscription.EffectHandler {
 		}
 		return subscription.HandledFirst(accepted, err)
 	}
-}
-
-func isNil(to Publisher) bool {
-	if to == nil {
-		return true
-	}
-	v := reflect.ValueOf(to)
-	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // errWrongCount is the failure of a publisher that says something impossible.

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 // TimerHandler handles a timer that is due, in the transaction that removes it: what it writes through tx is there exactly once, and
@@ -54,12 +55,12 @@ func (c *TimersConfig) withDefaults(inside core) (TimersConfig, error) {
 	if c != nil {
 		out = *c
 	}
-	setDefault(&out.Workers, min(defaultWorkers, max(1, int(inside.Pool().Config().MaxConns)/2)))
-	setDefault(&out.PollInterval, defaultPollInterval)
-	setDefault(&out.MaxTries, defaultMaxTries)
-	setDefault(&out.MinBackoff, defaultMinBackoff)
-	setDefault(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
-	setDefault(&out.IdleTimeout, min(inside.Settings().Lease, longestTimeout))
+	unset.Default(&out.Workers, min(defaultWorkers, max(1, int(inside.Pool().Config().MaxConns)/2)))
+	unset.Default(&out.PollInterval, defaultPollInterval)
+	unset.Default(&out.MaxTries, defaultMaxTries)
+	unset.Default(&out.MinBackoff, defaultMinBackoff)
+	unset.Default(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
+	unset.Default(&out.IdleTimeout, min(inside.Settings().Lease, longestTimeout))
 	if out.OnError == nil {
 		out.OnError = func(err error) { slog.Default().Warn("gapless: timers", slog.String("error", err.Error())) }
 	}

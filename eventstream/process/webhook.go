@@ -13,6 +13,7 @@ import (
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
 	"github.com/gaplesspg/gapless/internal/shown"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 const (
@@ -64,7 +65,7 @@ func NewWebhook(to, secret string, config *WebhookConfig) (*Webhook, error) {
 	if w.secrets, err = parseSecrets(append([]string{secret}, w.config.OldSecrets...)); err != nil {
 		return nil, err
 	}
-	setDefault(&w.config.MaxRetryAfter, defaultMaxRetryAfter)
+	unset.Default(&w.config.MaxRetryAfter, defaultMaxRetryAfter)
 	if err := checkDuration("process.WebhookConfig.MaxRetryAfter", w.config.MaxRetryAfter, time.Second, longestTimeout); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ func refersTo(b, other *Block) bool {
 
 // Prove makes the proof of one event against a kept seal. It reads the digests of one block, and no other event. It returns
 // eventstream.ErrEventNotFound if there is no such event, and ErrNoSeal if it was not sealed by then.
-func Prove(ctx context.Context, h Handle, stream eventstream.StreamID, version int64, kept Kept) (*Proof, error) {
+func Prove(ctx context.Context, h eventstream.Handle, stream eventstream.StreamID, version int64, kept Kept) (*Proof, error) {
 	position, err := db.New().SealEventPosition(ctx, h, db.SealEventPositionParams{StreamID: string(stream), Version: version})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, fmt.Errorf("%w: version %d of stream %q", eventstream.ErrEventNotFound, version, string(stream))
@@ -99,7 +99,7 @@ func Prove(ctx context.Context, h Handle, stream eventstream.StreamID, version i
 }
 
 // chain reads the blocks of the short way from one block up to another.
-func chain(ctx context.Context, h Handle, from, to int64) ([]Block, error) {
+func chain(ctx context.Context, h eventstream.Handle, from, to int64) ([]Block, error) {
 	numbers := []int64{to}
 	for to > from {
 		if to = skips(to); to < from {

@@ -8,48 +8,27 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/keptrows"
 )
-
-// Handle is what this package runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx.
-type Handle = db.DBTX
-
-// rowsOf is a Handle that keeps the rows of a query to itself and gives none to the generated function that asked for them: that would
-// collect a block of events in memory.
-type rowsOf struct {
-	Handle
-	rows pgx.Rows
-}
-
-// Query runs a query, keeps its rows, and returns none.
-func (r *rowsOf) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	rows, err := r.Handle.Query(ctx, sql, args...)
-	r.rows = rows
-	return noRows{}, err
-}
-
-type noRows struct{ pgx.Rows }
-
-func (noRows) Next() bool { return false }
-func (noRows) Err() error { return nil }
-func (noRows) Close()     {}
 
 // eachRecord hands the events of a range of positions to a function, in order, the first limit of them. The record is that of one call
 // only.
-func eachRecord(ctx context.Context, h Handle, from, to int64, limit int32, do func(*Record)) error {
-	keeper := &rowsOf{Handle: h}
+func eachRecord(ctx context.Context, h eventstream.Handle, from, to int64, limit int32, do func(*Record)) error {
+	keeper := &keptrows.Keeper{DBTX: h}
 	_, err := db.New().SealEventList(ctx, keeper, db.SealEventListParams{FromPosition: from, ToPosition: to, PageSize: limit})
 	if err != nil {
 		return fmt.Errorf("read events %d to %d: %w", from, to, err)
 	}
-	defer keeper.rows.Close()
+	defer keeper.Rows.Close()
 	var s scanner
-	for keeper.rows.Next() {
-		if err := s.scan(keeper.rows); err != nil {
+	for keeper.Rows.Next() {
+		if err := s.scan(keeper.Rows); err != nil {
 			return fmt.Errorf("read events %d to %d: %w", from, to, err)
 		}
 		do(&s.record)
 	}
-	if err := keeper.rows.Err(); err != nil {
+	if err := keeper.Rows.Err(); err != nil {
 		return fmt.Errorf("read events %d to %d: %w", from, to, err)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/eventstream"
 )
 
 // DefaultEvents is how many events a block has at most unless told otherwise.
@@ -24,7 +25,7 @@ var (
 // Next seals the next block: up to maxEvents events (0 for DefaultEvents, at most MaxEvents) that no writer can still come before. It
 // reports false if all of these are sealed. While another session seals, it waits for that, and seals what comes after. The caller keeps
 // the seal elsewhere once its transaction is committed.
-func Next(ctx context.Context, h Handle, maxEvents int) (Kept, bool, error) {
+func Next(ctx context.Context, h eventstream.Handle, maxEvents int) (Kept, bool, error) {
 	if maxEvents == 0 {
 		maxEvents = DefaultEvents
 	}
@@ -43,7 +44,7 @@ func Next(ctx context.Context, h Handle, maxEvents int) (Kept, bool, error) {
 }
 
 // Newest returns the newest seal, and ErrNoSeal if there is none.
-func Newest(ctx context.Context, h Handle) (Kept, error) {
+func Newest(ctx context.Context, h eventstream.Handle) (Kept, error) {
 	text, err := db.New().SealKept(ctx, h, 0)
 	if err != nil {
 		return Kept{}, fmt.Errorf("read the newest seal: %w", err)

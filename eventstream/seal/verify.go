@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/eventstream"
 )
 
 // pageSize is how many seals are read at a time.
@@ -22,7 +23,7 @@ type Options struct {
 
 // Verify reads the blocks and their events, computes every digest, and returns what is not as it was sealed: nothing means that all is.
 // With a kept seal that also proves that history up to it is the same, its end included. Its memory is that of the digests of one block.
-func Verify(ctx context.Context, h Handle, options *Options) ([]Fault, error) {
+func Verify(ctx context.Context, h eventstream.Handle, options *Options) ([]Fault, error) {
 	v := verifier{handle: h, seals: map[int64]*Block{}}
 	if options != nil {
 		v.options = *options
@@ -49,7 +50,7 @@ func Verify(ctx context.Context, h Handle, options *Options) ([]Fault, error) {
 
 // verifier is one Verify.
 type verifier struct {
-	handle  Handle
+	handle  eventstream.Handle
 	options Options
 	seals   map[int64]*Block // those that were read: later ones refer to them
 	faults  []Fault
@@ -165,7 +166,7 @@ func (v *verifier) compareKept(ctx context.Context, kept *Kept) error {
 }
 
 // listBlocks reads a page of seals.
-func listBlocks(ctx context.Context, h Handle, from, to int64, limit int32) ([]Block, error) {
+func listBlocks(ctx context.Context, h eventstream.Handle, from, to int64, limit int32) ([]Block, error) {
 	rows, err := db.New().SealList(ctx, h, db.SealListParams{FromBlock: from, ToBlock: to, PageSize: limit})
 	if err != nil {
 		return nil, fmt.Errorf("read seals from block %d: %w", from, err)

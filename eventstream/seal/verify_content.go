@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/eventstream"
 )
 
 // content compares the events of a block with what was kept of each. Its memory serves one block after the other.
@@ -24,7 +25,7 @@ type content struct {
 }
 
 // verify returns what is wrong with the events of a block; nil for nothing.
-func (c *content) verify(ctx context.Context, h Handle, b *Block) (*Fault, error) {
+func (c *content) verify(ctx context.Context, h eventstream.Handle, b *Block) (*Fault, error) {
 	if err := c.open(ctx, h, b); err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (*content) fault(b *Block, f Fault) *Fault {
 }
 
 // open reads what was kept of a block's events.
-func (c *content) open(ctx context.Context, h Handle, b *Block) error {
+func (c *content) open(ctx context.Context, h eventstream.Handle, b *Block) error {
 	*c = content{leaves: c.leaves[:0], kept: c.kept[:0], positions: c.positions[:0], buffer: c.buffer}
 	row, err := db.New().SealGetContent(ctx, h, b.Number)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {

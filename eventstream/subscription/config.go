@@ -7,6 +7,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 const (
@@ -80,14 +81,14 @@ func (c *Config) withDefaults(lease time.Duration) (Config, error) {
 	if out.Observer == nil {
 		out.Observer = SlogObserver(nil)
 	}
-	setDefault(&out.Shards, 1)
-	setDefault(&out.BatchSize, defaultBatchSize)
-	setDefault(&out.Window, defaultWindow)
-	setDefault(&out.MaxTries, defaultMaxTries)
-	setDefault(&out.MinBackoff, defaultMinBackoff)
-	setDefault(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
-	setDefault(&out.StopTimeout, min(lease, longestTimeout))
-	setDefault(&out.IdleTimeout, min(lease, longestTimeout))
+	unset.Default(&out.Shards, 1)
+	unset.Default(&out.BatchSize, defaultBatchSize)
+	unset.Default(&out.Window, defaultWindow)
+	unset.Default(&out.MaxTries, defaultMaxTries)
+	unset.Default(&out.MinBackoff, defaultMinBackoff)
+	unset.Default(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
+	unset.Default(&out.StopTimeout, min(lease, longestTimeout))
+	unset.Default(&out.IdleTimeout, min(lease, longestTimeout))
 	return out, out.validate()
 }
 

@@ -45,13 +45,6 @@ func invalidValue(field, value, rule string) *eventstream.InvalidValueError {
 	return &eventstream.InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
 }
 
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
 // checkCount demands at least 1.
 func checkCount(field string, value, highest int) error {
 	if value < 1 || value > highest {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gaplesspg/gapless/internal/shown"
+	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 const (
@@ -67,8 +68,8 @@ func (r *Runner) Run(ctx context.Context) error {
 // begin checks the fields, and makes what one Run needs.
 func (r *Runner) begin() (*supervision, error) {
 	s := &supervision{restart: r.Restart, least: r.MinBackoff, most: r.MaxBackoff, together: r.StopTogether}
-	setDefault(&s.least, defaultRestartMin)
-	setDefault(&s.most, max(defaultRestartMax, s.least))
+	unset.Default(&s.least, defaultRestartMin)
+	unset.Default(&s.most, max(defaultRestartMax, s.least))
 	if s.restart == nil {
 		s.restart = MayRestart
 	}
@@ -99,7 +100,7 @@ func (r *Runner) check(s *supervision) error {
 	}
 	var names []string
 	for i, job := range r.Jobs {
-		if isNil(job) {
+		if unset.IsNil(job) {
 			return invalidValue("Runner.Jobs["+strconv.Itoa(i)+"]", "nil", "a *Subscription or a *Projector")
 		}
 		if slices.Contains(names, job.Name()) {

@@ -3,7 +3,6 @@ package subscription
 import (
 	"context"
 	"errors"
-	"reflect"
 	"sync"
 	"time"
 
@@ -116,10 +115,4 @@ func MayRestart(err error) bool {
 		return true
 	}
 	return isAway(err)
-}
-
-// isNil reports whether a value is nil, or holds a nil pointer.
-func isNil(value any) bool {
-	v := reflect.ValueOf(value)
-	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
