@@ -36,7 +36,8 @@ func TestImportNeverScansATable(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, before, scans())
-	_, err := importer.Exec(b.ctx, `SELECT count(*) FROM eventstream.events`)
+	// What no index has: autovacuum may have made counting by an index cheaper.
+	_, err := importer.Exec(b.ctx, `SELECT max(recorded_at) FROM eventstream.events`)
 	require.NoError(t, err)
 	require.Equal(t, before+1, scans(), "a scan would have been seen")
 	requireAuditClean(t, b)

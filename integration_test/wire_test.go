@@ -60,15 +60,17 @@ func (c *wireConn) Write(p []byte) (int, error) {
 // The server ends each answer with ReadyForQuery: 'Z', its length, and the state of the transaction.
 var readyForQuery = []byte{'Z', 0, 0, 0, 5}
 
+// Read looks at lose once something has come: pgx reads in the background, and on a busy machine such a reading may have begun long before
+// the answer that is to get lost.
 func (c *wireConn) Read(p []byte) (int, error) {
-	if !c.wire.lose.Load() {
-		n, err := c.Conn.Read(p)
-		if n > 0 {
-			c.asked.Store(false)
-		}
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.asked.Store(false)
+	}
+	if n == 0 || err != nil || !c.wire.lose.Load() {
 		return n, err
 	}
-	var answer []byte
+	answer := bytes.Clone(p[:n])
 	for len(answer) < 6 || !bytes.Equal(answer[len(answer)-6:len(answer)-1], readyForQuery) {
 		part := make([]byte, 8192)
 		n, err := c.Conn.Read(part)
