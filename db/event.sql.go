@@ -506,3 +506,17 @@ func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID strin
 	}
 	return items, nil
 }
+
+const eventPosition = `-- name: EventPosition :one
+SELECT e.position
+FROM eventstream.events AS e
+WHERE e.event_id = $1::uuid
+`
+
+// Where the event of an id is, without reading what it says.
+func (q *Queries) EventPosition(ctx context.Context, db DBTX, eventID uuid.UUID) (int64, error) {
+	row := db.QueryRow(ctx, eventPosition, eventID)
+	var position int64
+	err := row.Scan(&position)
+	return position, err
+}

@@ -105,10 +105,7 @@ func (i inside) EventAt(ctx context.Context, h db.DBTX, position int64) (LogEven
 }
 
 func (i inside) NameUnreadable(ctx context.Context, position int64, err error) error {
-	if unreadable, _ := i.r.unreadableInLog(ctx, i.r.handle, onePosition(position), &numberer{}, err); unreadable != nil {
-		return unreadable
-	}
-	return err
+	return i.r.nameUnreadableAt(ctx, position, err)
 }
 
 // onePosition is the page of one event, however large it is.

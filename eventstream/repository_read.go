@@ -69,9 +69,14 @@ func (r *Repository) Read(ctx context.Context, id StreamID, opts ReadOptions) it
 	}
 }
 
-// Event returns the event of an id, or ErrEventNotFound.
+// Event returns the event of an id, ErrEventNotFound, or an *UnreadableEventError.
 func (r *Repository) Event(ctx context.Context, eventID uuid.UUID) (Event, error) {
 	row, err := r.queries.EventGet(ctx, r.handle, eventID)
+	if mayBeUnreadable(err) {
+		if position, failed := r.queries.EventPosition(ctx, r.handle, eventID); failed == nil {
+			err = r.nameUnreadableAt(ctx, position, err)
+		}
+	}
 	if err != nil {
 		return Event{}, notFound(unreadable(err), &EventNotFoundError{EventID: eventID})
 	}

@@ -62,6 +62,14 @@ func (r *Repository) nameUnreadable(ctx context.Context, h Handle, id StreamID, 
 	return err
 }
 
+// nameUnreadableAt puts the event at a position in place of the error that reading it ended with.
+func (r *Repository) nameUnreadableAt(ctx context.Context, position int64, err error) error {
+	if unreadable, _ := r.unreadableInLog(ctx, r.handle, onePosition(position), &numberer{}, err); unreadable != nil {
+		return unreadable
+	}
+	return err
+}
+
 func unreadableFrom(row db.EventFirstUnreadableRow, err error) *UnreadableEventError {
 	return &UnreadableEventError{
 		Event: Event{

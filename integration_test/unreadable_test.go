@@ -105,6 +105,9 @@ func TestUnreadableEventIsNamedByReadersOfItsStream(t *testing.T) {
 	require.Contains(t, unreadable.Problem, "unknown type of jsonb container")
 	_, err = repo.GetOrCreate(b.ctx, "order-1")
 	require.ErrorIs(t, err, eventstream.ErrUnreadableEvent)
+	_, err = repo.Event(b.ctx, events[5].ID)
+	require.ErrorAs(t, err, &unreadable)
+	require.Equal(t, []int64{6, 6}, []int64{unreadable.Event.Version, unreadable.Event.Position})
 
 	read := func(opts eventstream.ReadOptions) []int64 { return metOf(t, b, repo, "order-1", opts) }
 	all := []int64{1, 2, 3, 4, -5, -6, 7, 8, -9, 10}

@@ -3,6 +3,12 @@ SELECT e.*
 FROM eventstream.events AS e
 WHERE e.event_id = @event_id::uuid;
 
+-- name: EventPosition :one
+-- Where the event of an id is, without reading what it says.
+SELECT e.position
+FROM eventstream.events AS e
+WHERE e.event_id = @event_id::uuid;
+
 -- name: EventListForward :many
 -- A page of a stream, upwards from a version. Of an event that is not light payload is NULL, as in LogListForward.
 SELECT
