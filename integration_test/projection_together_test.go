@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -120,8 +121,6 @@ func TestProjectionChangesThatWouldPartThem(t *testing.T) {
 	require.ErrorIs(t, subscription.Resume(b.ctx, b.repo, "stock"), subscription.ErrProjectionMismatch)
 	require.NoError(t, subscription.Pause(b.ctx, b.repo, "stock"))
 	for _, sql := range []string{
-		`UPDATE eventstream.subscriptions SET paused = false WHERE name = 'stock'`,
-		`UPDATE eventstream.subscriptions SET tables_id = NULL WHERE name = 'other'`,
 		`UPDATE eventstream.subscriptions SET tables_id = gen_random_uuid() WHERE name = 'plain'`,
 		`UPDATE eventstream.subscriptions SET rebuilds = 'stock' WHERE name = 'plain'`,
 	} {
@@ -136,21 +135,54 @@ func TestProjectionChangesThatWouldPartThem(t *testing.T) {
 	requireCounted(t, b, "stock.streams")
 }
 
-// A pause that a person asked for lasts, through a rebuild beside too.
+// A pause that a person asked for lasts through each kind of rebuild, an interrupted one too; what was not paused is not afterwards.
 func TestProjectionRebuildKeepsAPause(t *testing.T) {
+	t.Parallel()
+	for _, paused := range []bool{true, false} {
+		for _, inPlace := range []bool{true, false} {
+			t.Run(fmt.Sprintf("Paused=%t/InPlace=%t", paused, inPlace), func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				given(t, b, "order-1", 10)
+				p := projector(t, b, countsIn("stock", nil))
+				caughtUp(t, b, p)
+				if paused {
+					require.NoError(t, subscription.Pause(b.ctx, b.repo, "stock"))
+				}
+				execSQL(t, b.ctx, b.pool, `SELECT eventstream.begin_rebuild('stock', 1, 1, '{}', $1)`, inPlace)
+				require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: inPlace}))
+				requireCounted(t, b, "stock.streams")
+				shards, err := subscription.List(b.ctx, b.repo)
+				require.NoError(t, err)
+				state := map[bool]subscription.ShardState{true: subscription.ShardPaused, false: subscription.ShardFree}[paused]
+				require.Equal(t, state, shards[0].State)
+				if paused {
+					require.NoError(t, subscription.Resume(b.ctx, b.repo, "stock"))
+				}
+				given(t, b, "order-2", 10)
+				caughtUp(t, b, p)
+				requireCounted(t, b, "stock.streams")
+			})
+		}
+	}
+}
+
+// Steps: a rebuild in place empties the tables and is interrupted; a process that runs the projection gets none of its shards.
+func TestProjectionWithoutTablesIsOwnedByNobody(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 10)
-	p := projector(t, b, countsIn("stock", nil))
-	caughtUp(t, b, p)
-	require.NoError(t, subscription.Pause(b.ctx, b.repo, "stock"))
-	require.NoError(t, p.Rebuild(b.ctx, nil))
-	requireCounted(t, b, "stock.streams")
-	require.Equal(t, int64(1), number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions WHERE paused`))
-	require.NoError(t, subscription.Resume(b.ctx, b.repo, "stock"))
-	given(t, b, "order-2", 10)
-	caughtUp(t, b, p)
-	requireCounted(t, b, "stock.streams")
+	require.NoError(t, projector(t, b, countsIn("stock", nil)).Create(b.ctx))
+	execSQL(t, b.ctx, b.pool, `SELECT eventstream.begin_rebuild('stock', 1, 1, '{}', true)`)
+	execSQL(t, b.ctx, b.pool, `
+		INSERT INTO eventstream.subscription_members (member_id, application, lease_until, subscriptions)
+		VALUES (1, 'test', 'infinity', '{stock}')`)
+	shares := func() int64 {
+		return number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.fair_shares(1, '{1}', '{stock}')`)
+	}
+	require.Zero(t, shares())
+	execSQL(t, b.ctx, b.pool, `UPDATE eventstream.subscriptions SET tables_id = gen_random_uuid() WHERE name = 'stock'`)
+	require.Equal(t, int64(1), shares(), "with tables it has one")
 }
 
 // Steps: an event is parked; a rebuild in place begins and is interrupted; a replay of what was parked would count it twice.

@@ -187,8 +187,6 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.subscriptions subscriptions_delivery_known CHECK ((delivery = ANY (ARRAY['transaction'::text, 'acknowledged'::text, 'projection'::text])))",
 		"eventstream.subscriptions subscriptions_name_valid CHECK (((octet_length(name) <= 128) AND (name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'::text)))",
 		"eventstream.subscriptions subscriptions_pkey PRIMARY KEY (name)",
-		"eventstream.subscriptions subscriptions_projection_has_tables CHECK (((delivery <> 'projection'::text) OR (tables_id IS NOT NULL) OR " +
-			"paused))",
 		"eventstream.subscriptions subscriptions_projection_name_valid CHECK (((delivery <> 'projection'::text) OR (rebuilds IS NOT NULL) OR " +
 			"((name ~ '^[a-z][a-z0-9_]{0,39}$'::text) AND (name !~ '^pg_'::text) AND (name <> ALL (ARRAY['public'::text, 'eventstream'::text, " +
 			"'information_schema'::text])))))",

@@ -29,8 +29,6 @@ CREATE TABLE eventstream.subscriptions (
         delivery <> 'projection' OR rebuilds IS NOT NULL
         OR (name ~ '^[a-z][a-z0-9_]{0,39}$' AND name !~ '^pg_'
             AND name NOT IN ('public', 'eventstream', 'information_schema'))),
-    -- A checkpoint without tables that fit it says nothing: nobody may go on from there.
-    CONSTRAINT subscriptions_projection_has_tables CHECK (delivery <> 'projection' OR tables_id IS NOT NULL OR paused),
     CONSTRAINT subscriptions_tables_projection CHECK (delivery = 'projection' OR (tables_id IS NULL AND rebuilds IS NULL))
 );
 
@@ -48,11 +46,11 @@ COMMENT ON COLUMN eventstream.subscriptions.partition_positions IS
     'Partitions that are ahead of the checkpoint of their shard: partition to the position up to which nothing is '
     'delivered.';
 COMMENT ON COLUMN eventstream.subscriptions.paused IS
-    'Whether nobody may own its shards, as during a rebuild in place.';
+    'Whether somebody wants that nobody owns its shards; a rebuild leaves it as it is.';
 COMMENT ON COLUMN eventstream.subscriptions.created_at IS 'When it was created.';
 COMMENT ON COLUMN eventstream.subscriptions.tables_id IS
     'Of a projection: which tables its checkpoint is about; their schema carries the same in its comment. NULL while '
-    'there are none that are complete.';
+    'there are none that are complete: nobody owns its shards then, since a checkpoint without tables says nothing.';
 COMMENT ON COLUMN eventstream.subscriptions.rebuilds IS
     'The projection that is rebuilt through this subscription; NULL for every other one.';
 

@@ -131,9 +131,8 @@ BEGIN
             format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
     END IF;
     -- Two processes may create it at once: the second one waits here, and is told that it was not the first.
-    INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start, tables_id, rebuilds, paused)
-    VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start, p_tables_id, p_rebuilds,
-        p_delivery = 'projection' AND p_tables_id IS NULL)
+    INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start, tables_id, rebuilds)
+    VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start, p_tables_id, p_rebuilds)
     ON CONFLICT ON CONSTRAINT subscriptions_pkey DO NOTHING;
     IF NOT FOUND THEN
         RETURN false;
@@ -334,9 +333,7 @@ BEGIN
     UPDATE eventstream.subscriptions AS s
     SET shard_count = v_shard_count,
         filter = v_by.filter,
-        tables_id = v_by.tables_id,
-        -- Who paused a projection with complete tables wants it paused.
-        paused = s.paused AND s.tables_id IS NOT NULL
+        tables_id = v_by.tables_id
     WHERE s.name = p_name;
     PERFORM eventstream.lay_out_shards(p_name, v_shard_count, 0, v_positions, v_epoch);
 END;

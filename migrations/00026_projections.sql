@@ -215,7 +215,7 @@ AS $$
 DECLARE
     v_is eventstream.subscriptions;
 BEGIN
-    -- The live one must be there for the new one to take its place. Without tables, it is paused.
+    -- The live one must be there for the new one to take its place. Without tables, nobody claims it.
     PERFORM eventstream.create_subscription(p_name, p_shard_count, 'projection', p_filter, '{"from": "beginning"}')
     WHERE NOT EXISTS (SELECT FROM eventstream.subscriptions AS s WHERE s.name = p_name);
     SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name FOR UPDATE;
@@ -275,7 +275,7 @@ BEGIN
         PERFORM eventstream.fence_subscription(p_name);
         -- What is parked is handled with all the rest.
         DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
-        UPDATE eventstream.subscriptions AS s SET paused = true, tables_id = NULL WHERE s.name = p_name;
+        UPDATE eventstream.subscriptions AS s SET tables_id = NULL WHERE s.name = p_name;
     END IF;
     IF NOT eventstream.create_subscription(
         v_rebuild, p_rebuild_shard_count, 'projection', p_filter, '{"from": "beginning"}', v_tables_id, p_name) THEN
@@ -289,7 +289,7 @@ $$;
 COMMENT ON FUNCTION eventstream.begin_rebuild(text, integer, integer, jsonb, boolean) IS
     'Creates the subscription that a projection is rebuilt through, and returns its name and the id of the new tables. '
     'Forgets earlier attempts. Where the live tables are emptied, or do not fit their checkpoint, the projection is '
-    'paused until the rebuild is done.';
+    'owned by nobody until the rebuild is done.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.begin_rebuild(text, integer, integer, jsonb, boolean) FROM PUBLIC;
 

@@ -43,7 +43,8 @@ type rebuild struct {
 //
 // The projection may run meanwhile, in this process or others; those that run it with another filter or number of shards get a
 // *MismatchError once the new tables are live. A rebuild that was interrupted leaves the live tables as they are (with
-// InPlace: paused), and the next one removes what it left and begins anew. Of two at once, the second one returns ErrRebuildRunning.
+// InPlace: incomplete, and nobody works on them), and the next one removes what it left and begins anew. Of two at once, the second one
+// returns ErrRebuildRunning. A projection that somebody has paused is still paused afterwards.
 func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
 	r, err := p.newRebuild(opts)
 	if err != nil {

@@ -26,7 +26,7 @@ BEGIN
         PERFORM eventstream.fence_subscription(p_name);
         -- What is parked is handled with all the rest.
         DELETE FROM eventstream.parked_events AS k WHERE k.subscription = p_name;
-        UPDATE eventstream.subscriptions AS s SET paused = true, tables_id = NULL WHERE s.name = p_name;
+        UPDATE eventstream.subscriptions AS s SET tables_id = NULL WHERE s.name = p_name;
     END IF;
     IF NOT eventstream.create_subscription(
         v_rebuild, p_rebuild_shard_count, 'projection', p_filter, '{"from": "beginning"}', v_tables_id, p_name) THEN
@@ -36,6 +36,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.begin_rebuild(text,integer,integer,jsonb,boolean) IS 'Creates the subscription that a projection is rebuilt through, and returns its name and the id of the new tables. Forgets earlier attempts. Where the live tables are emptied, or do not fit their checkpoint, the projection is paused until the rebuild is done.';
+COMMENT ON FUNCTION eventstream.begin_rebuild(text,integer,integer,jsonb,boolean) IS 'Creates the subscription that a projection is rebuilt through, and returns its name and the id of the new tables. Forgets earlier attempts. Where the live tables are emptied, or do not fit their checkpoint, the projection is owned by nobody until the rebuild is done.';
 
 REVOKE ALL ON FUNCTION eventstream.begin_rebuild(text,integer,integer,jsonb,boolean) FROM PUBLIC;

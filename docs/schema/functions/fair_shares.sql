@@ -26,12 +26,13 @@ BEGIN
         CROSS JOIN unnest(n.subscriptions) AS u (name)
         WHERE n.member_id = ANY (p_live)
     ) AS m
-    JOIN eventstream.subscriptions AS s ON s.name = m.name AND NOT s.paused
+    JOIN eventstream.subscriptions AS s
+        ON s.name = m.name AND NOT s.paused AND (s.delivery <> 'projection' OR s.tables_id IS NOT NULL)
     WHERE m.name = ANY (p_subscriptions)
     GROUP BY s.name, s.shard_count;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) IS 'How many shards of each subscription a process may own, and which of the live processes run it; no row for one that is paused.';
+COMMENT ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) IS 'How many shards of each subscription a process may own, and which of the live processes run it; no row for one that is paused, or a projection without complete tables.';
 
 REVOKE ALL ON FUNCTION eventstream.fair_shares(bigint,bigint[],text[]) FROM PUBLIC;

@@ -8,7 +8,7 @@ AS $function$
 DECLARE
     v_is eventstream.subscriptions;
 BEGIN
-    -- The live one must be there for the new one to take its place. Without tables, it is paused.
+    -- The live one must be there for the new one to take its place. Without tables, nobody claims it.
     PERFORM eventstream.create_subscription(p_name, p_shard_count, 'projection', p_filter, '{"from": "beginning"}')
     WHERE NOT EXISTS (SELECT FROM eventstream.subscriptions AS s WHERE s.name = p_name);
     SELECT s.* INTO v_is FROM eventstream.subscriptions AS s WHERE s.name = p_name FOR UPDATE;

@@ -35,9 +35,7 @@ BEGIN
     UPDATE eventstream.subscriptions AS s
     SET shard_count = v_shard_count,
         filter = v_by.filter,
-        tables_id = v_by.tables_id,
-        -- Who paused a projection with complete tables wants it paused.
-        paused = s.paused AND s.tables_id IS NOT NULL
+        tables_id = v_by.tables_id
     WHERE s.name = p_name;
     PERFORM eventstream.lay_out_shards(p_name, v_shard_count, 0, v_positions, v_epoch);
 END;

@@ -31,7 +31,7 @@ BEGIN
         h.events,
         k.parked,
         CASE
-            WHEN s.paused THEN 'paused'
+            WHEN s.paused OR (s.delivery = 'projection' AND s.tables_id IS NULL) THEN 'paused'
             WHEN h.member_id IS NULL THEN 'free'
             WHEN v.member_id IS NULL THEN 'owner is gone'
             ELSE 'owned'

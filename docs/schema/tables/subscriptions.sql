@@ -14,7 +14,6 @@ CREATE TABLE eventstream.subscriptions (
     CONSTRAINT subscriptions_delivery_known CHECK (delivery = ANY (ARRAY['transaction'::text, 'acknowledged'::text, 'projection'::text])),
     CONSTRAINT subscriptions_name_valid CHECK (octet_length(name) <= 128 AND name ~ '^[A-Za-z][A-Za-z0-9_.:/-]*$'::text),
     CONSTRAINT subscriptions_pkey PRIMARY KEY (name),
-    CONSTRAINT subscriptions_projection_has_tables CHECK (delivery <> 'projection'::text OR tables_id IS NOT NULL OR paused),
     CONSTRAINT subscriptions_projection_name_valid CHECK (delivery <> 'projection'::text OR rebuilds IS NOT NULL OR name ~ '^[a-z][a-z0-9_]{0,39}$'::text AND name !~ '^pg_'::text AND (name <> ALL (ARRAY['public'::text, 'eventstream'::text, 'information_schema'::text]))),
     CONSTRAINT subscriptions_rebuilds_fkey FOREIGN KEY (rebuilds) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE,
     CONSTRAINT subscriptions_shard_count_range CHECK (shard_count >= 1 AND shard_count <= eventstream.partition_count()),
@@ -28,7 +27,7 @@ COMMENT ON COLUMN eventstream.subscriptions.delivery IS 'transaction: the checkp
 COMMENT ON COLUMN eventstream.subscriptions.filter IS 'What it reads: partitions, category, types, tenant; {} is everything.';
 COMMENT ON COLUMN eventstream.subscriptions.start IS 'Where it was told to start when it was created.';
 COMMENT ON COLUMN eventstream.subscriptions.partition_positions IS 'Partitions that are ahead of the checkpoint of their shard: partition to the position up to which nothing is delivered.';
-COMMENT ON COLUMN eventstream.subscriptions.paused IS 'Whether nobody may own its shards, as during a rebuild in place.';
+COMMENT ON COLUMN eventstream.subscriptions.paused IS 'Whether somebody wants that nobody owns its shards; a rebuild leaves it as it is.';
 COMMENT ON COLUMN eventstream.subscriptions.created_at IS 'When it was created.';
-COMMENT ON COLUMN eventstream.subscriptions.tables_id IS 'Of a projection: which tables its checkpoint is about; their schema carries the same in its comment. NULL while there are none that are complete.';
+COMMENT ON COLUMN eventstream.subscriptions.tables_id IS 'Of a projection: which tables its checkpoint is about; their schema carries the same in its comment. NULL while there are none that are complete: nobody owns its shards then, since a checkpoint without tables says nothing.';
 COMMENT ON COLUMN eventstream.subscriptions.rebuilds IS 'The projection that is rebuilt through this subscription; NULL for every other one.';
