@@ -114,3 +114,22 @@ func TestClockSetBackLeavesTheRecordOfTheSchema(t *testing.T) {
 	require.Zero(t, number(t, b.ctx, conn, `SELECT eventstream.record_schema()`))
 	requireAuditClean(t, b)
 }
+
+// A process hangs, and the clock is set back: its lease must not last for that much longer. One that lives reports again.
+func TestClockSetBackEndsTheLeaseOfAProcessThatHangs(t *testing.T) {
+	t.Parallel()
+	b := withReader(t, 2)
+	hangs, lives := joinBySQL(t, b, 1), joinBySQL(t, b, 2)
+	require.Equal(t, "0@1 1@1", hangs.claim(t, b))
+	setBack := func(by string) {
+		t.Helper()
+		execSQL(t, b.ctx, b.pool, `UPDATE eventstream.subscription_members
+			SET reported_at = reported_at + $1::interval, lease_until = lease_until + $1::interval WHERE member_id = 1`, by)
+	}
+	setBack("1 second")
+	require.Empty(t, lives.claim(t, b), "a second is within its lease")
+	require.Equal(t, "0@1 1@1", hangs.claim(t, b))
+	setBack("1 hour")
+	require.Equal(t, "0@2 1@2", lives.claim(t, b))
+	require.Empty(t, hangs.claim(t, b), "it reports, and waits for its share")
+}

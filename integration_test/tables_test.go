@@ -62,7 +62,7 @@ var tableColumns = map[string]map[string]string{
 	},
 	"subscription_members": {
 		"member_id": "bigint", "application": "text", "subscriptions": "text[]", "joined_at": "timestamp with time zone",
-		"lease_until": "timestamp with time zone",
+		"reported_at": "timestamp with time zone", "lease_until": "timestamp with time zone",
 	},
 	"subscription_shards": {
 		"position": "bigint", "epoch": "bigint", "events": "bigint", "member_id": "bigint, may be NULL",

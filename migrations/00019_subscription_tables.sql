@@ -59,6 +59,7 @@ CREATE TABLE eventstream.subscription_members (
     application text NOT NULL,
     subscriptions text[] NOT NULL,
     joined_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reported_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     lease_until timestamptz NOT NULL,
     CONSTRAINT subscription_members_pkey PRIMARY KEY (member_id)
 ) WITH (fillfactor = 50);
@@ -70,6 +71,7 @@ COMMENT ON COLUMN eventstream.subscription_members.member_id IS 'Drawn at random
 COMMENT ON COLUMN eventstream.subscription_members.application IS 'What the process calls itself, for those who watch.';
 COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscriptions that it runs.';
 COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it first reported.';
+COMMENT ON COLUMN eventstream.subscription_members.reported_at IS 'When it last reported.';
 COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it reports before.';
 
 CREATE TABLE eventstream.subscription_shards (

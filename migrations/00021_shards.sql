@@ -28,6 +28,8 @@ BEGIN
     SELECT m.member_id, m.subscriptions
     FROM eventstream.subscription_members AS m
     WHERE m.lease_until > clock_timestamp()
+        -- A lease from before the clock was set back by more than its length says nothing: who lives reports again.
+        AND m.reported_at - clock_timestamp() < m.lease_until - m.reported_at
         AND eventstream.member_key(m.member_id) IN (
             SELECT (k.classid::bigint << 32) | k.objid::bigint
             FROM pg_catalog.pg_locks AS k
@@ -113,14 +115,15 @@ SET search_path = pg_catalog, pg_temp
 SET jit = off
 AS $$
 DECLARE
+    v_now timestamptz := clock_timestamp();
     v_live bigint[];
     r record;
 BEGIN
-    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, lease_until)
-    VALUES (p_member_id, p_application, p_subscriptions, clock_timestamp() + p_lease)
+    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, reported_at, lease_until)
+    VALUES (p_member_id, p_application, p_subscriptions, v_now, v_now + p_lease)
     -- A member that is known already reports again.
     ON CONFLICT ON CONSTRAINT subscription_members_pkey DO UPDATE
-    SET subscriptions = EXCLUDED.subscriptions, lease_until = EXCLUDED.lease_until;
+    SET subscriptions = EXCLUDED.subscriptions, reported_at = EXCLUDED.reported_at, lease_until = EXCLUDED.lease_until;
     SELECT array_agg(l.member_id) INTO v_live FROM eventstream.live_members() AS l;
     -- The connection that held the caller's lock is lost: others own its shards, or soon will.
     IF p_member_id = ANY (v_live) IS NOT TRUE THEN

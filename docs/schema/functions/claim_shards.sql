@@ -8,14 +8,15 @@ CREATE OR REPLACE FUNCTION eventstream.claim_shards(p_member_id bigint, p_applic
  SET jit TO 'off'
 AS $function$
 DECLARE
+    v_now timestamptz := clock_timestamp();
     v_live bigint[];
     r record;
 BEGIN
-    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, lease_until)
-    VALUES (p_member_id, p_application, p_subscriptions, clock_timestamp() + p_lease)
+    INSERT INTO eventstream.subscription_members AS m (member_id, application, subscriptions, reported_at, lease_until)
+    VALUES (p_member_id, p_application, p_subscriptions, v_now, v_now + p_lease)
     -- A member that is known already reports again.
     ON CONFLICT ON CONSTRAINT subscription_members_pkey DO UPDATE
-    SET subscriptions = EXCLUDED.subscriptions, lease_until = EXCLUDED.lease_until;
+    SET subscriptions = EXCLUDED.subscriptions, reported_at = EXCLUDED.reported_at, lease_until = EXCLUDED.lease_until;
     SELECT array_agg(l.member_id) INTO v_live FROM eventstream.live_members() AS l;
     -- The connection that held the caller's lock is lost: others own its shards, or soon will.
     IF p_member_id = ANY (v_live) IS NOT TRUE THEN

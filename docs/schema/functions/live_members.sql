@@ -11,6 +11,8 @@ BEGIN
     SELECT m.member_id, m.subscriptions
     FROM eventstream.subscription_members AS m
     WHERE m.lease_until > clock_timestamp()
+        -- A lease from before the clock was set back by more than its length says nothing: who lives reports again.
+        AND m.reported_at - clock_timestamp() < m.lease_until - m.reported_at
         AND eventstream.member_key(m.member_id) IN (
             SELECT (k.classid::bigint << 32) | k.objid::bigint
             FROM pg_catalog.pg_locks AS k

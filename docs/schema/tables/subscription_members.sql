@@ -5,6 +5,7 @@ CREATE TABLE eventstream.subscription_members (
     application text NOT NULL,
     subscriptions text[] NOT NULL,
     joined_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reported_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     lease_until timestamp with time zone NOT NULL,
     CONSTRAINT subscription_members_pkey PRIMARY KEY (member_id)
 );
@@ -16,4 +17,5 @@ COMMENT ON COLUMN eventstream.subscription_members.member_id IS 'Drawn at random
 COMMENT ON COLUMN eventstream.subscription_members.application IS 'What the process calls itself, for those who watch.';
 COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscriptions that it runs.';
 COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it first reported.';
+COMMENT ON COLUMN eventstream.subscription_members.reported_at IS 'When it last reported.';
 COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it reports before.';
