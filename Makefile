@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-modules torture torture-busy bench generate verify lint clean
+.PHONY: help demo test test-race test-unit test-integration test-modules torture torture-busy bench generate verify lint clean
 
 GO ?= go
 REPO ?= .
@@ -32,21 +32,25 @@ help: ## show this list
 demo: ## load a git repository as streams: make demo REPO=path, KEEP=1 leaves the database up
 	KEEP="$(KEEP)" $(GO) run ./examples/githistory -repo "$(REPO)"
 
-test: ## every test, with the race detector; its last line says what this machine could not run
+test: ## every test; its last line says what this machine could not run
 	@left=$$(mktemp); trap 'rm -f "$$left"' EXIT; status=0; \
-	export GAPLESS_TEST_LEFT_OUT="$$left"; $(TEST) -race -timeout=30m -parallel=4 ./... || status=$$?; \
-	for module in $(MODULES); do $(GO) -C "$$module" test -race -timeout=10m ./... || status=$$?; done; \
+	export GAPLESS_TEST_LEFT_OUT="$$left"; $(TEST) -timeout=30m -parallel=4 ./... || status=$$?; \
+	for module in $(MODULES); do $(GO) -C "$$module" test -timeout=10m ./... || status=$$?; done; \
 	if [ -s "$$left" ]; then echo "left out: $$(wc -l <"$$left") tests:$$(cut -d: -f2- "$$left" | sort -u | paste -sd';')"; \
 	else echo 'left out: nothing'; fi; exit $$status
+
+test-race: ## the tests with the race detector, but for those that are long and have one goroutine
+	$(TEST) -race -short -timeout=30m -parallel=4 ./...
+	@for module in $(MODULES); do $(GO) -C "$$module" test -race -short -timeout=10m ./...; done
 
 test-unit: ## the tests that need no database
 	$(TEST) -race $(UNIT)
 
 test-integration: ## the tests against PostgreSQL
-	$(TEST) -race -timeout=30m -parallel=4 ./integration_test/...
+	$(TEST) -timeout=30m -parallel=4 ./integration_test/...
 
 test-modules: ## the tests of the modules apart; make test runs them too
-	@for module in $(MODULES); do $(GO) -C "$$module" test -race -timeout=10m ./...; done
+	@for module in $(MODULES); do $(GO) -C "$$module" test -timeout=10m ./...; done
 
 torture: ## the long forms of tests: two minutes a hammer, ten failovers, a large store, half an hour of load; about an hour
 	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AuditOfALargeStore' -v ./integration_test/ | grep -v testdbconf

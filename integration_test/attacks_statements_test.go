@@ -191,6 +191,7 @@ var statementAttacks = []statementAttack{
 // Statements that would change history or the store, or leave a gap in a roundabout way, are refused with their SQLSTATE.
 func TestAttacksByStatementsAreRefused(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for who, grant := range attackers {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()

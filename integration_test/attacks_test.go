@@ -204,6 +204,7 @@ func insertSQL(rows []attackRow) string {
 // and good rows are taken in the same way.
 func TestAttacksByRowsAreRefused(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for who, grant := range attackers {
 		for way, write := range rowWays {
 			t.Run(who+"/"+way, func(t *testing.T) {

@@ -139,6 +139,7 @@ var transactionAttacks = []struct {
 
 func TestAttacksInTransactionsAndSavepointsAreRefused(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for who, grant := range attackers {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -170,6 +171,7 @@ func TestAttacksInTransactionsAndSavepointsAreRefused(t *testing.T) {
 // What looks odd and keeps the rule is taken, whoever does it: the gate refuses gaps, not SQL.
 func TestUnusualInsertsThatLeaveNoGapAreTaken(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	const columns = `eventstream.events (stream_id, version, partition_id, type, payload)`
 	cases := []struct{ name, sql, left string }{
 		{"trigger of another table", inTrigger(values(4)), "order-1@4 order-2@2"},

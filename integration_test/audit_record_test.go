@@ -77,6 +77,7 @@ func TestAuditRecordSchemaIsNotForEverybody(t *testing.T) {
 // takes events again.
 func TestAuditAfterDumpAndRestoreIsClean(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	own := ownServer(t, pgserver.Options{})
 	from := onServer(t, own, createDatabase(t, own))
 	require.NoError(t, migrations.Up(from.ctx, from.pool, nil))

@@ -12,6 +12,7 @@ import (
 
 func TestAuditFindsEachKindOfDamage(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for view, kinds := range damages {
 		t.Run(view, func(t *testing.T) {
 			t.Parallel()
@@ -131,6 +132,7 @@ func TestAuditIsOpenToARoleThatMayOnlyRead(t *testing.T) {
 // event gone. Only what is found is demanded; how long it takes is logged.
 func TestAuditOfALargeStore(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	events := 50_000
 	if longForm() {
 		events = 1_000_000

@@ -184,6 +184,7 @@ func TestBadArguments(t *testing.T) {
 // 100,000 events in one call is the documented limit: that many work, one more is a clear error, by Go and by SQL.
 func TestEventsPerCallLimit(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	one := anEvent(t, 1)
 	tooMany := make([]eventstream.Event, eventstream.MaxEventsPerCall+1)
@@ -226,6 +227,7 @@ func TestEventsPerCallLimit(t *testing.T) {
 // A payload of 20 MiB goes in and comes back. A busy machine with the race detector takes a minute for it.
 func TestPayloadOf20MiB(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*testTimeout)
 	defer cancel()

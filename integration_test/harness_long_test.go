@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"os"
+	"testing"
 	"time"
 )
 
@@ -14,4 +15,13 @@ func hammerTime() time.Duration {
 		return 2 * time.Minute
 	}
 	return 10 * time.Second
+}
+
+// oneGoroutine leaves a test out of the run with the race detector, which is a short one (make test-race): it takes long, and has nothing to
+// race with.
+func oneGoroutine(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long, and nothing in it runs at the same time: make test runs it")
+	}
 }

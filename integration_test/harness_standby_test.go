@@ -163,6 +163,7 @@ func TestHarnessStandby(t *testing.T) {
 // A database that was dumped and restored in another cluster is the same, and goes on where it was.
 func TestHarnessDumpRestore(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	from := startPrimary(t)
 	events := given(t, from.bundle, "order-1", 3)
 	restored := dumpInto(t, from, ownServer(t, pgserver.Options{}))

@@ -20,9 +20,7 @@ func liveHeap() int64 {
 
 // Memory does not grow with the source. Not parallel: other tests use memory too.
 func TestImportNeedsMemoryForAChunkAlone(t *testing.T) {
-	if testing.Short() {
-		t.Skip("200,000 events")
-	}
+	oneGoroutine(t)
 	b := setup(t)
 	var highest int64
 	h := history{events: 200_000, perStream: 10}

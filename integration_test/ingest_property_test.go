@@ -16,6 +16,7 @@ import (
 // readers see the longest run from 1.
 func TestIngestAgainstAModel(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	var streams atomic.Int64
 	rapid.Check(t, func(t *rapid.T) {

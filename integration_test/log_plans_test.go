@@ -89,6 +89,7 @@ func (c logCost) require(t *testing.T, b *bundle, conn *pgx.Conn) {
 // statistics, and in one that does.
 func TestLogPagesLookAtWhatTheyGive(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	unanalyzed(t, b)
 	costs := []logCost{
@@ -154,6 +155,7 @@ var sparseFilters = []struct {
 // Right after the index was made, before anybody analyzed, too.
 func TestLogSparseReadersUseTheirIndexes(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	unanalyzed(t, b)
 	sparseLog(t, b)
@@ -190,6 +192,7 @@ func TestLogSparseReadersUseTheirIndexes(t *testing.T) {
 // Without its index a sparse reader goes through the log, but no statement goes through more than its window.
 func TestLogSparseReadersWithoutAnIndexReadByWindows(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	unanalyzed(t, b)
 	sparseLog(t, b)
@@ -216,6 +219,7 @@ func TestLogSparseReadersWithoutAnIndexReadByWindows(t *testing.T) {
 // What has no marks yet, since nobody keeps positions here, is counted about once, and not again for each page.
 func TestLogWithoutMarksIsCountedOnce(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	unanalyzed(t, b)
 	// Holes, so that no page can be numbered by its positions alone.

@@ -240,6 +240,7 @@ func (m *logModel) checkOne(t *rapid.T, b *bundle, repos []*eventstream.Reposito
 // All reads of a store whose log is not marked, marked, and marked up to a point.
 func TestLogReadsLikeItsModel(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

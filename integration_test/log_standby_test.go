@@ -86,6 +86,7 @@ func TestSubscriptionGoesOnAfterPromotion(t *testing.T) {
 // After pg_dump | psql into a new cluster, subscriptions go on where they were: nothing skipped, nothing twice.
 func TestSubscriptionsSurviveDumpAndRestore(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	from := startPrimary(t)
 	tx := projector(t, from.bundle, counts(nil))
 	stop := keepRunning(t, from.bundle, tx)

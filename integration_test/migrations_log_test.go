@@ -17,6 +17,7 @@ const beforeTheLog = 15
 // A store that was filled before there was a log gets all of it: every event in order, numbered, for readers and subscriptions.
 func TestMigrationsGiveAFilledStoreItsLog(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	require.NoError(t, migrations.DownTo(b.ctx, b.pool, beforeTheLog, nil))
 	for i := range 60 {

@@ -39,6 +39,7 @@ type migrationsBundle struct {
 
 func TestMigrations(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 
 	// An empty database, and a pool of one connection: what leaks into it shows, and who wants two hangs.
 	setup := func(t *testing.T) *migrationsBundle {
@@ -429,9 +430,7 @@ func TestMigrationsInterruptedInTheMiddle(t *testing.T) {
 
 // The goose command and the functions of this package take turns on one database.
 func TestMigrationsGooseCommand(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles the goose command")
-	}
+	oneGoroutine(t)
 	t.Parallel()
 	b := &migrationsBundle{ctx: context.Background(), dsn: newDatabase(t)}
 	b.pool = migrationsPool(t, b.dsn, nil)

@@ -76,6 +76,7 @@ func fillStreams(t *testing.T, b *bundle) {
 // tables were empty and statistics said so, in a fresh one, and after ANALYZE.
 func TestStreamQueriesTouchWhatTheyTellOf(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `VACUUM (ANALYZE) eventstream.events, eventstream.pending_events;`)
 	unanalyzed(t, b)

@@ -193,12 +193,14 @@ func requireOnlyStreamsInHand(t *testing.T, w plannedWrite, touched map[string]f
 // in a fresh session then; and after ANALYZE.
 func TestWritesTouchOnlyTheStreamsInHand(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	requireWritesTouchOnlyTheStreamsInHand(t, setup(t))
 }
 
 // The same where statistics say that the tables are empty: they were vacuumed before the first event came.
 func TestWritesTouchOnlyTheStreamsInHandThoughStatisticsSayEmpty(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `VACUUM (ANALYZE) eventstream.events, eventstream.pending_events`)
 	requireWritesTouchOnlyTheStreamsInHand(t, b)

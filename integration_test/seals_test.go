@@ -167,6 +167,7 @@ var sealAttacks = map[string]struct {
 
 func TestSealsFindEachChangeOfHistory(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for name, attack := range sealAttacks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

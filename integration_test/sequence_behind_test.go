@@ -56,6 +56,7 @@ var behindWrites = []behindWrite{
 // writes then: whether the position that it gives is free or taken. Who tries is told what to do, and not to try again.
 func TestSequenceBehindTheEventsIsRefused(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for _, w := range behindWrites {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()

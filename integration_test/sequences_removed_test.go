@@ -25,6 +25,7 @@ func (n *numbering) where(says func(i int, e numberedEvent) bool) (indexes []int
 
 func TestSequencesAreKeptWhenEventsAreRemoved(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for name, says := range map[string]func(n *numbering, kept int64) func(i int, e numberedEvent) bool{
 		"TheFirst": func(*numbering, int64) func(int, numberedEvent) bool {
 			return func(i int, _ numberedEvent) bool { return i == 0 }
@@ -95,6 +96,7 @@ func TestSequencesAreKeptWhenEventsAreRemoved(t *testing.T) {
 // Events come and go at random, positions become stable and marked at random: the numbers stay.
 func TestSequencesAreKeptWhateverIsRemoved(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

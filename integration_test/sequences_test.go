@@ -308,6 +308,7 @@ func sizedRepo(t testing.TB, handle eventstream.Handle, pageSize int) *eventstre
 // mark partitions.
 func TestSequencesAreTheSameWhateverIsMarked(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for seed := range uint64(2) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
@@ -340,6 +341,7 @@ func requireMarks(t testing.TB, b *bundle, events int64) {
 // lies between two marks; in sessions whose plans were made when the tables were empty, too, and whether anybody analyzed or not.
 func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false);
 		ALTER TABLE eventstream.log_marks SET (autovacuum_enabled = false);
@@ -388,9 +390,7 @@ func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 // Many more positions than one step takes, and than one call does, a hole across the end of one included.
 func TestSequencesOfManyEvents(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("writes 112,000 events")
-	}
+	oneGoroutine(t)
 	b := setup(t)
 	load := func(era, streams, versions int) {
 		execSQL(t, b.ctx, b.pool, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload)

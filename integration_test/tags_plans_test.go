@@ -30,6 +30,7 @@ func pagesRead(t *testing.T, b *bundle, call func()) int64 {
 // back reads the log from there without the index, and what carries the tag with it. Statistics do not matter: there are none.
 func TestTagsPlans(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t, withMaxConns(1))
 	_, err := b.repo.Append(b.ctx, "first-1", eventstream.Empty, tagged(t, "course:7"))
 	require.NoError(t, err)

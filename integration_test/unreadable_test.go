@@ -137,9 +137,7 @@ func TestUnreadableEventIsNamedByReadersOfItsStream(t *testing.T) {
 // JSON that has become too long to be printed, put in past the gate: Load ends with an error that says which event it is.
 func TestUnreadableEventThatExpandsIsNamed(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("the server prints a gigabyte, twice")
-	}
+	oneGoroutine(t)
 	b := setup(t)
 	given(t, b, "order-1", 2)
 	conn := session(t, b)

@@ -242,6 +242,7 @@ func TestValuesThatWaitAreJudgedAlike(t *testing.T) {
 // The largest values that there may be, as text or as bytes, and larger ones. The server makes them, and each has the time of a whole test.
 func TestLargeValuesAreJudgedAlikeByGoAndSQL(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	const made = `(SELECT string_agg(repeat(u.t, u.n), '' ORDER BY u.o)
 		FROM unnest($1::text[], $2::integer[]) WITH ORDINALITY AS u (t, n, o))`
 	for _, c := range valueCases(t) {
