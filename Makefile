@@ -53,7 +53,7 @@ test-modules: ## the tests of the modules apart; make test runs them too
 	@for module in $(MODULES); do $(GO) -C "$$module" test -timeout=10m ./...; done
 
 torture: ## the long forms of tests: two minutes a hammer, ten failovers, a large store, half an hour of load; about an hour
-	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AuditOfALargeStore' -v ./integration_test/ | grep -v testdbconf
+	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AreKilled|AuditOfALargeStore' -v ./integration_test/ | grep -v testdbconf
 	GAPLESS_TEST_LOAD=30m $(GO) test -count=1 -timeout=1h -run '^TestLoadLeavesNothingBehind$$' ./integration_test/
 
 torture-busy: ## every test ROUNDS times (10) beside two busy loops, until one fails: hours

@@ -73,7 +73,7 @@ func spawn(t *testing.T, b *bundle, name string) *child {
 func TestTimersProcessesAreKilled(t *testing.T) {
 	t.Parallel()
 	count, step, within := 240, int64(50), 3*time.Second
-	if os.Getenv("GAPLESS_TEST_LONG") != "" {
+	if longForm() {
 		count, step, within = 10_000, 500, time.Minute
 	}
 	b := withFired(t, setup(t))
