@@ -131,9 +131,12 @@ func (w *shardWorker) attempt(ctx context.Context, b part) error {
 
 // checkpointAt parks those that wait behind others, and moves the checkpoint over what was handled since a time.
 func (w *shardWorker) checkpointAt(ctx context.Context, b part, began time.Time) error {
-	err := w.inTx(ctx, len(b.handed), b.upto, func(tx pgx.Tx) error {
-		return w.park(ctx, tx, b.behind, 0, waitsBehind)
-	})
+	var err error
+	if len(b.behind) == 0 {
+		err = w.moveAlone(ctx, len(b.handed), b.upto)
+	} else {
+		err = w.inTx(ctx, len(b.handed), b.upto, func(tx pgx.Tx) error { return w.park(ctx, tx, b.behind, 0, waitsBehind) })
+	}
 	if err == nil {
 		w.tellHandled(b, began)
 	}
