@@ -59,9 +59,9 @@ torture-busy: ## every test ROUNDS times (10) beside two busy loops, until one f
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"
 
-generate: ## db/ from queries/ and migrations/, docs/schema/ from migrations/
+generate: ## db/ from queries/ and migrations/, docs/schema/ and docs/reference-*.md from migrations/ and the code
 	$(TOOL) sqlc generate
-	$(GO) run ./internal/devdb -write docs/schema
+	$(GO) run ./internal/devdb -write docs/schema -reference docs
 
 verify: lint ## what must hold before a commit, tests apart: lint, format, generated files, queries, migrations
 	$(GO) mod tidy -diff
