@@ -15,7 +15,7 @@ var docFiles = []string{
 	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/command.md", "docs/design.md", "docs/guarantees.md",
 	"docs/importing.md", "docs/installing.md", "docs/modelling.md", "docs/modelling-deciders.md", "docs/modelling-processes.md", "docs/modelling-snapshots.md",
 	"docs/modelling-tags.md", "docs/schema/README.md", "docs/seals.md", "docs/subscriptions.md",
-	"docs/concepts.md", "docs/howto-read.md", "docs/howto-ship.md", "docs/howto-write.md", "docs/operations.md", "docs/operations-backup.md",
+	"SECURITY.md", "docs/README.md", "docs/comparison.md", "docs/concepts.md", "docs/faq.md", "docs/howto-read.md", "docs/howto-ship.md", "docs/howto-write.md", "docs/operations.md", "docs/operations-backup.md",
 	"docs/operations-roles.md", "docs/operations-trouble.md", "docs/quickstart.md", "docs/reference-config.md", "docs/reference-errors.md",
 	"docs/reference-sql.md",
 }
