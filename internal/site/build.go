@@ -39,7 +39,7 @@ func build(ctx context.Context, root, out string) (err error) {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("hugo: %w\n%s", err, said.String())
 	}
-	return nil
+	return writeIndex(out)
 }
 
 // lay writes what hugo takes: its settings and layouts, the pages as content, and files that pages link to.

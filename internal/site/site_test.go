@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -45,7 +46,7 @@ func has(files map[string]string, name string) bool {
 }
 
 var (
-	address  = regexp.MustCompile(`\s(href|src|data-index)="([^"]*)"`)
+	address  = regexp.MustCompile(`\s(href|src)="([^"]*)"`)
 	identity = regexp.MustCompile(`\sid="([^"]*)"`)
 )
 
@@ -95,21 +96,57 @@ func TestSiteHasNoDeadLinks(t *testing.T) {
 func TestSiteSearchKnowsEveryPage(t *testing.T) {
 	t.Parallel()
 	files := built(t)
-	var index []struct{ URL, Title, Text string }
-	require.NoError(t, json.Unmarshal([]byte(files["index.json"]), &index))
-	found := map[string]bool{}
-	for _, page := range index {
-		require.True(t, has(files, page.URL), page.URL)
-		require.NotEmpty(t, page.Title)
-		found[page.URL] = true
-		if page.URL == "operations-trouble.html" {
-			require.Contains(t, page.Text, "Who holds the log back")
+	var index []entry
+	script := strings.TrimPrefix(files["index.js"], "window.searchIndex = ")
+	require.NoError(t, json.Unmarshal([]byte(strings.TrimSuffix(script, ";\n")), &index))
+	found := map[string]int{}
+	for _, part := range index {
+		page, id, _ := strings.Cut(part.URL, "#")
+		require.True(t, has(files, page), page)
+		require.Contains(t, files[page], `id="`+id+`"`)
+		require.NotEmpty(t, part.Title)
+		require.NotContains(t, part.Text, "<td>")
+		found[page]++
+	}
+	for name, text := range files {
+		if strings.HasSuffix(name, ".html") {
+			require.Equal(t, len(heading.FindAllString(text, -1)), found[name], "headings of %s", name)
 		}
 	}
-	for name := range files {
-		if strings.HasSuffix(name, ".html") {
-			require.True(t, found[name], "%s cannot be found", name)
+}
+
+// In a browser, opened from the disk: the search finds the page on what is asked, and nothing where there is nothing.
+func TestSiteSearchInABrowser(t *testing.T) {
+	t.Parallel()
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		leftout.Skip(t, errors.New("chromium is not on this machine: apt-get install chromium"))
+	}
+	out := filepath.Join(t.TempDir(), "site")
+	err = build(t.Context(), "../..", out)
+	if errors.Is(err, errNoHugo) {
+		leftout.Skip(t, err)
+	}
+	require.NoError(t, err)
+	for asked, first := range map[string]string{
+		"subscription is stuck": "operations-trouble.html#a-subscription-is-stuck", "full disk": "operations-trouble.html#a-full-disk",
+		"point-in-time recovery": "operations-backup.html#base-backup-and-point-in-time-recovery", "append_batch": "reference-sql.html#append_batch",
+		"no such words anywhere": "",
+	} {
+		page := "file://" + out + "/quickstart.html?q=" + url.QueryEscape(asked)
+		cmd := exec.CommandContext(t.Context(), browser, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files",
+			"--user-data-dir="+t.TempDir(), "--virtual-time-budget=5000", "--dump-dom", page)
+		dom, err := cmd.Output()
+		require.NoError(t, err)
+		_, list, _ := strings.Cut(string(dom), `<ol id="found"`)
+		list, _, _ = strings.Cut(list, "</ol>")
+		if first == "" {
+			require.Contains(t, list, "Nothing found", asked)
+			continue
 		}
+		_, list, _ = strings.Cut(list, `href="`)
+		list, _, _ = strings.Cut(list, `"`)
+		require.Equal(t, first, filepath.Base(list), asked)
 	}
 }
 

@@ -1,12 +1,18 @@
-// Search over the index of the site, in the browser: pages in which every word occurs, those with the words in their title first.
+// Search over the index of the site, in the browser: parts of pages in which every word occurs, those with the words in their heading first.
 (() => {
-  const script = document.currentScript;
-  const base = new URL(script.dataset.index, document.baseURI);
+  const base = document.currentScript.src;
   const input = document.getElementById("search");
   const list = document.getElementById("found");
-  let pages;
 
-  const load = async () => (pages ??= await (await fetch(base)).json());
+  // The index is a script, which is loaded by the first search: a site that is opened from a disk may fetch nothing.
+  const load = () => new Promise((done, failed) => {
+    if (window.searchIndex) return done(window.searchIndex);
+    const script = document.createElement("script");
+    script.src = new URL("index.js", base);
+    script.onload = () => done(window.searchIndex);
+    script.onerror = failed;
+    document.head.append(script);
+  });
 
   const score = (page, words) => {
     const title = page.title.toLowerCase();
@@ -42,14 +48,17 @@
     list.hidden = false;
   };
 
-  input.addEventListener("input", async () => {
+  const search = async () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length) { list.hidden = true; return; }
-    await load();
-    const found = pages.map((page) => [score(page, words), page]).filter(([points]) => points > 0);
+    const found = (await load()).map((page) => [score(page, words), page]).filter(([points]) => points > 0);
     found.sort((a, b) => b[0] - a[0]);
     show(words, found.slice(0, 12).map(([, page]) => page));
-  });
+  };
+
+  input.addEventListener("input", search);
+  const asked = new URLSearchParams(location.search).get("q");
+  if (asked) { input.value = asked; search(); }
   input.form.addEventListener("submit", (event) => {
     event.preventDefault();
     list.querySelector("a")?.click();
