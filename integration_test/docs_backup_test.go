@@ -169,7 +169,7 @@ func updateBackupPage(t *testing.T, parts []string) {
 		if !shown {
 			return block
 		}
-		return before + "```text\n" + strings.TrimSpace(parts[i]) + "\n```\n"
+		return before + "```text\n" + strings.Trim(regexp.MustCompile(`(?m) +$`).ReplaceAllString(parts[i], ""), "\n") + "\n```\n"
 	})
 	require.NoError(t, os.WriteFile(filepath.Join("..", backupPage), []byte(page), 0o644))
 }
