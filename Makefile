@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-race test-unit test-integration test-modules torture torture-busy bench generate verify lint clean
+.PHONY: help demo test test-race test-unit test-integration test-modules torture torture-busy bench site generate verify lint clean
 
 GO ?= go
 REPO ?= .
@@ -63,9 +63,12 @@ torture-busy: ## every test ROUNDS times (10) beside two busy loops, until one f
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"
 
-generate: ## db/ from queries/ and migrations/, docs/schema/ from migrations/
+site: ## the manual as a site with search, written to OUT (site); needs hugo
+	$(GO) run ./internal/site -out "$(if $(filter file default,$(origin OUT)),site,$(OUT))"
+
+generate: ## db/ from queries/ and migrations/, docs/schema/ and docs/reference-*.md from migrations/ and the code
 	$(TOOL) sqlc generate
-	$(GO) run ./internal/devdb -write docs/schema
+	$(GO) run ./internal/devdb -write docs/schema -reference docs
 
 verify: lint ## what must hold before a commit, tests apart: lint, format, generated files, queries, migrations
 	$(GO) mod tidy -diff

@@ -15,6 +15,9 @@ var docFiles = []string{
 	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/command.md", "docs/design.md", "docs/guarantees.md",
 	"docs/importing.md", "docs/installing.md", "docs/modelling.md", "docs/modelling-deciders.md", "docs/modelling-processes.md", "docs/modelling-snapshots.md",
 	"docs/modelling-tags.md", "docs/schema/README.md", "docs/seals.md", "docs/subscriptions.md",
+	"SECURITY.md", "docs/README.md", "docs/comparison.md", "docs/concepts.md", "docs/faq.md", "docs/howto-read.md", "docs/howto-ship.md", "docs/howto-write.md", "docs/operations.md", "docs/operations-backup.md",
+	"docs/operations-roles.md", "docs/operations-trouble.md", "docs/quickstart.md", "docs/reference-config.md", "docs/reference-errors.md",
+	"docs/reference-sql.md",
 }
 
 // docBlock is a fenced block of a page.
@@ -80,11 +83,14 @@ func docPromises(t *testing.T, name string) (rows []string) {
 	return rows
 }
 
-// docRegions gives the parts of the examples between the lines "// docs:start" and "// docs:end".
+// docRegions gives the parts of the examples, and of the programs in examples/, between the lines "// docs:start" and "// docs:end".
 func docRegions(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("example_*_test.go")
 	require.NoError(t, err)
+	programs, err := filepath.Glob("../examples/*/main.go")
+	require.NoError(t, err)
+	files = append(files, programs...)
 	var regions []string
 	for _, file := range files {
 		text, err := os.ReadFile(file)

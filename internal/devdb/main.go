@@ -1,7 +1,7 @@
 // Command devdb starts a throwaway PostgreSQL server, migrates a database on it, and does what generated files need of it: it
 // writes or compares the definitions of the schema, and runs a command with the database's URL in DATABASE_URL and SQLC_DATABASE_URI.
 //
-//	go run ./internal/devdb -write docs/schema
+//	go run ./internal/devdb -write docs/schema -reference docs
 //	go run ./internal/devdb -check docs/schema -- go tool -modfile=tools/go.mod sqlc vet
 package main
 
@@ -13,11 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/internal/pgserver"
+	"github.com/gaplesspg/gapless/internal/reference"
 	"github.com/gaplesspg/gapless/internal/schemadump"
 	"github.com/gaplesspg/gapless/migrations"
 )
@@ -27,10 +29,11 @@ const database = "gapless_devdb"
 func main() {
 	write := flag.String("write", "", "write the schema, one file an object, to this `directory`")
 	check := flag.String("check", "", "compare the schema with the files of this `directory`")
+	manual := flag.String("reference", "", "write the generated pages of the manual to this `directory`, from the root of the repository")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, *write, *check, flag.Args())
+	err := run(ctx, *write, *check, *manual, flag.Args())
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "devdb:", err)
@@ -38,7 +41,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, write, check string, command []string) (err error) {
+func run(ctx context.Context, write, check, manual string, command []string) (err error) {
 	server, err := pgserver.Start(ctx, pgserver.Options{Log: os.Stderr})
 	if err != nil {
 		return err
@@ -60,6 +63,7 @@ func run(ctx context.Context, write, check string, command []string) (err error)
 	}
 	return errors.Join(
 		dump(ctx, conn, write, check),
+		writeReference(ctx, conn, manual),
 		execute(ctx, dsn, command))
 }
 
@@ -94,6 +98,28 @@ func dump(ctx context.Context, conn *pgx.Conn, write, check string) error {
 		return nil
 	}
 	return files.Check(check)
+}
+
+// writeReference writes the pages of the manual that follow from the code.
+func writeReference(ctx context.Context, conn *pgx.Conn, directory string) error {
+	if directory == "" {
+		return nil
+	}
+	design, err := os.ReadFile(filepath.Join(directory, "design.md"))
+	if err != nil {
+		return err
+	}
+	functions, err := reference.SQL(ctx, conn, string(design))
+	if err != nil {
+		return err
+	}
+	config, err := reference.Config(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(directory, "reference-sql.md"), []byte(functions), 0o644),
+		os.WriteFile(filepath.Join(directory, "reference-config.md"), []byte(config), 0o644))
 }
 
 func execute(ctx context.Context, dsn string, command []string) error {
