@@ -19,7 +19,7 @@ TOOL := $(GO) tool -modfile="$(CURDIR)/tools/go.mod"
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
 LINT := $(GO) tool -modfile="$(CURDIR)/tools/lint/go.mod" golangci-lint
 # Modules of their own, so that what they need stays out of the module graph of who imports Gapless alone.
-MODULES := cmd/gapless eventstream/eventstreamtest/pgtest eventstream/process/natsjs
+MODULES := cmd/gapless eventstream/eventstreamtest/pgtest eventstream/process/natsjs otelgapless
 # More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 
