@@ -14,7 +14,7 @@ import (
 // have, and how long callers waited for one. name tells it from other pools. A nil provider is otel.GetMeterProvider(). Unregister ends it.
 func ObservePool(pool *pgxpool.Pool, name string, provider metric.MeterProvider) (metric.Registration, error) {
 	if pool == nil {
-		return nil, errors.New("otelgapless.ObservePool: pool is nil, and must be a *pgxpool.Pool")
+		return nil, errors.New("otelgapless: pool is nil, and must be a *pgxpool.Pool")
 	}
 	if provider == nil {
 		provider = otel.GetMeterProvider()

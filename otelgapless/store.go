@@ -28,39 +28,44 @@ type StoreConfig struct {
 	Timeout time.Duration
 }
 
+// complete checks a config, and gives a copy with the defaults.
+func (c *StoreConfig) complete() (StoreConfig, error) {
+	out := StoreConfig{}
+	if c != nil {
+		out = *c
+	}
+	if out.MaxAge < 0 || out.Timeout < 0 {
+		return out, fmt.Errorf("otelgapless.StoreConfig: MaxAge is %s and Timeout %s, and both must be 0s or more", out.MaxAge, out.Timeout)
+	}
+	if out.MeterProvider == nil {
+		out.MeterProvider = otel.GetMeterProvider()
+	}
+	if out.MaxAge == 0 {
+		out.MaxAge = defaultMaxAge
+	}
+	if out.Timeout == 0 {
+		out.Timeout = defaultTimeout
+	}
+	return out, nil
+}
+
 // ObserveStore gives what the database knows of the store to OpenTelemetry, whenever it collects: one statement for all instruments. One process
 // is enough for a store; of several, each gives the same. It needs what reading needs: SELECT on all tables of the schema, and pg_read_all_stats
 // to see of other roles' transactions how long they have run. Unregister ends it.
 //
 // While the database cannot be read there are no values, and otel.Handle gets the error.
 func ObserveStore(pool *pgxpool.Pool, config *StoreConfig) (metric.Registration, error) {
-	if pool == nil {
-		return nil, errors.New("otelgapless.ObserveStore: pool is nil, and must be a *pgxpool.Pool")
+	reader, err := NewStoreReader(pool, config)
+	if err != nil {
+		return nil, err
 	}
-	c := StoreConfig{}
-	if config != nil {
-		c = *config
-	}
-	if c.MaxAge < 0 || c.Timeout < 0 {
-		return nil, fmt.Errorf("otelgapless.StoreConfig: MaxAge is %s and Timeout %s, and both must be 0s or more", c.MaxAge, c.Timeout)
-	}
-	if c.MeterProvider == nil {
-		c.MeterProvider = otel.GetMeterProvider()
-	}
-	if c.MaxAge == 0 {
-		c.MaxAge = defaultMaxAge
-	}
-	if c.Timeout == 0 {
-		c.Timeout = defaultTimeout
-	}
-	kept := &keptValues{pool: pool, maxAge: c.MaxAge, timeout: c.Timeout}
-	return register(c.MeterProvider.Meter(scope), SourceStore, kept.get)
+	return register(reader.config.MeterProvider.Meter(scope), SourceStore, reader.Read)
 }
 
-// keptValues are those of the store, read again when they are too old. An error is kept too: a database that is away is not asked more often.
-type keptValues struct {
-	pool            *pgxpool.Pool
-	maxAge, timeout time.Duration
+// StoreReader reads the metrics of SourceStore, and keeps them for StoreConfig.MaxAge. It is safe for use by several goroutines.
+type StoreReader struct {
+	pool   *pgxpool.Pool
+	config StoreConfig
 
 	mu     sync.Mutex
 	at     time.Time
@@ -68,17 +73,27 @@ type keptValues struct {
 	err    error
 }
 
-func (k *keptValues) get(ctx context.Context) ([]Value, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.at.IsZero() && time.Since(k.at) < k.maxAge {
-		return k.values, k.err
+// NewStoreReader returns a reader, for who gives the metrics to something else than OpenTelemetry. A nil config means the defaults.
+func NewStoreReader(pool *pgxpool.Pool, config *StoreConfig) (*StoreReader, error) {
+	if pool == nil {
+		return nil, errors.New("otelgapless: pool is nil, and must be a *pgxpool.Pool")
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	complete, err := config.complete()
+	return &StoreReader{pool: pool, config: complete}, err
+}
+
+// Read gives the values, which are not to be changed. An error is kept too, so that a database that is away is not asked more often.
+func (r *StoreReader) Read(ctx context.Context) ([]Value, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.at.IsZero() && time.Since(r.at) < r.config.MaxAge {
+		return r.values, r.err
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
-	k.values, k.err = ReadStore(ctx, k.pool)
-	k.at = time.Now()
-	return k.values, k.err
+	r.values, r.err = ReadStore(ctx, r.pool)
+	r.at = time.Now()
+	return r.values, r.err
 }
 
 // register makes observable instruments of all metrics of a source.
