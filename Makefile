@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-integration test-modules torture torture-busy bench generate verify lint clean
+.PHONY: help demo test test-unit test-integration test-modules torture torture-busy bench image-files generate verify lint clean
 
 GO ?= go
 REPO ?= .
@@ -58,6 +58,11 @@ torture-busy: ## every test ROUNDS times (10) beside two busy loops, until one f
 
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"
+
+image-files: ## the files of the image, into bin/image, for machines where no image with Go is to be had
+	CGO_ENABLED=0 $(GO) -C cmd/gapless build -trimpath -ldflags='-s -w' -o "$(CURDIR)/bin/image/gapless" .
+	mkdir -p bin/image/etc/ssl/certs
+	cp "$${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" bin/image/etc/ssl/certs/ca-certificates.crt
 
 generate: ## db/ from queries/ and migrations/, docs/schema/ from migrations/
 	$(TOOL) sqlc generate

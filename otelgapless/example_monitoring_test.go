@@ -51,4 +51,3 @@ func ExampleNewTracer() {
 	fmt.Println(traces, err)
 	// Output: true <nil>
 }
-
