@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,7 +164,8 @@ func TestTracerIsToldOfAppends(t *testing.T) {
 func TestTracersMetadataThatCannotBeStoredAreIgnored(t *testing.T) {
 	t.Parallel()
 	own := json.RawMessage(`{"user": "u-1"}`)
-	for _, bad := range []string{"", "[]", "{", `{"tags": 7}`, `{"a": "\u0000"}`} {
+	large := `{"user": "` + strings.Repeat("x", eventstream.MaxJSONBytes) + `"}`
+	for _, bad := range []string{"", "[]", "{", `{"tags": 7}`, `{"a": "\u0000"}`, large} {
 		tracer := &noting{}
 		if bad != "" {
 			tracer.metadata = json.RawMessage(bad)
@@ -173,7 +175,7 @@ func TestTracersMetadataThatCannotBeStoredAreIgnored(t *testing.T) {
 		event := oneEvent()
 		event.Metadata = own
 		_, err = repo.Append(t.Context(), "order-1", eventstream.Any, event)
-		require.NoError(t, err, bad)
+		require.NoError(t, err, "%.20s", bad)
 		require.Equal(t, own, tracer.ends[0].Requests[0].Events[0].Metadata)
 	}
 }
