@@ -67,7 +67,7 @@ func (o *observed) one(t *testing.T, name string) sdktrace.ReadOnlySpan {
 }
 
 // append appends one event, and fails the test if that is refused.
-func (o *observed) append(t *testing.T, ctx context.Context, id eventstream.StreamID, options ...eventstream.EventOption) eventstream.Event {
+func (o *observed) append(ctx context.Context, t *testing.T, id eventstream.StreamID, options ...eventstream.EventOption) eventstream.Event {
 	t.Helper()
 	event := eventstream.EventOf("order.placed", 1, options...)
 	_, err := o.repo.Append(ctx, id, eventstream.Any, event)
@@ -96,7 +96,7 @@ func (o *observed) handle(t *testing.T, name string, count int, handler func(con
 func attributeOf(span sdktrace.ReadOnlySpan, key string) string {
 	for _, a := range span.Attributes() {
 		if string(a.Key) == key {
-			return a.Value.Emit()
+			return a.Value.String()
 		}
 	}
 	return ""

@@ -27,7 +27,7 @@ func ContextWithEvent(ctx context.Context, event eventstream.Event) context.Cont
 }
 
 // withSpan adds the span of a context to metadata that say nothing of one.
-func withSpan(metadata json.RawMessage, ctx context.Context) json.RawMessage {
+func withSpan(ctx context.Context, metadata json.RawMessage) json.RawMessage {
 	carrier := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, carrier)
 	if len(carrier) == 0 {

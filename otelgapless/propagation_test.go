@@ -43,7 +43,7 @@ func TestARetryWithAnotherSpanIsADuplicate(t *testing.T) {
 			return plain.AppendMany(ctx, request)
 		},
 	}
-	o.append(t, t.Context(), "order-0") // so that versions and positions differ
+	o.append(t.Context(), t, "order-0") // so that versions and positions differ
 	require.NoError(t, errOf(o.repo.Append(t.Context(), "order-1", eventstream.Empty, event)))
 	first := o.named("append")[1].SpanContext()
 	for name, repeat := range again {
@@ -107,7 +107,7 @@ func TestTraceStateTravels(t *testing.T) {
 	ctx := trace.ContextWithRemoteSpanContext(t.Context(), trace.NewSpanContext(trace.SpanContextConfig{
 		TraceID: [16]byte{1}, SpanID: [8]byte{2}, TraceFlags: trace.FlagsSampled, TraceState: state,
 	}))
-	event := o.append(t, ctx, "order-1")
+	event := o.append(ctx, t, "order-1")
 	stored, err := o.repo.Event(t.Context(), event.ID)
 	require.NoError(t, err)
 	back := trace.SpanContextFromContext(otelgapless.ContextWithEvent(t.Context(), stored))

@@ -22,7 +22,7 @@ func TestTracerMeasuresWhatTheProcessDoes(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
 	ctx := t.Context()
-	event := o.append(t, ctx, "order-1")
+	event := o.append(ctx, t, "order-1")
 	require.NoError(t, errOf(o.repo.Append(ctx, "order-1", eventstream.Any, event)))
 	require.NoError(t, errOf(o.repo.Append(ctx, "order-1", eventstream.Any, eventstream.EventOf("a.b", 1), eventstream.EventOf("a.b", 2))))
 	require.Error(t, errOf(o.repo.Append(ctx, "order-1", eventstream.Exact(7), eventstream.EventOf("a.b", 1))))
@@ -59,7 +59,7 @@ func TestStoreMetricsSayHowFarSubscriptionsAre(t *testing.T) {
 	o.observe(t, otelgapless.StoreConfig{MaxAge: time.Nanosecond})
 	ctx := t.Context()
 	for range 3 {
-		o.append(t, ctx, "order-1")
+		o.append(ctx, t, "order-1")
 	}
 	require.NoError(t, o.handle(t, "mail", 3, func(context.Context, []eventstream.LogEvent) error { return nil }))
 	sharded, err := subscription.New(o.repo, "sharded", subscription.EffectHandler(
@@ -67,7 +67,7 @@ func TestStoreMetricsSayHowFarSubscriptionsAre(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, sharded.Create(ctx))
 	for range 2 {
-		o.append(t, ctx, "order-1")
+		o.append(ctx, t, "order-1")
 	}
 	m := o.collect(t)
 	require.Equal(t, float64(5), number(t, m["gapless.log.position"]))
@@ -96,7 +96,7 @@ func TestStoreMetricsSayWhatIsWrong(t *testing.T) {
 	o := setup(t)
 	o.observe(t, otelgapless.StoreConfig{MaxAge: time.Nanosecond})
 	ctx := t.Context()
-	o.append(t, ctx, "order-1")
+	o.append(ctx, t, "order-1")
 	require.Error(t, o.handle(t, "mail", 1, func(context.Context, []eventstream.LogEvent) error { return errors.New("no") }))
 	parks, err := subscription.New(o.repo, "parks", subscription.EffectHandler(
 		func(context.Context, []eventstream.LogEvent) error { return errors.New("no") }),
@@ -133,7 +133,7 @@ func TestStoreMetricsSayWhatProjectionsAre(t *testing.T) {
 	o := setup(t)
 	o.observe(t, otelgapless.StoreConfig{MaxAge: time.Nanosecond})
 	ctx := t.Context()
-	o.append(t, ctx, "order-1")
+	o.append(ctx, t, "order-1")
 	applying, goOn := make(chan struct{}), make(chan struct{})
 	projector, err := subscription.NewProjector(o.repo, subscription.Projection{
 		Name:  "totals",
@@ -171,9 +171,9 @@ func TestStoreIsAskedOnceInMaxAge(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
 	o.observe(t, otelgapless.StoreConfig{MaxAge: time.Hour})
-	o.append(t, t.Context(), "order-1")
+	o.append(t.Context(), t, "order-1")
 	require.Equal(t, float64(1), number(t, o.collect(t)["gapless.log.position"]))
-	o.append(t, t.Context(), "order-1")
+	o.append(t.Context(), t, "order-1")
 	require.Equal(t, float64(1), number(t, o.collect(t)["gapless.log.position"]))
 
 	config := o.pool.Config()
@@ -245,7 +245,7 @@ func TestEveryMetricIsListedAsItIs(t *testing.T) {
 	registration, err := otelgapless.ObservePool(o.pool, "main", o.meters)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, registration.Unregister()) }()
-	o.append(t, t.Context(), "order-1")
+	o.append(t.Context(), t, "order-1")
 	require.NoError(t, errOf(o.repo.Load(t.Context(), "order-1")))
 	require.NoError(t, o.handle(t, "mail", 1, func(context.Context, []eventstream.LogEvent) error { return nil }))
 	projector, err := subscription.NewProjector(o.repo, subscription.Projection{

@@ -71,7 +71,7 @@ func (t *Tracer) TraceMetadata(ctx context.Context, event eventstream.Event) jso
 	if !t.propagates {
 		return event.Metadata
 	}
-	return withSpan(event.Metadata, ctx)
+	return withSpan(ctx, event.Metadata)
 }
 
 // TraceBatchStart begins the span of a statement that several appends share; what it does for one belongs to that one's span.

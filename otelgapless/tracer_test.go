@@ -24,7 +24,7 @@ func TestConsumersSpanLinksToTheProducers(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
 	ctx, root := o.root(t, "request")
-	event := o.append(t, ctx, "order-1")
+	event := o.append(ctx, t, "order-1")
 	root.End()
 	produced := o.one(t, "append")
 	require.Equal(t, root.SpanContext().SpanID(), produced.Parent().SpanID())
@@ -34,7 +34,7 @@ func TestConsumersSpanLinksToTheProducers(t *testing.T) {
 	require.Nil(t, event.Metadata, "the caller's event stays as it is")
 
 	require.NoError(t, o.handle(t, "mail", 1, func(ctx context.Context, _ []eventstream.LogEvent) error {
-		o.append(t, ctx, "mail-1")
+		o.append(ctx, t, "mail-1")
 		return nil
 	}))
 	consumed := o.one(t, "process mail")
@@ -68,7 +68,7 @@ func TestHandlersSpanLinksToEachAppend(t *testing.T) {
 func TestContextWithEventGoesOnWithItsTrace(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
-	written := o.append(t, t.Context(), "order-1")
+	written := o.append(t.Context(), t, "order-1")
 	read, err := o.repo.Event(t.Context(), written.ID)
 	require.NoError(t, err)
 	_, span := o.provider.Tracer("test").Start(otelgapless.ContextWithEvent(t.Context(), read), "one event")
@@ -156,7 +156,7 @@ func TestSpansInATransaction(t *testing.T) {
 func TestErrorsInSpans(t *testing.T) {
 	t.Parallel()
 	o := setup(t)
-	o.append(t, t.Context(), "order-1")
+	o.append(t.Context(), t, "order-1")
 	failure := errors.New("no route to the mail server")
 	var failed *subscription.HandlerError
 	require.ErrorAs(t, o.handle(t, "mail", 1, func(context.Context, []eventstream.LogEvent) error { return failure }), &failed)

@@ -75,7 +75,7 @@ func (a *app) printMetrics(ctx context.Context, pool *pgxpool.Pool) error {
 	for _, v := range values {
 		row := metricValue{Metric: v.Metric, Unit: units[v.Metric], Value: v.Value, Attributes: map[string]string{}}
 		for _, attribute := range v.Attributes {
-			row.Attributes[string(attribute.Key)] = attribute.Value.Emit()
+			row.Attributes[string(attribute.Key)] = attribute.Value.String()
 		}
 		if err := a.out.Record(row); err != nil {
 			return err

@@ -3,6 +3,7 @@ package prometheus
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -31,10 +32,10 @@ func Write(w io.Writer, values []otelgapless.Value) error {
 			}
 			name := m.PrometheusName()
 			if first {
-				out.WriteString("# HELP " + name + " " + inHelp.Replace(m.Description) + "\n# TYPE " + name + " " + string(m.Kind) + "\n")
+				fmt.Fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, inHelp.Replace(m.Description), name, m.Kind)
 				first = false
 			}
-			out.WriteString(name + labels(v.Attributes) + " " + strconv.FormatFloat(v.Value, 'g', -1, 64) + "\n")
+			fmt.Fprintf(out, "%s%s %s\n", name, labels(v.Attributes), strconv.FormatFloat(v.Value, 'g', -1, 64))
 		}
 	}
 	return out.Flush()
@@ -46,7 +47,7 @@ func labels(attributes []attribute.KeyValue) string {
 	}
 	parts := make([]string, len(attributes))
 	for i, a := range attributes {
-		parts[i] = otelgapless.PrometheusLabel(string(a.Key)) + `="` + inLabel.Replace(a.Value.Emit()) + `"`
+		parts[i] = otelgapless.PrometheusLabel(string(a.Key)) + `="` + inLabel.Replace(a.Value.String()) + `"`
 	}
 	return "{" + strings.Join(parts, ",") + "}"
 }
