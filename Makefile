@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-race test-unit test-integration test-modules torture torture-busy bench site generate verify lint clean
+.PHONY: help demo test test-race test-unit test-integration test-modules torture torture-busy bench site image-files generate verify lint clean
 
 GO ?= go
 REPO ?= .
@@ -19,7 +19,7 @@ TOOL := $(GO) tool -modfile="$(CURDIR)/tools/go.mod"
 GOOSE := GOFLAGS="$$($(GO) env GOFLAGS) -tags=$(GOOSE_TAGS)" $(TOOL) goose
 LINT := $(GO) tool -modfile="$(CURDIR)/tools/lint/go.mod" golangci-lint
 # Modules of their own, so that what they need stays out of the module graph of who imports Gapless alone.
-MODULES := cmd/gapless eventstream/eventstreamtest/pgtest eventstream/process/natsjs
+MODULES := cmd/gapless eventstream/eventstreamtest/pgtest eventstream/process/natsjs otelgapless
 # More at a time than there are CPUs: most of a test against a database is waiting.
 TEST := $(TOOL) gotestsum --format=pkgname-and-test-fails --
 
@@ -65,6 +65,11 @@ bench: ## events per second against plain PostgreSQL in the same run, written to
 
 site: ## the manual as a site with search, written to OUT (site); needs hugo
 	$(GO) run ./internal/site -out "$(if $(filter file default,$(origin OUT)),site,$(OUT))"
+
+image-files: ## the files of the image, into bin/image, for machines where no image with Go is to be had
+	CGO_ENABLED=0 $(GO) -C cmd/gapless build -trimpath -ldflags='-s -w' -o "$(CURDIR)/bin/image/gapless" .
+	mkdir -p bin/image/etc/ssl/certs
+	cp "$${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" bin/image/etc/ssl/certs/ca-certificates.crt
 
 generate: ## db/ from queries/ and migrations/, docs/schema/ and docs/reference-*.md from migrations/ and the code
 	$(TOOL) sqlc generate

@@ -41,6 +41,8 @@ func (i inside) Pool() *pgxpool.Pool { return i.r.pool }
 
 func (i inside) Handle() db.DBTX { return i.r.handle }
 
+func (i inside) Tracer() any { return i.r.config.Tracer }
+
 func (i inside) Settings() access.Settings {
 	c := &i.r.config
 	return access.Settings{PageSize: c.PageSize, Connections: c.Connections, Lease: c.Lease, Notify: c.Notify}

@@ -53,6 +53,8 @@ type Config struct {
 	Group GroupConfig
 	// Inline are called in the transaction of every append, in this order. Default: none.
 	Inline []InlineProjection
+	// Tracer is told of appends, and of what else it has methods for: see Tracer. Default: nil, which costs nothing.
+	Tracer Tracer
 }
 
 // GroupConfig bounds how calls of Append, Save and AppendMany of one process that come at the same time share a statement and its

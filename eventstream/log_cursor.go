@@ -67,7 +67,9 @@ func (c *LogCursor) atEnd() bool { return len(c.page) == 0 && (c.left <= 0 || c.
 
 // read reads the next page.
 func (c *LogCursor) read(ctx context.Context) error {
-	events, err := c.ahead.next(ctx, c.left)
+	reading, trace := c.ahead.repo.startRead(ctx, OperationReadLog, "")
+	events, err := c.ahead.next(reading, c.left)
+	trace.end(len(events), err)
 	if unreadable := asUnreadable(err); unreadable != nil {
 		c.left--
 		return unreadable

@@ -33,6 +33,8 @@ type Repository struct {
 	hook *appendHook
 	// group is what concurrent Appends share; nil if each goes by itself.
 	group *appendGroup
+	// trace is told what is done; nil without a Tracer.
+	trace *tracers
 }
 
 // Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
@@ -58,6 +60,7 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	repo := &Repository{
 		handle: handle, queries: db.New(), config: complete,
 		partitions: new(atomic.Int32), budget: readbudget.New(complete.MaxReadBytes), hook: new(appendHook),
+		trace: tracersOf(complete.Tracer),
 	}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
 		repo.pool = pool

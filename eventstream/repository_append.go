@@ -57,7 +57,17 @@ func (r *Repository) Append(ctx context.Context, id StreamID, expected Expected,
 // Requests to the same stream are applied one after the other. If any is refused, nothing is appended, and the error is a
 // *BatchError with what is wrong with each that was refused.
 func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) ([]AppendResult, error) {
-	item, err := newAppendItem(requests)
+	if r.trace == nil {
+		return r.appendMany(ctx, requests, nil)
+	}
+	trace := r.startAppend(ctx, requests)
+	results, err := r.appendMany(trace.ctx, trace.requests, trace)
+	trace.end(results, err)
+	return results, err
+}
+
+func (r *Repository) appendMany(ctx context.Context, requests []AppendRequest, trace *appendTrace) ([]AppendResult, error) {
+	item, err := newAppendItem(requests, trace)
 	if err != nil {
 		return nil, err
 	}
@@ -88,8 +98,18 @@ func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) 
 }
 
 func (r *Repository) append(ctx context.Context, request AppendRequest) (AppendResult, error) {
+	if r.trace == nil {
+		return r.appendOne(ctx, request, nil)
+	}
+	trace := r.startAppend(ctx, []AppendRequest{request})
+	result, err := r.appendOne(trace.ctx, trace.requests[0], trace)
+	trace.end([]AppendResult{result}, err)
+	return result, err
+}
+
+func (r *Repository) appendOne(ctx context.Context, request AppendRequest, trace *appendTrace) (AppendResult, error) {
 	requests := []AppendRequest{request}
-	item, err := newAppendItem(requests)
+	item, err := newAppendItem(requests, trace)
 	if err != nil {
 		return AppendResult{}, err
 	}

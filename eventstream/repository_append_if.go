@@ -26,6 +26,13 @@ const (
 // conflict until then. What has been committed just above it is waited for, 100 milliseconds at most and not in a transaction of the caller.
 // Reading far back is fast with the index events_tags_idx: docs/modelling-tags.md.
 func (r *Repository) ReadQuery(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
+	ctx, trace := r.startRead(ctx, OperationReadQuery, "")
+	events, until, err := r.readUntilStable(ctx, query, after)
+	trace.end(len(events), err)
+	return events, until, err
+}
+
+func (r *Repository) readUntilStable(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
 	wire, err := checkRead(query, after)
 	if err != nil {
 		return nil, 0, err
@@ -43,6 +50,13 @@ func (r *Repository) ReadQuery(ctx context.Context, query Query, after int64) ([
 // come in order of arrival, and nobody's work is lost. It needs EXECUTE on lock_query, and READ COMMITTED, as AppendIf does. The position is
 // good for that AppendIf alone: what others have drawn below it may appear later if nothing is appended.
 func (r *Repository) ReadQueryForUpdate(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
+	ctx, trace := r.startRead(ctx, OperationReadQuery, "")
+	events, until, err := r.readUnderLock(ctx, query, after)
+	trace.end(len(events), err)
+	return events, until, err
+}
+
+func (r *Repository) readUnderLock(ctx context.Context, query Query, after int64) ([]Event, int64, error) {
 	wire, err := checkRead(query, after)
 	if err != nil {
 		return nil, 0, err
@@ -133,11 +147,21 @@ func (r *Repository) queryPosition(ctx context.Context, query json.RawMessage) (
 // In a transaction (WithTx) decide first and append other events later: what the transaction appended itself counts as after the position. In
 // REPEATABLE READ and SERIALIZABLE it is a serialization failure (40001) unless everything appended is stable in the snapshot.
 func (r *Repository) AppendIf(ctx context.Context, query Query, position int64, requests ...AppendRequest) ([]AppendResult, error) {
+	if r.trace == nil {
+		return r.appendIf(ctx, query, position, requests)
+	}
+	trace := r.startAppend(ctx, requests)
+	results, err := r.appendIf(trace.ctx, query, position, trace.requests)
+	trace.end(results, err)
+	return results, err
+}
+
+func (r *Repository) appendIf(ctx context.Context, query Query, position int64, requests []AppendRequest) ([]AppendResult, error) {
 	wire, err := query.wire()
 	if err != nil {
 		return nil, err
 	}
-	item, err := newAppendItem(requests)
+	item, err := newAppendItem(requests, nil)
 	if err != nil {
 		return nil, err
 	}

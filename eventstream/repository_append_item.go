@@ -18,6 +18,8 @@ type appendItem struct {
 	size     groupcommit.Size
 	// rows are what became of the requests.
 	rows []db.AppendBatchRow
+	// trace is nil if nobody wants to know of the append.
+	trace *appendTrace
 }
 
 // preparedRequest is a request that was checked, with what the database is told of it.
@@ -36,8 +38,8 @@ type preparedRequest struct {
 }
 
 // newAppendItem checks requests, for a better message than the database's.
-func newAppendItem(requests []AppendRequest) (*appendItem, error) {
-	item := &appendItem{requests: make([]preparedRequest, len(requests))}
+func newAppendItem(requests []AppendRequest, trace *appendTrace) (*appendItem, error) {
+	item := &appendItem{requests: make([]preparedRequest, len(requests)), trace: trace}
 	for _, request := range requests {
 		item.size.Count += len(request.Events)
 	}

@@ -15,6 +15,17 @@ func (r *Repository) Fold(ctx context.Context, id StreamID, from int64, f func(E
 	if f == nil {
 		return invalidValue("f", "nil", "a function for an event")
 	}
+	if r.trace == nil {
+		return r.foldEvents(ctx, id, from, f)
+	}
+	ctx, trace := r.startRead(ctx, OperationFold, id)
+	events := 0
+	err := r.foldEvents(ctx, id, from, func(e Event) error { events++; return f(e) })
+	trace.end(events, err)
+	return err
+}
+
+func (r *Repository) foldEvents(ctx context.Context, id StreamID, from int64, f func(Event) error) error {
 	if err := errorsFirst(id.Validate(), ReadOptions{From: from}.validate()); err != nil {
 		return err
 	}

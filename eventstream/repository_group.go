@@ -39,7 +39,7 @@ func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
 	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
 		defer r.hook.call() // also for those whose callers have left
 		items = inOrderOfStreams(items)
-		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.send(ctx, pool, items, wait) })
+		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.sendBatch(ctx, pool, items, wait) })
 	})
 }
 
@@ -55,7 +55,19 @@ func (r *Repository) write(ctx context.Context, h Handle, item *appendItem) ([]d
 	if errors.As(err, &canceled) {
 		return nil, &AppendCanceledError{StreamID: item.stream, Sent: canceled.Sent, Err: canceled.Err}
 	}
+	item.trace.settled()
 	return item.asCalled(item.rows), err
+}
+
+// sendBatch is send for items of the group, and tells of it who wants to know.
+func (r *Repository) sendBatch(ctx context.Context, h Handle, items []*appendItem, wait time.Duration) ([]db.AppendBatchRow, error) {
+	if r.trace == nil {
+		return r.send(ctx, h, items, wait)
+	}
+	ctx, end := r.startBatch(ctx, items)
+	rows, err := r.send(ctx, h, items, wait)
+	end(err)
+	return rows, err
 }
 
 // send sends items as one statement, and gives a row for each of their requests. A wait above 0 is how long it waits for each lock.

@@ -25,7 +25,7 @@ func itemOf(t *testing.T, options []EventOption, streams ...StreamID) *appendIte
 		require.NoError(t, err)
 		requests[i] = AppendRequest{StreamID: id, Expected: Any, Events: []Event{event}}
 	}
-	item, err := newAppendItem(requests)
+	item, err := newAppendItem(requests, nil)
 	require.NoError(t, err)
 	return item
 }
@@ -139,7 +139,7 @@ func TestGroupOwnsWhatItSends(t *testing.T) {
 	require.NoError(t, err)
 	payload, data, metadata := []byte(`{"n":1}`), []byte("data"), []byte(`{"m":1}`)
 	event.Payload, event.Data, event.Metadata = payload, data, metadata
-	item, err := newAppendItem([]AppendRequest{{StreamID: "b", Expected: Any, Events: []Event{event}}})
+	item, err := newAppendItem([]AppendRequest{{StreamID: "b", Expected: Any, Events: []Event{event}}}, nil)
 	require.NoError(t, err)
 	require.Equal(t, groupcommit.Size{Count: 1, Bytes: 18}, item.Size())
 	item.Detach()

@@ -15,6 +15,13 @@ import (
 // *StreamNotFoundError for a stream that is not there, and an *UnreadableEventError for one with an event that the server cannot give. For a
 // long stream, Read goes through its events in bounded memory.
 func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error) {
+	ctx, trace := r.startRead(ctx, OperationLoad, id)
+	stream, err := r.load(ctx, id)
+	trace.loaded(stream, err)
+	return stream, err
+}
+
+func (r *Repository) load(ctx context.Context, id StreamID) (*EventStream, error) {
 	if err := id.Validate(); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,9 @@ func (r *Repository) Read(ctx context.Context, id StreamID, opts ReadOptions) it
 		defer share.Close()
 		pages := r.streamPages(r.handle, id, opts)
 		for first := true; first || !pages.atEnd; first = false {
-			events, err := pages.nextWithin(ctx, share)
+			reading, trace := r.startRead(ctx, OperationRead, id)
+			events, err := pages.nextWithin(reading, share)
+			trace.end(len(events), err)
 			if err == nil && first && len(events) == 0 {
 				// No event at all: a missing stream is a mistake worth a word, an empty range is not.
 				_, err = r.stream(ctx, r.handle, id)

@@ -15,6 +15,13 @@ import (
 // stream has its version as base version. A snapshot that cannot be used (FoundSnapshot.Status says why) is ignored, and the stream is whole,
 // as Load gives it. A damaged one costs a second round trip.
 func (r *Repository) LoadOnSnapshot(ctx context.Context, id StreamID, kind SnapshotKind) (*EventStream, FoundSnapshot, error) {
+	ctx, trace := r.startRead(ctx, OperationLoad, id)
+	stream, found, err := r.loadOnSnapshot(ctx, id, kind)
+	trace.loaded(stream, err)
+	return stream, found, err
+}
+
+func (r *Repository) loadOnSnapshot(ctx context.Context, id StreamID, kind SnapshotKind) (*EventStream, FoundSnapshot, error) {
 	if err := errorsFirst(id.Validate(), kind.validate()); err != nil {
 		return nil, FoundSnapshot{}, err
 	}
@@ -52,7 +59,7 @@ func (r *Repository) loadWithout(ctx context.Context, id StreamID, loaded *loade
 			return streamFromHead(head, nil)
 		}
 	}
-	return r.Load(ctx, id)
+	return r.load(ctx, id)
 }
 
 // SaveSnapshot keeps a snapshot, and says whether it did: a newer one is never overwritten, nor one of a newer schema version at the same

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/gaplesspg/gapless v0.0.0
+	github.com/gaplesspg/gapless/otelgapless v0.0.0
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/klauspost/compress v1.20.1
@@ -13,6 +14,7 @@ require (
 	github.com/spf13/pflag v1.0.9
 	github.com/stretchr/testify v1.12.1
 	github.com/vbauerster/mpb/v8 v8.16.2
+	go.opentelemetry.io/otel v1.47.0
 	golang.org/x/term v0.48.0
 )
 
@@ -69,12 +71,11 @@ require (
 	github.com/yusufpapurcu/wmi v1.2.4 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0 // indirect
-	go.opentelemetry.io/otel v1.47.0 // indirect
 	go.opentelemetry.io/otel/log v1.47.0 // indirect
 	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	go.yaml.in/yaml/v3 v3.0.6 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
 	golang.org/x/sync v0.24.0 // indirect
 	golang.org/x/sys v0.50.0 // indirect
@@ -82,4 +83,8 @@ require (
 	golang.org/x/tools v0.51.0 // indirect
 )
 
-replace github.com/gaplesspg/gapless => ../..
+replace (
+	github.com/gaplesspg/gapless => ../..
+	github.com/gaplesspg/gapless/eventstream/eventstreamtest/pgtest => ../../eventstream/eventstreamtest/pgtest
+	github.com/gaplesspg/gapless/otelgapless => ../../otelgapless
+)

@@ -71,25 +71,28 @@ func (w *shardWorker) callInTx(ctx context.Context, tx pgx.Tx, h TxHandler, even
 	limited, done := w.limit(ctx)
 	defer done()
 	got := len(events)
-	return w.tooLong(ctx, limited, complete(call(func() error { return h(limited, lenttx.Tx{Tx: tx, Refusal: eventstream.ErrTxEnded}, events) }), got))
+	traced, trace := w.trace(limited, events)
+	err := call(func() error { return h(traced, lenttx.Tx{Tx: tx, Refusal: eventstream.ErrTxEnded}, events) })
+	return trace.ended(w.tooLong(ctx, limited, complete(err, got)))
 }
 
 // start calls a handler of another kind; ack is called once it has ended, by whoever comes first.
 func (w *shardWorker) start(ctx context.Context, events []eventstream.LogEvent, ack func(error)) {
 	got := len(events)
 	limited, done := w.limit(ctx)
+	traced, trace := w.trace(limited, events)
 	switch h := w.sub.handler.(type) {
 	case EffectHandler:
-		err := call(func() error { return h(limited, w.lend(events)) })
+		err := call(func() error { return h(traced, w.lend(events)) })
 		done()
-		ack(w.tooLong(ctx, limited, complete(err, got)))
+		ack(trace.ended(w.tooLong(ctx, limited, complete(err, got))))
 	case AsyncHandler:
 		var once sync.Once
 		end := func(err error) {
 			once.Do(func() {
 				err = w.tooLong(ctx, limited, complete(err, got))
 				done()
-				ack(err)
+				ack(trace.ended(err))
 			})
 		}
 		stop := context.AfterFunc(limited, func() {
@@ -97,7 +100,7 @@ func (w *shardWorker) start(ctx context.Context, events []eventstream.LogEvent, 
 				end(context.DeadlineExceeded)
 			}
 		})
-		err := call(func() error { h(limited, slices.Clone(events), func(err error) { stop(); end(err) }); return nil })
+		err := call(func() error { h(traced, slices.Clone(events), func(err error) { stop(); end(err) }); return nil })
 		if err != nil {
 			stop()
 			end(err)

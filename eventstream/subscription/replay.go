@@ -91,7 +91,7 @@ func (s *Subscription) replayFailed(ctx context.Context, event eventstream.LogEv
 
 // replayOne hands an event to the handler and removes it from what is parked, all in one transaction.
 func (s *Subscription) replayOne(ctx context.Context, tx pgx.Tx, event eventstream.LogEvent, token string) error {
-	w := &shardWorker{sub: s}
+	w := &shardWorker{sub: s, shard: event.PartitionID % s.config.Shards}
 	events := []eventstream.LogEvent{event}
 	began := time.Now()
 	var err error

@@ -73,6 +73,8 @@ type Subscription struct {
 	delivery string
 	// create makes the subscription, or finds it as described.
 	create func(context.Context, *pgxpool.Conn) error
+	// tracer is told of handlers; nil if nobody is.
+	tracer HandlerTracer
 	// slots are those of the hub, or of a rebuild's own: the live projection, which waits for it, may have taken all of the hub's.
 	slots chan struct{}
 	// filter is the config's, in normal form.
@@ -112,6 +114,7 @@ func New(repo *eventstream.Repository, name string, handler Handler, config *Con
 		slots: hub.slots,
 	}
 	s.create = s.subscribe
+	s.tracer, _ = inside.Tracer().(HandlerTracer)
 	return s, nil
 }
 

@@ -27,6 +27,8 @@ type Core[Event, Filter, Start any] interface {
 	Pool() *pgxpool.Pool
 	// Handle is what it runs its queries on.
 	Handle() db.DBTX
+	// Tracer is the Tracer of its Config, which may be one for others too; nil if there is none.
+	Tracer() any
 	// Settings are those of its Config that concern others.
 	Settings() Settings
 	// Runtime is what the subscriptions of the repository share, whatever transaction it is in: made by the first call, together with
