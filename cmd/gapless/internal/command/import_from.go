@@ -272,5 +272,6 @@ func (i *importFrom) judged(ctx context.Context, seen func(n int64)) iter.Seq2[e
 				seen(n)
 			}
 		}
+		seen(n)
 	}
 }

@@ -133,6 +133,7 @@ func Check(ctx context.Context, pool *pgxpool.Pool, source Source, seen func(n i
 			return nil, err
 		}
 	}
+	seen(n)
 	err := c.flush(ctx)
 	c.report.LeftOut = source.LeftOut()
 	return c.report, err

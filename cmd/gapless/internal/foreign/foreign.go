@@ -70,6 +70,11 @@ func whereIs(stream string, version int64) string {
 	return fmt.Sprintf("stream %s, version %d", strconv.QuoteToGraphic(shorten(stream)), version)
 }
 
+// numbered names an event by the number that the source has for it.
+func numbered(stream string, number int64) string {
+	return fmt.Sprintf("stream %s, number %d in the source", strconv.QuoteToGraphic(shorten(stream)), number)
+}
+
 const maxShown = 160
 
 func shorten(text string) string {

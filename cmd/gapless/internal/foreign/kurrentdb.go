@@ -129,7 +129,7 @@ func first[T ~string](values ...T) T {
 func (k *KurrentDB) event(line []byte, where string) (e eventstream.Event, why string, err error) {
 	var in kurrentLine
 	if err := json.Unmarshal(line, &in); err != nil {
-		return e, "", refusef(BadLine, where, "it is no event: %w", err)
+		return e, "", refusef(BadLine, where, "it is no event: %w", ndjson.Explain(err))
 	}
 	created := first(in.Created, in.Timestamp, in.Updated)
 	for in.Event != nil || in.Content != nil {
@@ -151,7 +151,7 @@ func (k *KurrentDB) event(line []byte, where string) (e eventstream.Event, why s
 	if bad != nil || version < 0 || version == math.MaxInt64 {
 		return e, "", refusef(BadVersion, where, "eventNumber %q of stream %q: must be a whole number from 0", number, shorten(stream))
 	}
-	where += ", " + whereIs(stream, version)
+	where += ", " + numbered(stream, version)
 	e = eventstream.Event{StreamID: eventstream.StreamID(k.options.Prefix + stream), Type: eventstream.EventType(kind), Version: version + 1}
 	if e.ID, bad = uuid.Parse(first(in.EventID, in.ID)); bad != nil {
 		return e, "", refusef(BadID, where, "eventId %q is no UUID", first(in.EventID, in.ID))
@@ -199,8 +199,8 @@ func (k *KurrentDB) system(stream, kind string) string {
 
 const (
 	// ticksFrom is the first number that counts ticks of 100 ns since 1970 rather than milliseconds: milliseconds come there in the year 33658.
-	ticksFrom       = int64(1_000_000_000_000_000)
-	ticksPerMicro   = 10
+	ticksFrom     = int64(1_000_000_000_000_000)
+	ticksPerMicro = 10
 )
 
 // kurrentTime reads a time as RFC 3339 has it, to 100 ns, or a number: milliseconds or ticks. What is less than a microsecond is cut off.

@@ -124,5 +124,5 @@ func (m *Mapping) metadata(b *builder) string {
 		return own
 	}
 	// What the store keeps in its own columns goes before a header of the same name.
-	return fmt.Sprintf("(coalesce(%s, '{}')::jsonb || jsonb_strip_nulls(jsonb_build_object(%s)))::text", own, strings.Join(pairs, ", "))
+	return fmt.Sprintf("(coalesce(nullif(%s, 'null'), '{}')::jsonb || jsonb_strip_nulls(jsonb_build_object(%s)))::text", own, strings.Join(pairs, ", "))
 }

@@ -156,7 +156,7 @@ func (t *Table) event(rows pgx.Rows) (eventstream.Event, error) {
 	if r.version != nil {
 		number = *r.version
 	}
-	where := whereIs(stream, number)
+	where := numbered(stream, number)
 	if t.mapping.Version != "" && r.version == nil {
 		return eventstream.Event{}, refusef(BadVersion, where, "it has no version")
 	}
