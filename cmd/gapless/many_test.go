@@ -58,7 +58,7 @@ func runWithin(t *testing.T, dsn string, args ...string) string {
 const manyStreams = `
 	INSERT INTO eventstream.events (stream_id, version, event_id, occurred_at, partition_id, tenant_id, type, payload, data, metadata)
 	SELECT s.id, n %% 20 + 1, gen_random_uuid(), '2020-01-01'::timestamptz + n * interval '1.000001 seconds', eventstream.partition_of(s.id, 32),
-		'tenant-' || (n / 20) %% 2, 'kind.' || n %% 7, jsonb_build_object('n', n, 'text', repeat(chr(200 + n %% 3000), 20)),
+		'tenant-' || (n / 20) %% 2, 'kind.' || n %% 7, jsonb_build_object('n', n, 'text', repeat(chr((200 + n %% 3000)::int), 20)),
 		CASE WHEN n %% 10 = 0 THEN int8send(n) END, CASE WHEN n %% 3 = 0 THEN jsonb_build_object('trace', n::text) ELSE '{}' END
 	FROM generate_series(%d::bigint, %d) AS n
 	CROSS JOIN LATERAL (SELECT 'many-' || n / 20 AS id) AS s
