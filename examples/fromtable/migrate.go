@@ -16,7 +16,7 @@ import (
 
 const (
 	// few is how many events may be left for the moment in which writers wait.
-	few = 100
+	few = 1000
 	// margin is how far before the last id a pass begins: a transaction that drew a lower id may have committed since.
 	margin = 10_000
 	// maxPasses ends catching up where writers are faster than the import.
