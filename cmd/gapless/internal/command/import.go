@@ -36,7 +36,7 @@ there is an event that cannot be imported; --yes imports at once. docs/importing
   zcat old.ndjson.gz | gapless import - --json
   gapless import --from message-db --source-dsn "$OLD" --dry-run
   gapless import --from kurrentdb-ndjson all.ndjson.zst
-  gapless import --from table --table shop.events --stream-column order_no --version-column nr \
+  gapless import --from table --source-table shop.events --stream-column order_no --version-column nr \
       --type-column kind --payload-column body --time-column at`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("from") {

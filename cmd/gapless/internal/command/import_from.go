@@ -39,7 +39,7 @@ func (f *fromFlags) add(flags *pflag.FlagSet) {
 	m := &f.mapping
 	flags.StringVar(&f.from, "from", "", "history of another store: message-db, marten, kurrentdb-ndjson or table")
 	flags.StringVar(&f.dsn, "source-dsn", "", "database of that store (default: that of the Gapless store)")
-	flags.StringVar(&m.Table, "table", "", "table of that store (default: message_store.messages, public.mt_events)")
+	flags.StringVar(&m.Table, "source-table", "", "table of that store (default: message_store.messages, public.mt_events)")
 	flags.StringVar(&m.Stream, "stream-column", "", "table: column with the name of the stream")
 	flags.StringVar(&m.Type, "type-column", "", "table: column with the type of the event")
 	flags.StringVar(&m.Payload, "payload-column", "", "table: column with the payload: JSON, text that is JSON, or bytea")
@@ -69,7 +69,7 @@ func onlyWithFrom(flags *pflag.FlagSet) (err error) {
 
 // check says which flags and arguments do not go together.
 func (f *fromFlags) check(flags *pflag.FlagSet, args []string) (err error) {
-	takes := []string{"from", "source-dsn", "table", "stream-prefix", "renumber"}
+	takes := []string{"from", "source-dsn", "source-table", "stream-prefix", "renumber"}
 	switch f.from {
 	case fromKurrentDB:
 		takes = []string{"from", "stream-prefix", "renumber", "system"}

@@ -78,7 +78,7 @@ func (e *MappingError) Error() string { return e.text }
 // check says which flags are missing.
 func (m *Mapping) check() error {
 	for _, needed := range [...]struct{ flag, value string }{
-		{"--table", m.Table},
+		{"--source-table", m.Table},
 		{"--stream-column", m.Stream},
 		{"--type-column", m.Type},
 		{"--payload-column", m.Payload},
@@ -111,7 +111,7 @@ func lookUp(ctx context.Context, conn *pgx.Conn, table string) (name string, fou
 		JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 		WHERE c.oid = pg_catalog.to_regclass($1)`, table).Scan(&name)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return "", nil, &MissingError{fmt.Sprintf("there is no table %s in the source: name it with --table, and its database with --source-dsn", table)}
+		return "", nil, &MissingError{fmt.Sprintf("there is no table %s in the source: name it with --source-table, and its database with --source-dsn", table)}
 	}
 	if err != nil {
 		return "", nil, err
