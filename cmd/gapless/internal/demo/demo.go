@@ -106,7 +106,7 @@ type story struct {
 }
 
 // happens adds an event, caused by the one before it unless it is told.
-func (s *story) happens(after time.Duration, stream, kind string, payload map[string]any) uuid.UUID {
+func (s *story) happens(after time.Duration, stream, kind string, payload map[string]any) {
 	s.at = s.at.Add(after)
 	metadata := map[string]any{Mark: true, "correlation_id": s.correlation}
 	if s.because != uuid.Nil {
@@ -118,7 +118,6 @@ func (s *story) happens(after time.Duration, stream, kind string, payload map[st
 	}
 	s.events = append(s.events, planned{e.OccurredAt, e})
 	s.because = e.ID
-	return e.ID
 }
 
 // text is a value as JSON; those here always have one.
