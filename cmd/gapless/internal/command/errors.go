@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/foreign"
 	"github.com/gaplesspg/gapless/cmd/gapless/internal/ndjson"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/migrations"
@@ -42,6 +43,7 @@ func judge(err error) (code int, message string) {
 	var invalid *eventstream.InvalidValueError
 	var badLine *ndjson.LineError
 	var truncated *ndjson.TruncatedError
+	var refusedEvent *foreign.Refused
 	switch {
 	case err == nil:
 		return exitDone, ""
@@ -49,6 +51,8 @@ func judge(err error) (code int, message string) {
 		return exitRefused, ""
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, interrupted(err)
+	case errors.As(err, &refusedEvent):
+		return exitRefused, oneLine(err.Error())
 	case errors.As(err, &usage), errors.As(err, &badLine), errors.As(err, &truncated), errors.As(err, &invalid):
 		return exitUsage, oneLine(err.Error())
 	case isAway(err):

@@ -18,25 +18,43 @@ import (
 )
 
 func (a *app) importCommand() *cobra.Command {
-	var dryRun bool
+	var flags fromFlags
 	cmd := &cobra.Command{
-		Use: "import FILE|-", Short: "Take the events of an export into the store", Args: needs(1, 1),
+		Use: "import [FILE|-]", Short: "Take the events of an export, or of another store, into the store", Args: needs(0, 1),
 		Long: `Reads events as gapless export writes them, an event a line, and takes them into the store with their ids, versions, times, tenants,
 partitions and bytes. Input that is compressed by gzip or zstd is decompressed. - reads standard input.
 
 Events are written in chunks of 10,000, each of which commits on its own. Whatever ends an import - Ctrl-C, a lost connection, a line that is no
 event - leaves the chunks before it: import the same file again, and it goes on where it was, since what is there is skipped. Positions and times of
-recording are this store's.`,
+recording are this store's.
+
+--from takes the history of another store: the tables of message-db or Marten, an export of KurrentDB as an event a line, or any table, whose columns
+are given. It first reads all of it and shows what would be imported and what cannot be, and asks; --dry-run does that alone, and its exit code is 1 if
+there is an event that cannot be imported; --yes imports at once. docs/importing.md says what becomes of names, numbers and ids.`,
 		Example: `  gapless import store.ndjson.zst
   gapless import --dry-run store.ndjson
-  zcat old.ndjson.gz | gapless import - --json`,
+  zcat old.ndjson.gz | gapless import - --json
+  gapless import --from message-db --source-dsn "$OLD" --dry-run
+  gapless import --from kurrentdb-ndjson all.ndjson.zst
+  gapless import --from table --source-table shop.events --stream-column order_no --version-column nr \
+      --type-column kind --payload-column body --time-column at`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("from") {
+				return a.importFrom(cmd.Context(), cmd.Flags(), &flags, args)
+			}
+			if err := onlyWithFrom(cmd.Flags()); err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return usagef("import needs a file, - for standard input, or --from for the history of another store")
+			}
 			return a.withStore(cmd.Context(), func(pool *pgxpool.Pool, repo *eventstream.Repository) error {
-				return a.importFile(cmd.Context(), pool, repo, args[0], dryRun)
+				return a.importFile(cmd.Context(), pool, repo, args[0], flags.dryRun)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "read every line and write nothing; whether the store takes them is not asked")
+	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "read everything and write nothing; of a file, whether the store takes it is not asked")
+	flags.add(cmd.Flags())
 	return cmd
 }
 

@@ -92,7 +92,7 @@ func parse(text []byte, partitions int) (eventstream.Event, error) {
 	dec.DisallowUnknownFields()
 	var in line
 	if err := dec.Decode(&in); err != nil {
-		return eventstream.Event{}, explain(err)
+		return eventstream.Event{}, Explain(err)
 	}
 	if dec.InputOffset() < int64(len(bytes.TrimRight(text, " \t\r\n"))) {
 		return eventstream.Event{}, errMore
@@ -127,8 +127,8 @@ func check(e *eventstream.Event) error {
 	return e.Validate()
 }
 
-// explain puts what encoding/json says in terms of a line.
-func explain(err error) error {
+// Explain puts what encoding/json says in terms of a line.
+func Explain(err error) error {
 	var kind *json.UnmarshalTypeError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):

@@ -53,26 +53,43 @@ func (e *TruncatedError) Unwrap() error { return e.Err }
 // *TruncatedError for input that cannot be read on.
 func Read(r io.Reader, partitions int) iter.Seq2[eventstream.Event, error] {
 	return func(yield func(eventstream.Event, error) bool) {
-		in := bufio.NewReaderSize(r, readBuffer)
-		for n := int64(1); ; n++ {
-			text, err := readLine(in)
-			if errors.Is(err, io.EOF) && len(text) == 0 {
+		n := int64(0)
+		for text, err := range Lines(r) {
+			if err != nil {
+				yield(eventstream.Event{}, err)
 				return
 			}
-			if err != nil && !errors.Is(err, io.EOF) {
-				if !errors.Is(err, errLong) {
-					yield(eventstream.Event{}, &TruncatedError{Lines: n - 1, Err: err})
-					return
-				}
-				yield(eventstream.Event{}, &LineError{Line: n, Err: err})
-				return
-			}
+			n++
 			event, bad := parse(text, partitions)
 			if bad != nil {
 				yield(eventstream.Event{}, &LineError{Line: n, Err: bad})
 				return
 			}
-			if !yield(event, nil) || errors.Is(err, io.EOF) {
+			if !yield(event, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Lines goes through the lines, each in memory of its own. An error comes once, as the last pair: a *LineError for a line that is too long, or a
+// *TruncatedError for input that cannot be read on.
+func Lines(r io.Reader) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		in := bufio.NewReaderSize(r, readBuffer)
+		for n := int64(1); ; n++ {
+			text, err := readLine(in)
+			switch {
+			case errors.Is(err, io.EOF) && len(text) == 0:
+				return
+			case errors.Is(err, errLong):
+				yield(nil, &LineError{Line: n, Err: err})
+				return
+			case err != nil && !errors.Is(err, io.EOF):
+				yield(nil, &TruncatedError{Lines: n - 1, Err: err})
+				return
+			}
+			if !yield(text, nil) || errors.Is(err, io.EOF) {
 				return
 			}
 		}
