@@ -28,8 +28,16 @@ func TestBrowserPictures(t *testing.T) {
 		{"activity-dark", "/activity", 1280, 720, "dark"},
 		{"subscriptions-light", "/subscriptions", 1280, 900, "light"},
 	} {
+		if p.name == "activity-dark" {
+			// An hour in which somebody worked.
+			b.exec(`SET session_replication_role = replica;
+				UPDATE eventstream.events SET recorded_at = now() - make_interval(secs => 3500 * power(abs(sin(position * 1.7)), 1.5)); RESET session_replication_role`)
+		}
 		tab := open(t, b.URL, p.width, p.height, p.scheme)
 		tab.visit(p.path)
+		if p.name == "subscriptions-light" {
+			tab.showLag(b)
+		}
 		tab.picture(p.name)
 	}
 	// Whoever turns the triggers off can damage history; the audit says so.
@@ -52,4 +60,16 @@ func (b *tab) runAudit() {
 	b.t.Helper()
 	b.run(clickOn("form[action='/health/audit'] button"))
 	b.until(`document.querySelector("#light")?.className !== "light grey" && !document.querySelector("#audit-running")`)
+}
+
+// showLag lets the lag rise while the page is open.
+func (b *tab) showLag(store *bundle) {
+	b.t.Helper()
+	for i := range 6 {
+		was := b.text("[data-shard='search/0'] [data-lag]")
+		for range (i%3 + 1) * 4 {
+			store.append("order-1", "order.noted", map[string]any{"n": i})
+		}
+		b.until(fmt.Sprintf(`document.querySelector("[data-shard='search/0'] [data-lag]").textContent !== %q`, was))
+	}
 }

@@ -1,14 +1,15 @@
 package inspect
 
 import (
+	"math"
 	"strings"
 	"time"
 )
 
-// Sizes of the charts, in their own units.
+// Sizes of the charts. Across, a chart is as wide as there is room: in percent.
 const (
-	chartWidth, chartHeight, chartFoot = 720, 180, 24
-	heatColumns, heatCell              = 16, 44
+	chartHeight, chartFoot = 180, 24
+	heatColumns, heatCell  = 16, 44
 	// heatSteps is how many colours a heat map has.
 	heatSteps = 6
 )
@@ -22,10 +23,9 @@ type bar struct {
 
 // bars is a chart.
 type bars struct {
-	Bars   []bar
-	Most   int64
-	Ticks  []bar
-	Single bool
+	Bars  []bar
+	Most  int64
+	Ticks []bar
 }
 
 // newBars places the bars of a chart, and names under some of them.
@@ -33,21 +33,24 @@ func newBars(values []bar) (b bars) {
 	for _, v := range values {
 		b.Most = max(b.Most, v.Value)
 	}
-	step := float64(chartWidth) / float64(max(len(values), 1))
+	step := 100 / float64(max(len(values), 1))
 	every := max((len(values)+11)/12, 1)
 	for i, v := range values {
-		v.X, v.Width = float64(i)*step+1, max(step-2, 1)
+		v.X, v.Width = percent(float64(i)*step+step*0.07), percent(step*0.86)
 		if v.Value > 0 {
-			v.Height = max(float64(v.Value)/float64(b.Most)*(chartHeight-chartFoot-18), 2)
+			v.Height = math.Round(max(float64(v.Value)/float64(b.Most)*(chartHeight-chartFoot-18), 2))
 		}
 		v.Y = chartHeight - chartFoot - v.Height
 		b.Bars = append(b.Bars, v)
 		if i%every == 0 && v.Short != "" {
-			b.Ticks = append(b.Ticks, bar{Short: v.Short, X: v.X + v.Width/2})
+			b.Ticks = append(b.Ticks, bar{Short: v.Short, X: percent(v.X + v.Width/2)})
 		}
 	}
 	return b
 }
+
+// percent is a place in a drawing, as exact as a screen shows it.
+func percent(x float64) float64 { return math.Round(x*100) / 100 }
 
 // timeBars is a chart over time.
 func timeBars(counts []float64, start time.Time, p period) bars {
@@ -65,7 +68,7 @@ func timeBars(counts []float64, start time.Time, p period) bars {
 	// Ten bars a name.
 	b.Ticks = nil
 	for i := 5; i < len(b.Bars); i += 10 {
-		b.Ticks = append(b.Ticks, bar{Short: b.Bars[i].Short, X: b.Bars[i].X + b.Bars[i].Width/2})
+		b.Ticks = append(b.Ticks, bar{Short: b.Bars[i].Short, X: percent(b.Bars[i].X + b.Bars[i].Width/2)})
 	}
 	return b
 }

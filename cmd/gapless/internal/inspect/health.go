@@ -44,7 +44,7 @@ SELECT coalesce(l.last_position, 0) AS last_position, coalesce(l.stable_position
     coalesce(l.kept_position, 0) AS kept_position, CASE WHEN isfinite(l.kept_at) THEN l.kept_at END AS kept_at,
     coalesce(l.held_position, 0) AS held_position, coalesce(l.pid, 0) AS pid, coalesce(l.application, '') AS application,
     coalesce(extract(epoch FROM l.age), 0)::double precision AS seconds, coalesce(l.state, '') AS state,
-    CASE WHEN $1 = '' THEN left(coalesce(l.query, ''), 300) ELSE '' END AS query
+    CASE WHEN $1 = '' THEN left(regexp_replace(coalesce(l.query, ''), '\s+', ' ', 'g'), 300) ELSE '' END AS query
 FROM eventstream.audit_log AS l
 LIMIT 50`
 

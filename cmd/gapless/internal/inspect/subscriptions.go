@@ -33,8 +33,6 @@ type shardRow struct {
 	// Key names the shard in the page.
 	Key     string
 	Seconds float64
-	// Problem marks a state that somebody should look at.
-	Problem bool
 }
 
 // parkedRow is an event that a subscription has put aside.
@@ -65,7 +63,6 @@ type subscriptionsView struct {
 	Subscriptions panel[[]subscriptionRow]
 	Parked        panel[[]parkedRow]
 	Projections   panel[[]projectionRow]
-	Poll          int64
 	MaxParked     int64
 	CanReplay     bool
 }
@@ -131,10 +128,7 @@ func (s *Server) readSubscriptions(ctx context.Context, tx pgx.Tx) ([]subscripti
 }
 
 func newShardRow(lag subscription.ShardLag) shardRow {
-	return shardRow{
-		ShardLag: lag, Key: lag.Subscription + "/" + strconv.Itoa(lag.Shard), Seconds: lag.Age.Seconds(),
-		Problem: lag.State == subscription.ShardOwnerGone || lag.LastError != "",
-	}
+	return shardRow{ShardLag: lag, Key: lag.Subscription + "/" + strconv.Itoa(lag.Shard), Seconds: lag.Age.Seconds()}
 }
 
 // hideOthers removes what handlers said of events of other tenants.

@@ -20,7 +20,8 @@ export function followLag() {
       series.set(point.key, values);
       row.querySelector("[data-lag]").textContent = point.lag;
       row.querySelector("[data-age]").textContent = point.age;
-      row.querySelector("[data-state]").textContent = point.state;
+      const state = row.querySelector("[data-state]");
+      state.textContent = state.dataset.state = point.state;
       draw(row.querySelector("polyline"), values);
     }
     live.textContent = "Lag is live";
