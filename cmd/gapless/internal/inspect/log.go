@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -79,8 +80,8 @@ func (f logFilter) PartitionText() string {
 	return strconv.Itoa(f.Partition)
 }
 
-// Query is the filter as an address has it.
-func (f logFilter) Query() string {
+// Query is the filter as an address has it. Its type says that it is escaped already: a template would escape it once more.
+func (f logFilter) Query() template.URL {
 	values := url.Values{}
 	for name, value := range map[string]string{
 		"type": f.Type, "category": f.Category, "tenant": f.Tenant, "stream": f.Stream, "partition": f.PartitionText(),
@@ -89,7 +90,7 @@ func (f logFilter) Query() string {
 			values.Set(name, value)
 		}
 	}
-	return values.Encode()
+	return template.URL(values.Encode())
 }
 
 func (f logFilter) args(after, until, limit int64) []any {

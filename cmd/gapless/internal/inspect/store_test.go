@@ -53,7 +53,11 @@ func furnish(b *bundle) {
 	b.subscribe("search", 1)
 	b.exec(`SELECT eventstream.create_projection('order_totals', 1, s.filter, s.start) FROM eventstream.subscriptions AS s WHERE s.name = 'search'`)
 	b.exec(`CREATE SCHEMA order_totals`)
-	b.exec(`SELECT format('COMMENT ON SCHEMA order_totals IS %L', s.tables_id) FROM eventstream.subscriptions AS s WHERE s.name = 'order_totals'`)
+	var comment string
+	require.NoError(b.t, b.pool.QueryRow(b.ctx, `
+		SELECT format('COMMENT ON SCHEMA order_totals IS %L', eventstream.projection_mark(s.name, s.tables_id))
+		FROM eventstream.subscriptions AS s WHERE s.name = 'order_totals' `).Scan(&comment))
+	b.exec(comment)
 }
 
 // chain appends events that are each other's causes and effects.

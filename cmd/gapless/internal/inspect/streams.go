@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"strings"
 
@@ -100,7 +101,7 @@ ORDER BY l.stream_id COLLATE "C"`
 }
 
 // StreamsQuery is the filter as the address of a page of streams has it.
-func (v streamsView) StreamsQuery() string { return v.Filter.Query() }
+func (v streamsView) StreamsQuery() template.URL { return v.Filter.Query() }
 
 // groupsQuery counts first events, and groupsLatelyQuery the streams that the newest events are of.
 const (
