@@ -13,7 +13,7 @@ import (
 // docFiles are the pages whose claims and blocks are tested, by their paths from the root of the repository.
 var docFiles = []string{
 	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/command.md", "docs/design.md", "docs/guarantees.md",
-	"docs/importing.md", "docs/installing.md", "docs/modelling.md", "docs/modelling-deciders.md", "docs/modelling-processes.md", "docs/modelling-snapshots.md",
+	"docs/importing.md", "docs/inspector.md", "docs/installing.md", "docs/modelling.md", "docs/modelling-deciders.md", "docs/modelling-processes.md", "docs/modelling-snapshots.md",
 	"docs/modelling-tags.md", "docs/schema/README.md", "docs/seals.md", "docs/subscriptions.md",
 }
 
