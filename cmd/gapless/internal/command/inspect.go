@@ -105,7 +105,9 @@ func (a *app) replayer(program string, pool *pgxpool.Pool, repo *eventstream.Rep
 	if program == "" {
 		return nil
 	}
-	return func(ctx context.Context, name string) (int, error) { return a.replayParked(ctx, pool, repo, name, program, nil) }
+	return func(ctx context.Context, name string) (int, error) {
+		return a.replayParked(ctx, pool, repo, name, program, nil)
+	}
 }
 
 // token reads the token, and refuses to serve others than this machine without one.

@@ -59,7 +59,7 @@ func TestBrowserPictures(t *testing.T) {
 func (b *tab) runAudit() {
 	b.t.Helper()
 	b.run(clickOn("form[action='/health/audit'] button"))
-	b.until(`document.querySelector("#light")?.className !== "light grey" && !document.querySelector("#audit-running")`)
+	b.until(`document.querySelector("#light:not(.grey)") !== null && document.querySelector("#audit-running") === null`)
 }
 
 // showLag lets the lag rise while the page is open.

@@ -190,7 +190,9 @@ func (b *tab) picture(name string) {
 }
 
 // clickOn presses a button or a link as a mouse does.
-func clickOn(selector string) chromedp.Action[chromedp.Void] { return chromedp.Click(chromedp.CSS(selector)) }
+func clickOn(selector string) chromedp.Action[chromedp.Void] {
+	return chromedp.Click(chromedp.CSS(selector))
+}
 
 // small gives the same picture in 256 colours, those that most of it is in.
 func small(t *testing.T, content []byte) []byte {

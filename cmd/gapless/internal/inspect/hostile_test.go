@@ -56,8 +56,10 @@ func manyValues() map[string]any {
 
 // hostilePages are all pages that show any of it.
 func hostilePages(positions []int64) []string {
-	paths := []string{"/log", "/streams", "/activity", "/subscriptions", "/health", "/log?type=%3Cscript%3E&category=%22%3E%3Cscript%3E&tenant=%27&stream=%3Csvg+onload%3D1%3E",
-		"/streams?category=%22%3E%3Cscript%3E", "/stream?id=order-%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E%22%27%26%E2%80%AE&at=2&compare=1"}
+	paths := []string{
+		"/log", "/streams", "/activity", "/subscriptions", "/health", "/log?type=%3Cscript%3E&category=%22%3E%3Cscript%3E&tenant=%27&stream=%3Csvg+onload%3D1%3E",
+		"/streams?category=%22%3E%3Cscript%3E", "/stream?id=order-%3Cscript%3Ewindow.hacked%3D1%3C%2Fscript%3E%22%27%26%E2%80%AE&at=2&compare=1",
+	}
 	for _, position := range positions {
 		paths = append(paths, fmt.Sprintf("/event?position=%d", position))
 	}

@@ -25,7 +25,9 @@ const beginAudit = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
 SET LOCAL statement_timeout = 0; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC'`
 
 // read does something in a transaction that cannot write.
-func (s *Server) read(ctx context.Context, do func(tx pgx.Tx) error) error { return s.readAs(ctx, s.begin, do) }
+func (s *Server) read(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return s.readAs(ctx, s.begin, do)
+}
 
 func (s *Server) readAs(ctx context.Context, begin string, do func(tx pgx.Tx) error) error {
 	tx, err := s.Pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})

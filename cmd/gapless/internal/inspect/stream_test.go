@@ -53,11 +53,20 @@ func TestStreamPages(t *testing.T) {
 func TestStateMergesAsTheRFCSays(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][3]string{
-		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`}, {`{"a":"b"}`, `{"a":null}`, `{}`},
-		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`}, {`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`}, {`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
-		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`}, {`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
-		{`{"e":null}`, `{"a":1}`, `{"e":null,"a":1}`}, {`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`}, {`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
-		{`{"a":1}`, `null`, `{"a":1}`}, {`{"a":1}`, `[1]`, `{"a":1}`}, {`{"a":1}`, `{"n":12345678901234567890.10}`, `{"a":1,"n":12345678901234567890.10}`},
+		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
+		{`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`},
+		{`{"a":"b"}`, `{"a":null}`, `{}`},
+		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`},
+		{`{"a":["b"]}`, `{"a":"c"}`, `{"a":"c"}`},
+		{`{"a":"c"}`, `{"a":["b"]}`, `{"a":["b"]}`},
+		{`{"a":{"b":"c"}}`, `{"a":{"b":"d","c":null}}`, `{"a":{"b":"d"}}`},
+		{`{"a":[{"b":"c"}]}`, `{"a":[1]}`, `{"a":[1]}`},
+		{`{"e":null}`, `{"a":1}`, `{"e":null,"a":1}`},
+		{`[1,2]`, `{"a":"b","c":null}`, `{"a":"b"}`},
+		{`{}`, `{"a":{"bb":{"ccc":null}}}`, `{"a":{"bb":{}}}`},
+		{`{"a":1}`, `null`, `{"a":1}`},
+		{`{"a":1}`, `[1]`, `{"a":1}`},
+		{`{"a":1}`, `{"n":12345678901234567890.10}`, `{"a":1,"n":12345678901234567890.10}`},
 	} {
 		state, err := decode(c[0])
 		require.NoError(t, err)
@@ -81,7 +90,10 @@ func TestStateDifference(t *testing.T) {
 	changes, cut := difference(before, now)
 	require.False(t, cut)
 	require.Equal(t, []change{
-		{"/gone", "removed", "true", ""}, {"/inner/a~1b~0", "changed", "2", "3"}, {"/inner/x", "changed", "1", "2"}, {"/list", "changed", "[1]", "[1,2]"},
+		{"/gone", "removed", "true", ""},
+		{"/inner/a~1b~0", "changed", "2", "3"},
+		{"/inner/x", "changed", "1", "2"},
+		{"/list", "changed", "[1]", "[1,2]"},
 		{"/new", "added", "", "null"},
 	}, changes)
 	changes, _ = difference(nil, map[string]any{"a": json.Number("1")})
@@ -120,7 +132,9 @@ func TestStateBySQL(t *testing.T) {
 	a := b.do(http.MethodGet, pages.URL+"/stream?id=order-1&at=2&compare=1", nil)
 	require.Contains(t, a.body, `<bdi>/events</bdi></code></td><td>changed</td><td><code><bdi>1</bdi></code></td><td><code><bdi>2</bdi>`)
 	require.Contains(t, a.body, "By the query that the server was started with")
-	wrong := b.serve(func(c *Config) { c.StateSQL = `DELETE FROM eventstream.events WHERE stream_id = $1 AND version < $2 RETURNING payload` })
+	wrong := b.serve(func(c *Config) {
+		c.StateSQL = `DELETE FROM eventstream.events WHERE stream_id = $1 AND version < $2 RETURNING payload`
+	})
 	require.Contains(t, b.do(http.MethodGet, wrong.URL+"/stream?id=order-1", nil).body, "The database said")
 	require.EqualValues(t, 3, b.count(`SELECT count(*) FROM eventstream.events WHERE stream_id = 'order-1'`))
 }

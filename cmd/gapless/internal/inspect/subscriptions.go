@@ -74,7 +74,9 @@ func (s *Server) showSubscriptions(w http.ResponseWriter, r *http.Request) {
 	view.Parked = fill(ctx, s, func(tx pgx.Tx) ([]parkedRow, error) {
 		return list[parkedRow](ctx, tx, parkedQuery, string(s.Tenant), maxParked)
 	})
-	view.Projections = fill(ctx, s, func(tx pgx.Tx) ([]projectionRow, error) { return list[projectionRow](ctx, tx, projectionsQuery, string(s.Tenant)) })
+	view.Projections = fill(ctx, s, func(tx pgx.Tx) ([]projectionRow, error) {
+		return list[projectionRow](ctx, tx, projectionsQuery, string(s.Tenant))
+	})
 	s.render(w, r, http.StatusOK, "subscriptions", "Subscriptions", view)
 }
 
