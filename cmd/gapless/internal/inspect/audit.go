@@ -81,7 +81,7 @@ func (s *Server) runAudit(w http.ResponseWriter, r *http.Request) {
 	if s.audit.start(time.Now()) {
 		s.running.Go(s.auditStore)
 	}
-	http.Redirect(w, r, "/health?done=audit", http.StatusSeeOther)
+	http.Redirect(w, r, "/health", http.StatusSeeOther)
 }
 
 // auditQuery gives what concerns a tenant's streams, and what concerns none.

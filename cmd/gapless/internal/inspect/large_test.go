@@ -31,7 +31,7 @@ func TestViewsOfALargeStore(t *testing.T) {
 	for version := 1; version <= versions; version++ {
 		b.exec(`
 			INSERT INTO eventstream.events (stream_id, version, type, payload, partition_id, tenant_id, metadata)
-			SELECT s.id, $2, (ARRAY['order.placed', 'order.item-added', 'order.paid'])[1 + $2 % 3], jsonb_build_object('total', s.i, 'note', repeat('x', s.i % 200)),
+			SELECT s.id, $2::bigint, (ARRAY['order.placed', 'order.item-added', 'order.paid'])[1 + $2 % 3], jsonb_build_object('total', s.i, 'note', repeat('x', s.i % 200)),
 				eventstream.partition_of(s.id, eventstream.partition_count()), s.tenant, jsonb_build_object('correlation_id', 'c-' || s.i)
 			FROM (
 				SELECT i, (ARRAY['order', 'customer', 'invoice'])[1 + i % 3] || '-' || i AS id, (ARRAY['default', 'default', 'acme'])[1 + i % 3] AS tenant

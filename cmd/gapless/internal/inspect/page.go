@@ -82,7 +82,6 @@ func (s *Server) render(w http.ResponseWriter, r *http.Request, status int, view
 var notices = map[string]string{
 	"skipped":  "The event is skipped, and that is on record.",
 	"replayed": "What was parked has been replayed.",
-	"audit":    "The audit runs.",
 }
 
 // fail writes a page that says what is wrong.
