@@ -15,7 +15,7 @@ const (
 	// recentEvents is how many of the newest events are looked at for what nothing counts.
 	recentEvents = 5000
 	// maxCounted is up to how many streams they are counted one by one.
-	maxCounted = 30_000
+	maxCounted = 10_000
 )
 
 // group is what streams of a category and tenant are.
