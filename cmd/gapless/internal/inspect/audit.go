@@ -116,8 +116,8 @@ func (s *Server) auditStore() {
 }
 
 func (v *auditView) add(f finding) {
-	switch {
-	case f.Severity == "error":
+	switch f.Severity {
+	case "error":
 		v.Errors++
 		v.Light = "red"
 	default:

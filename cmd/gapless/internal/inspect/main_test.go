@@ -120,7 +120,7 @@ func setup(t *testing.T, changes ...func(*Config)) *bundle {
 	require.NoError(t, err)
 	b := &bundle{t: t, ctx: t.Context(), pool: pool, repo: repo, log: &lines{}}
 	b.Server = b.serve(changes...)
-	b.client = b.Server.Client()
+	b.client = b.Client()
 	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return b
 }
