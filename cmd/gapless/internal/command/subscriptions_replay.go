@@ -54,25 +54,35 @@ type replayed struct {
 }
 
 func (a *app) replay(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Repository, name, program string, args []string) error {
-	subs, _, err := readSubscriptions(ctx, pool, repo, name)
-	if err != nil {
+	handled, err := a.replayParked(ctx, pool, repo, name, program, args)
+	if handled < 0 {
 		return err
 	}
+	if printed := a.out.Record(replayed{handled}, [2]string{"handled", output.Int(handled)}); printed != nil {
+		return printed
+	}
+	return err
+}
+
+// replayParked returns how many events were handled; -1 where none could be.
+func (a *app) replayParked(
+	ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Repository, name, program string, args []string,
+) (int, error) {
+	subs, _, err := readSubscriptions(ctx, pool, repo, name)
+	if err != nil {
+		return -1, err
+	}
 	if subs[0].Delivery != deliveryAcknowledged {
-		return fmt.Errorf("subscription %q has delivery %s, whose handler writes in a transaction of the service: call ReplayParked there", name, subs[0].Delivery)
+		return -1, fmt.Errorf("subscription %q has delivery %s, whose handler writes in a transaction of the service: call ReplayParked there", name, subs[0].Delivery)
 	}
 	handler := subscription.EachEvent(func(ctx context.Context, event eventstream.LogEvent) error {
 		return runHandler(ctx, a.stderr, event, program, args)
 	})
 	sub, err := subscription.New(repo, name, handler, nil)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	handled, err := sub.ReplayParked(ctx)
-	if printed := a.out.Record(replayed{handled}, [2]string{"handled", output.Int(handled)}); printed != nil {
-		return printed
-	}
-	return err
+	return sub.ReplayParked(ctx)
 }
 
 // runHandler gives an event to a program.
