@@ -1,7 +1,7 @@
 -- +goose Up
 -- History is append-only: no UPDATE, DELETE or TRUNCATE of events, of what waits, or of what was discarded, by anyone,
 -- the owner included. The one UPDATE that there is, that of eventstream.erase(), has a guard of its own in
--- 00036_erasure.sql.
+-- 00034_erasure.sql.
 -- Locks: SHARE ROW EXCLUSIVE on the tables for the moment of CREATE TRIGGER.
 --
 -- TRUNCATE has triggers of its own: a distributed install makes no trigger on a shard that combines it with the others.

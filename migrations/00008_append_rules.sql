@@ -18,8 +18,7 @@ $$;
 
 COMMENT ON FUNCTION eventstream.lock_stream(text) IS
     'Keeps other appenders of a stream waiting until the transaction ends, for who wants to decide first. Read the '
-    'stream in a later '
-    'statement, and in READ COMMITTED.';
+    'stream in a later statement, and in READ COMMITTED.';
 
 -- Locks live in shared memory, so their number is bounded: after the first 64 streams, a transaction goes without and
 -- lets the primary key settle. Whoever asks is counted, for the transaction.
@@ -381,8 +380,7 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) IS
-    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch '
-    'alone.';
+    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch alone.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;
