@@ -79,7 +79,7 @@ func TestErasureTakesContentAndLeavesTheRest(t *testing.T) {
 	require.Equal(t, want, readAll(t, b.repo.Read(b.ctx, "person-1", eventstream.ReadOptions{})))
 	require.Equal(t, want[1], mustEvent(t, b, events[1].ID))
 	var logged []eventstream.Event
-	for _, e := range readAll(t, b.repo.ReadLog(b.ctx, eventstream.LogOptions{Start: eventstream.FromBeginning})) {
+	for _, e := range readAll(t, b.repo.ReadLog(b.ctx, eventstream.LogOptions{})) {
 		if e.StreamID == "person-1" {
 			logged = append(logged, e.Event)
 		}
@@ -97,7 +97,7 @@ func TestErasureTakesContentAndLeavesTheRest(t *testing.T) {
 	require.NoError(t, proof.Verify(kept))
 	require.True(t, proof.Event.Holds([]byte(printed(t, b, events[1].Payload)), events[1].Data, []byte(printed(t, b, events[1].Metadata))),
 		"who has kept the content elsewhere can still prove it")
-	require.Equal(t, []string{"person-1 2 events request 17 true", "person-1 3 events request 17 true"}, texts(t, b,
+	require.Equal(t, []string{"person-1 2 events request 17 t", "person-1 3 events request 17 t"}, texts(t, b,
 		`SELECT concat_ws(' ', stream_id, version, place, reason, erased_by = session_user AND erased_at <= clock_timestamp())
 		FROM eventstream.erasures ORDER BY version`))
 
@@ -231,7 +231,8 @@ func TestErasedEventsTravelAsTheyAre(t *testing.T) {
 	require.NoError(t, err)
 	var decoded eventstream.EventStream
 	require.NoError(t, json.Unmarshal(text, &decoded))
-	require.Equal(t, stream.EventsFrom(1), decoded.EventsFrom(1))
+	require.Equal(t, erasedOf(stream.EventsFrom(1)), erasedOf(decoded.EventsFrom(1)))
+	require.NoError(t, decoded.EventsFrom(1)[1].Validate())
 
 	for name, take := range map[string]func(to *bundle) error{
 		"import": func(to *bundle) error {
@@ -282,7 +283,6 @@ func erasedOf(events []eventstream.Event) (erased []bool) {
 func TestNoEventPassesForAnErasedOne(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	verify := untouched(t, b)
 	for _, values := range []string{
 		`'{}', NULL, '{"$erased": true}'`, `'null', '\x00', '{"$erased": true}'`, `'null', NULL, '{"$erased": true, "a": 1}'`,
 		`'null', NULL, '{"$erased": false}'`, `'null', NULL, '{"$erased": 1, "tags": ["a"]}'`,
@@ -304,7 +304,7 @@ func TestNoEventPassesForAnErasedOne(t *testing.T) {
 	e.Erased = true
 	_, err := b.repo.Append(b.ctx, "person-1", eventstream.Any, e)
 	require.ErrorIs(t, err, eventstream.ErrInvalidValue, "with a payload")
-	verify()
+	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events`))
 }
 
 // What was discarded holds copies too: they go with the version, whether or not an event took it.
@@ -397,6 +397,7 @@ func TestErasureLeavesNothingInTheDataDirectory(t *testing.T) {
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `CREATE INDEX CONCURRENTLY events_tags_idx ON eventstream.events
 		USING gin ((metadata -> 'tags')) WHERE metadata ? 'tags'`)
+	execSQL(t, b.ctx, b.pool, `ALTER INDEX eventstream.events_tags_idx ALTER COLUMN 1 SET STATISTICS 0`)
 	large := make([]byte, 60_000) // out of line
 	for i := range large {
 		large[i] = byte(i * i * 7 >> 3)
@@ -438,7 +439,8 @@ func filesWith(t testing.TB, b *bundle, text string) []string {
 	execSQL(t, b.ctx, b.pool, `ANALYZE`)
 	execSQL(t, b.ctx, b.pool, `VACUUM FULL`)
 	execSQL(t, b.ctx, b.pool, `CHECKPOINT`)
-	return texts(t, b, `SELECT f.path
+	return texts(t, b, `SELECT concat_ws(' ', f.path, (SELECT c.oid::regclass FROM pg_class AS c
+			WHERE c.relfilenode::text = regexp_replace(f.path, '^.*/([0-9]+).*$', '\1')))
 		FROM (
 			SELECT d.dir || '/' || n AS path
 			FROM (SELECT 'base/' || oid AS dir FROM pg_database WHERE datname = current_database() UNION ALL SELECT 'global') AS d
