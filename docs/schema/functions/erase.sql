@@ -74,6 +74,10 @@ BEGIN
         PERFORM eventstream.tell_erasure(p_stream_id, v.from_version, v.to_version, v_erased);
     END IF;
     RETURN v_erased + v_discarded;
+EXCEPTION WHEN unique_violation THEN
+    -- On record already: it was erased after the snapshot of this transaction was taken.
+    PERFORM eventstream.refuse_old_snapshot();
+    RAISE;
 END;
 $function$;
 
