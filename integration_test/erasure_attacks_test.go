@@ -3,6 +3,7 @@ package integration_test
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -82,19 +83,14 @@ func TestErasureIsTheOnlyChangeThatEventsTake(t *testing.T) {
 	before := contents(t, b.pool)
 	count := number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.erasures`)
 	superuser := session(t, b)
-	owner := connect(t, b.dsn, ownerRole(t, b))
 	writer := connect(t, b.dsn, writerRole(t, b))
+	sessions := map[string]*pgx.Conn{"superuser": superuser, "owner": connect(t, b.dsn, ownerRole(t, b)), "writer": writer}
 	for _, attacks := range []map[string]string{updateAttacks, recordAttacks} {
 		for name, sql := range attacks {
-			for who, conn := range map[string]string{"superuser": "ES004", "owner": "ES004", "writer": "42501"} {
-				on := superuser
-				if who == "owner" {
-					on = owner
-				} else if who == "writer" {
-					on = writer
-				}
+			for who, code := range map[string]string{"superuser": "ES004", "owner": "ES004", "writer": "42501"} {
+				on := sessions[who]
 				err := simpleErr(b.ctx, on, sql)
-				requireSQLStateOf(t, err, conn, "%s: %s", who, name)
+				requireSQLStateOf(t, err, code, "%s: %s", who, name)
 				require.NoError(t, simpleErr(b.ctx, on, `ROLLBACK`))
 			}
 		}
