@@ -67,8 +67,14 @@ SELECT
     e.type,
     e.payload::text AS payload,
     e.data,
-    e.metadata::text AS metadata
+    e.metadata::text AS metadata,
+    x.payload_digest,
+    x.data_digest,
+    x.metadata_digest
 FROM eventstream.events AS e
+LEFT JOIN eventstream.erasures AS x
+    ON e.metadata ? '$erased'
+    AND x.stream_id = e.stream_id AND x.version = e.version AND x.event_id = e.event_id AND x.place = 'events'
 WHERE e.position >= $1::bigint AND e.position <= $2::bigint
 ORDER BY e.position
 LIMIT $3::integer
@@ -81,21 +87,24 @@ type SealEventListParams struct {
 }
 
 type SealEventListRow struct {
-	Position    int64
-	Version     int64
-	EventID     uuid.UUID
-	OccurredAt  []byte
-	RecordedAt  []byte
-	PartitionID int32
-	StreamID    string
-	TenantID    string
-	Type        string
-	Payload     string
-	Data        []byte
-	Metadata    string
+	Position       int64
+	Version        int64
+	EventID        uuid.UUID
+	OccurredAt     []byte
+	RecordedAt     []byte
+	PartitionID    int32
+	StreamID       string
+	TenantID       string
+	Type           string
+	Payload        string
+	Data           []byte
+	Metadata       string
+	PayloadDigest  []byte
+	DataDigest     []byte
+	MetadataDigest []byte
 }
 
-// Events of a range of positions, in order, every column in the bytes that are hashed.
+// Events of a range of positions, in order, every column in the bytes that are hashed; of those that were erased, the digests that were kept.
 func (q *Queries) SealEventList(ctx context.Context, db DBTX, arg SealEventListParams) ([]SealEventListRow, error) {
 	rows, err := db.Query(ctx, sealEventList, arg.FromPosition, arg.ToPosition, arg.PageSize)
 	if err != nil {
@@ -118,6 +127,9 @@ func (q *Queries) SealEventList(ctx context.Context, db DBTX, arg SealEventListP
 			&i.Payload,
 			&i.Data,
 			&i.Metadata,
+			&i.PayloadDigest,
+			&i.DataDigest,
+			&i.MetadataDigest,
 		); err != nil {
 			return nil, err
 		}

@@ -40,6 +40,8 @@ type Event struct {
 	OccurredAt time.Time `json:"occurred_at,omitzero"`
 	// RecordedAt is when it was written, by the database's clock; zero until it is saved.
 	RecordedAt time.Time `json:"recorded_at,omitzero"`
+	// Erased says that what the event held was taken away (Repository.Erase): Payload and Data are nil, and Metadata is {"$erased": true}.
+	Erased bool `json:"erased,omitzero"`
 	// Err says why EventOf could not make the event; nil for every other one. Whatever the event is appended to returns it.
 	Err error `json:"-"`
 }
@@ -74,6 +76,9 @@ func (e Event) validateHeader() error {
 }
 
 func (e Event) validateContent() error {
+	if e.Erased || isErasedMark(e.Metadata) {
+		return e.validateErased()
+	}
 	if e.Payload == nil && e.Data == nil {
 		return invalidValue("payload", "", "given, unless data is: JSON in payload, bytes in data, or both")
 	}

@@ -74,6 +74,9 @@ func (e *Event) fill(payload, data, metadata []byte) {
 	if data != nil && string(payload) == "null" {
 		payload = nil
 	}
+	if string(metadata) == erasedMark && data == nil && string(payload) == "null" {
+		e.Erased, payload = true, nil
+	}
 	copies := make(copiedBytes, 0, len(payload)+len(data)+len(metadata))
 	e.Payload, e.Data, e.Metadata = copies.of(payload), copies.of(data), copies.of(metadata)
 }

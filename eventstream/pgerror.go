@@ -62,6 +62,7 @@ type refusalDetail struct {
 	StreamID        string    `json:"stream_id"`
 	Version         int64     `json:"version"`
 	Expected        int64     `json:"expected"`
+	Outcome         string    `json:"outcome"`
 	CurrentVersion  int64     `json:"current_version"`
 	NextVersion     int64     `json:"next_version"`
 	FirstMissing    int64     `json:"first_missing"`
@@ -96,7 +97,7 @@ func refusedError(e *pgconn.PgError) error {
 				StreamID: id, Version: d.Version, EventID: d.EventID, OtherEventID: d.OtherEventID, Place: d.Place,
 			}
 		}
-		return &VersionConflictError{StreamID: id, Expected: d.Expected, Actual: d.CurrentVersion}
+		return conflictOf(id, d)
 	case "ES002":
 		return &GapError{StreamID: id, FirstMissing: max(d.FirstMissing, d.NextVersion), CurrentVersion: d.CurrentVersion}
 	case "ES003":
@@ -116,6 +117,17 @@ func refusedError(e *pgconn.PgError) error {
 	return refusedValue(e, d)
 }
 
+// conflictOf is the error for what was expected of a stream that is otherwise.
+func conflictOf(id StreamID, d refusalDetail) error {
+	switch d.Outcome {
+	case "stream_exists":
+		return &StreamExistsError{StreamID: id, Actual: d.CurrentVersion}
+	case "stream_missing":
+		return &StreamMissingError{StreamID: id}
+	}
+	return &VersionConflictError{StreamID: id, Expected: d.Expected, Actual: d.CurrentVersion}
+}
+
 // refusedValue is refusedError for what is about values and the store rather than about a stream's history.
 func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 	switch e.Code {
@@ -130,6 +142,8 @@ func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 		return invalidValue(d.Field, d.Value, d.Rule)
 	case "ES009":
 		return fmt.Errorf("%w: %s. %s", ErrStoreMismatch, e.Message, e.Hint)
+	case "ES017":
+		return &StreamClosedError{StreamID: StreamID(d.StreamID), Version: d.CurrentVersion}
 	case "ES013":
 		return &BeyondLogError{Field: d.Field, Value: d.Position, Last: d.Last}
 	}

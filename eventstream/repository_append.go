@@ -47,7 +47,7 @@ type AppendRequest struct {
 // Append appends events to a stream, all or nothing, in one round trip. Events whose ids were appended before, to this stream
 // and in this order, are a Duplicate and change nothing, whatever is expected: trying again after a lost connection is safe.
 //
-// A refusal is a *VersionConflictError, *StreamExistsError, *StreamMissingError, *GapError, *TenantMismatchError,
+// A refusal is a *VersionConflictError, *StreamExistsError, *StreamMissingError, *StreamClosedError, *GapError, *TenantMismatchError,
 // *EventIDConflictError or *InvalidValueError, and leaves nothing behind, not even a used up position. A Duplicate may use positions up.
 func (r *Repository) Append(ctx context.Context, id StreamID, expected Expected, events ...Event) (AppendResult, error) {
 	return r.append(ctx, AppendRequest{StreamID: id, Expected: expected, Events: events})
@@ -178,6 +178,8 @@ func refusal(request AppendRequest, row db.AppendBatchRow) error {
 		}
 	case "gap":
 		return &GapError{StreamID: id, FirstMissing: row.Watermark + 1, CurrentVersion: row.CurrentVersion}
+	case "closed":
+		return &StreamClosedError{StreamID: id, Version: row.CurrentVersion}
 	}
 	return nil
 }

@@ -105,6 +105,9 @@ func prepare(request AppendRequest) (preparedRequest, error) {
 	if err != nil {
 		return p, err
 	}
+	if err := checkNotClosing(request.Events); err != nil {
+		return p, err
+	}
 	p.tenant = string(tenant)
 	if request.Partition != nil {
 		if err := request.Partition.Validate(); err != nil {

@@ -235,4 +235,5 @@ func (e *Event) dropNullPayload() {
 	if e.Data != nil && string(e.Payload) == "null" {
 		e.Payload = nil
 	}
+	e.noticeErased()
 }

@@ -27,6 +27,7 @@ func (s *EventStream) ClearExpectedVersion() { s.expected = nil }
 //   - *InvalidValueError if the event, or the id of the stream, is not valid;
 //   - *StreamMismatchError if the event was made for another stream;
 //   - *TenantMismatchError if it belongs to another tenant;
+//   - *StreamClosedError if the stream was closed;
 //   - *GapError if the stream has a hole;
 //   - *VersionConflictError if the version is not the expected one. The append that meets an expectation clears it.
 func (s *EventStream) AppendEvent(e Event) (int64, error) {
@@ -62,7 +63,7 @@ func (s *EventStream) tenantMismatch(e Event) error {
 	return &TenantMismatchError{StreamID: s.id, StreamTenant: s.TenantID(), EventTenant: e.TenantID}
 }
 
-// admit says why an event cannot be appended, in the order of the database: tenant, hole, version.
+// admit says why an event cannot be appended, in the order of the database: tenant, closed, hole, version.
 func (s *EventStream) admit(e Event) error {
 	if err := s.id.Validate(); err != nil {
 		return err
@@ -75,6 +76,9 @@ func (s *EventStream) admit(e Event) error {
 	}
 	if err := s.ValidateEventTenant(e); err != nil {
 		return err
+	}
+	if s.IsClosed() {
+		return &StreamClosedError{StreamID: s.id, Version: s.lastVersion()}
 	}
 	return s.admitVersion()
 }

@@ -128,6 +128,7 @@ func TestAPIWithANilTransaction(t *testing.T) {
 		reflect.ValueOf(int64(1)), reflect.ValueOf("reason"), reflect.ValueOf(stream), reflect.ValueOf([]eventstream.Event{event}),
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
 		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(uuid.New()), reflect.ValueOf(func(eventstream.Event) error { return nil }), reflect.ValueOf(byTags("course:7")),
+		reflect.ValueOf(eventstream.Erasure{StreamID: "order-1", From: 1, Reason: "reason"}),
 		reflect.ValueOf(tallyKind), reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}),
 	}
 	inline, err := eventstream.NewRepository(b.pool, &eventstream.Config{Inline: []eventstream.InlineProjection{
@@ -172,6 +173,7 @@ func TestAPIWithAnEndedContext(t *testing.T) {
 		reflect.ValueOf([]eventstream.AppendRequest{{StreamID: "order-1", Expected: eventstream.Any, Events: []eventstream.Event{event}}}),
 		reflect.ValueOf(eventstream.FromBeginning), reflect.ValueOf(func(eventstream.Event) error { return nil }), reflect.ValueOf(tallyKind),
 		reflect.ValueOf(eventstream.Snapshot{StreamID: "order-1", Kind: tallyKind, Version: 1}), reflect.ValueOf(byTags("course:7")),
+		reflect.ValueOf(eventstream.Erasure{StreamID: "order-1", From: 1, Reason: "reason"}),
 	}
 	s := subscribe(t, b, "reader", handlerKinds["tx"](b, nil), nil)
 	p := projector(t, b, counts(nil))

@@ -205,7 +205,8 @@ var damages = map[string][]damage{
 			"triggers pending_events.pending_events_leave: disabled", "triggers pending_events.pending_events_no_truncate: disabled",
 		}, false},
 		{"guards of what was discarded disabled", `ALTER TABLE eventstream.discarded_events DISABLE TRIGGER ALL`, []string{
-			"triggers discarded_events.discarded_events_append_only: disabled", "triggers discarded_events.discarded_events_no_truncate: disabled",
+			"triggers discarded_events.discarded_events_append_only: disabled", "triggers discarded_events.discarded_events_erase_gate: disabled",
+			"triggers discarded_events.discarded_events_no_truncate: disabled",
 		}, false},
 		{
 			"gate replaced by another function", `DROP TRIGGER events_gate ON eventstream.events;

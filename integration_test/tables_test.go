@@ -33,6 +33,11 @@ var tableColumns = map[string]map[string]string{
 		"metadata": "jsonb", "tenant_id": "text", "partition_id": "integer", "occurred_at": "timestamp with time zone",
 		"received_at": "timestamp with time zone", "discarded_at": "timestamp with time zone", "discarded_by": "text", "reason": "text",
 	},
+	"erasures": {
+		"position": "bigint, may be NULL", "version": "bigint", "event_id": "uuid", "erased_at": "timestamp with time zone", "stream_id": "text",
+		"place": "text", "erased_by": "text", "reason": "text", "payload_digest": "bytea", "data_digest": "bytea, may be NULL",
+		"metadata_digest": "bytea",
+	},
 	"log_marks": {
 		"position": "bigint", "sequence": "bigint", "recorded_at": "timestamp with time zone",
 	},
@@ -146,6 +151,12 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{
 		"eventstream.discarded_events discarded_events_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
+		"eventstream.erasures erasures_digests_whole CHECK (((octet_length(payload_digest) = 32) AND " +
+			"((octet_length(data_digest) = 32) IS NOT FALSE) AND (octet_length(metadata_digest) = 32)))",
+		"eventstream.erasures erasures_pkey PRIMARY KEY (stream_id, version, place, event_id)",
+		"eventstream.erasures erasures_place_known CHECK ((((place = 'events'::text) AND (\"position\" IS NOT NULL)) OR " +
+			"((place = 'discarded_events'::text) AND (\"position\" IS NULL))))",
+		"eventstream.erasures erasures_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
 		"eventstream.events events_event_id_key UNIQUE (event_id)",
 		"eventstream.events events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.events events_position_key UNIQUE (\"position\")",

@@ -105,6 +105,19 @@ RETURN pg_column_size(p_value) < 6900 AND pg_column_compression(p_value) IS NULL
 COMMENT ON FUNCTION eventstream.is_json(jsonb) IS
     'Whether JSON may be a payload or metadata: at most 64000000 bytes as text, and 1000 levels of arrays and objects.';
 
+-- What an erased event holds. A mark in the row itself, so that every reader sees it, and a copy of the store has it too.
+CREATE FUNCTION eventstream.is_erased(
+    p_payload jsonb,
+    p_data bytea,
+    p_metadata jsonb
+) RETURNS boolean
+LANGUAGE sql
+IMMUTABLE PARALLEL SAFE
+RETURN p_metadata = '{"$erased": true}'::jsonb AND p_payload = 'null'::jsonb AND p_data IS NULL;
+
+COMMENT ON FUNCTION eventstream.is_erased(jsonb, bytea, jsonb) IS
+    'Whether this is what an event holds whose content was taken away: the JSON null, no data, and metadata that say so.';
+
 -- Bytes print as two digits each, or in pg_dump with bytea_output = escape as up to five characters.
 CREATE FUNCTION eventstream.is_content(
     p_event_id uuid,
@@ -118,11 +131,13 @@ RETURN p_event_id <> '00000000-0000-0000-0000-000000000000'::uuid
     AND jsonb_typeof(p_metadata) = 'object'
     AND eventstream.is_json(p_payload)
     AND eventstream.is_json(p_metadata)
-    AND (octet_length(p_data) > 128000000) IS NOT TRUE;
+    AND (octet_length(p_data) > 128000000) IS NOT TRUE
+    -- An event may arrive erased, from a copy of a store where it was; whatever else has the mark would pass for one.
+    AND (NOT p_metadata ? '$erased' OR eventstream.is_erased(p_payload, p_data, p_metadata));
 
 COMMENT ON FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb) IS
     'Whether an event may have this id, which is not the nil UUID, this payload, at most 128000000 bytes of data, and '
-    'these metadata, a JSON object.';
+    'these metadata, a JSON object, with the key $erased in an erased event alone.';
 
 -- Of the values of an event, which one breaks its rule, and what the rule is. Slow, and called only when one does.
 -- +goose StatementBegin
@@ -202,6 +217,9 @@ BEGIN
         PERFORM eventstream.refuse_value('event_id', p_event_id::text, 'another one than the nil UUID, or left out');
     ELSIF octet_length(p_data) > 128000000 THEN
         PERFORM eventstream.refuse_value('data', octet_length(p_data) || ' bytes', 'at most 128000000 bytes');
+    ELSIF p_metadata ? '$erased' AND eventstream.is_erased(p_payload, p_data, p_metadata) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('metadata', p_metadata::text,
+            'without the key $erased, which marks an erased event: such a one has nothing else, the payload null, and no data');
     END IF;
     PERFORM eventstream.refuse_json('payload', p_payload);
     PERFORM eventstream.refuse_json('metadata', p_metadata);
@@ -298,6 +316,7 @@ DROP FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb);
 DROP FUNCTION eventstream.refuse_json(text, jsonb);
 DROP FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, timestamptz);
 DROP FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb);
+DROP FUNCTION eventstream.is_erased(jsonb, bytea, jsonb);
 DROP FUNCTION eventstream.is_json(jsonb);
 DROP FUNCTION eventstream.json_fault(jsonb);
 DROP FUNCTION eventstream.is_now(timestamptz);

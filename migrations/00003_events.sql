@@ -47,7 +47,7 @@ CREATE INDEX events_first_partition_idx ON eventstream.events (partition_id, str
 
 COMMENT ON TABLE eventstream.events IS
     'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or '
-    'removed.';
+    'removed, but that eventstream.erase() takes away what an event holds.';
 COMMENT ON COLUMN eventstream.events.position IS
     'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled '
     'back.';
@@ -125,6 +125,46 @@ COMMENT ON COLUMN eventstream.discarded_events.discarded_by IS
 COMMENT ON COLUMN eventstream.discarded_events.reason IS 'Why it was given up.';
 COMMENT ON INDEX eventstream.discarded_events_stream_idx IS 'What was discarded of a stream.';
 
+CREATE TABLE eventstream.erasures (
+    position bigint,
+    version bigint NOT NULL,
+    event_id uuid NOT NULL,
+    erased_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    stream_id text COLLATE "C" NOT NULL,
+    place text COLLATE "C" NOT NULL DEFAULT 'events',
+    erased_by text NOT NULL DEFAULT session_user,
+    reason text NOT NULL,
+    payload_digest bytea NOT NULL,
+    data_digest bytea,
+    metadata_digest bytea NOT NULL,
+    CONSTRAINT erasures_pkey PRIMARY KEY (stream_id, version, place, event_id),
+    -- What is in the log has a position; what was discarded never had one.
+    CONSTRAINT erasures_place_known CHECK (
+        place = 'events' AND position IS NOT NULL OR place = 'discarded_events' AND position IS NULL),
+    -- Whoever takes content away says why.
+    CONSTRAINT erasures_reason_given CHECK (reason ~ '[^[:space:]]'),
+    -- Digests are SHA-256.
+    CONSTRAINT erasures_digests_whole CHECK (
+        octet_length(payload_digest) = 32 AND (octet_length(data_digest) = 32) IS NOT FALSE
+        AND octet_length(metadata_digest) = 32)
+);
+
+COMMENT ON TABLE eventstream.erasures IS
+    'Events whose content was taken away by eventstream.erase(): when, by whom and why, and the digests that keep their '
+    'seals valid. Written by the statement that erases, and never changed.';
+COMMENT ON COLUMN eventstream.erasures.position IS 'Place of the event in the log; NULL for one that never entered it.';
+COMMENT ON COLUMN eventstream.erasures.version IS 'Version of the event.';
+COMMENT ON COLUMN eventstream.erasures.event_id IS 'Identity of the event.';
+COMMENT ON COLUMN eventstream.erasures.erased_at IS 'When it was erased, by the database''s clock.';
+COMMENT ON COLUMN eventstream.erasures.stream_id IS 'Stream of the event.';
+COMMENT ON COLUMN eventstream.erasures.place IS 'Table that it is in: events or discarded_events.';
+COMMENT ON COLUMN eventstream.erasures.erased_by IS 'The database user who erased it.';
+COMMENT ON COLUMN eventstream.erasures.reason IS
+    'Why it was erased. Stays for good: it names no person.';
+COMMENT ON COLUMN eventstream.erasures.payload_digest IS 'SHA-256 of the payload, as seals count it.';
+COMMENT ON COLUMN eventstream.erasures.data_digest IS 'SHA-256 of data; NULL if there was none.';
+COMMENT ON COLUMN eventstream.erasures.metadata_digest IS 'SHA-256 of the metadata, as seals count it.';
+
 -- Payloads of 2 kB and more are compressed: by lz4 in a fifth of the time that PostgreSQL's own method takes, where the
 -- server was built with it.
 -- +goose StatementBegin
@@ -141,6 +181,14 @@ EXCEPTION WHEN feature_not_supported THEN
 END;
 $$;
 -- +goose StatementEnd
+
+-- ANALYZE would copy what events hold into pg_statistic, where no erasure reaches it; nothing is planned by it.
+ALTER TABLE eventstream.events
+    ALTER COLUMN payload SET STATISTICS 0, ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;
+ALTER TABLE eventstream.pending_events
+    ALTER COLUMN payload SET STATISTICS 0, ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;
+ALTER TABLE eventstream.discarded_events
+    ALTER COLUMN payload SET STATISTICS 0, ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;
 
 -- Where a stream stands, computed from its events: a few looks at an index for one stream, and as many for each of a
 -- page of streams.
@@ -203,6 +251,7 @@ COMMENT ON COLUMN eventstream.streams.updated_at IS
 LOCK TABLE eventstream.events, eventstream.pending_events IN ACCESS EXCLUSIVE MODE;
 SELECT eventstream.refuse_to_drop_events();
 DROP VIEW eventstream.streams;
+DROP TABLE eventstream.erasures;
 DROP TABLE eventstream.discarded_events;
 DROP TABLE eventstream.pending_events;
 DROP TABLE eventstream.events;

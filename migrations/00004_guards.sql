@@ -1,12 +1,13 @@
 -- +goose Up
 -- History is append-only: no UPDATE, DELETE or TRUNCATE of events, of what waits, or of what was discarded, by anyone,
--- the owner included.
+-- the owner included. The one UPDATE that there is, that of eventstream.erase(), has a guard of its own in
+-- 00034_erasure.sql.
 -- Locks: SHARE ROW EXCLUSIVE on the tables for the moment of CREATE TRIGGER.
 --
 -- TRUNCATE has triggers of its own: a distributed install makes no trigger on a shard that combines it with the others.
 
 CREATE TRIGGER events_append_only
-    BEFORE UPDATE OR DELETE ON eventstream.events
+    BEFORE DELETE ON eventstream.events
     FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change(
         'ES004', 'history is append-only', 'Append a new event that corrects the old one.');
 
@@ -26,7 +27,7 @@ CREATE TRIGGER pending_events_no_truncate
         'ES004', 'history is append-only', 'Use eventstream.ingest, advance_watermark and discard_pending.');
 
 CREATE TRIGGER discarded_events_append_only
-    BEFORE UPDATE OR DELETE ON eventstream.discarded_events
+    BEFORE DELETE ON eventstream.discarded_events
     FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change(
         'ES004', 'history is append-only', 'What was discarded stays on record.');
 
@@ -106,7 +107,7 @@ CREATE TRIGGER pending_events_leave
     REFERENCING OLD TABLE AS old_events
     FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_leave();
 
-COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never changed or removed.';
+COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never removed.';
 COMMENT ON TRIGGER events_no_truncate ON eventstream.events IS 'Events are never removed.';
 COMMENT ON TRIGGER pending_events_append_only ON eventstream.pending_events IS 'What waits is never changed.';
 COMMENT ON TRIGGER pending_events_no_truncate ON eventstream.pending_events IS 'What waits is never dropped.';

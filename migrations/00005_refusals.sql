@@ -39,6 +39,23 @@ $$;
 COMMENT ON FUNCTION eventstream.refuse_partition(text, integer, integer) IS
     'Raises ES007 (partition mismatch). Never returns.';
 
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_closed(p_stream_id text, p_closed_at bigint) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    PERFORM eventstream.refuse(
+        'ES017',
+        format('stream %L is closed: version %s, of type $closed, is its last event', p_stream_id, p_closed_at),
+        jsonb_build_object('stream_id', p_stream_id, 'current_version', p_closed_at),
+        'A stream is closed for good. Begin another one.');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_closed(text, bigint) IS 'Raises ES017 (stream closed). Never returns.';
+
 -- A sequence behind the events, as after copying the table or logical replication, gives positions that every reader
 -- has passed.
 -- +goose StatementBegin
@@ -183,6 +200,8 @@ BEGIN
         PERFORM eventstream.refuse_tenant(p_event.stream_id, v_before.tenant_id, p_event.tenant_id);
     ELSIF v_before.partition_id <> p_event.partition_id THEN
         PERFORM eventstream.refuse_partition(p_event.stream_id, v_before.partition_id, p_event.partition_id);
+    ELSIF v_before.type = '$closed' THEN
+        PERFORM eventstream.refuse_closed(p_event.stream_id, v_before.version);
     ELSIF v_before.position >= p_event.position THEN
         PERFORM eventstream.refuse(
             'ES006',
@@ -212,7 +231,7 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.refuse_event(eventstream.events) IS
-    'Says why the gate refuses a row: raises ES002, ES003, ES006, ES007, ES008, ES009 or 40001. Never returns.';
+    'Says why the gate refuses a row: raises ES002, ES003, ES006, ES007, ES008, ES009, ES017 or 40001. Never returns.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_event(eventstream.events) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_swallowed() FROM PUBLIC;
@@ -267,5 +286,6 @@ DROP FUNCTION eventstream.refuse_event(eventstream.events);
 DROP FUNCTION eventstream.refuse_swallowed();
 DROP FUNCTION eventstream.refuse_sequence();
 DROP FUNCTION eventstream.refuse_old_snapshot();
+DROP FUNCTION eventstream.refuse_closed(text, bigint);
 DROP FUNCTION eventstream.refuse_partition(text, integer, integer);
 DROP FUNCTION eventstream.refuse_tenant(text, text, text);

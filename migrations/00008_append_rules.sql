@@ -18,8 +18,7 @@ $$;
 
 COMMENT ON FUNCTION eventstream.lock_stream(text) IS
     'Keeps other appenders of a stream waiting until the transaction ends, for who wants to decide first. Read the '
-    'stream in a later '
-    'statement, and in READ COMMITTED.';
+    'stream in a later statement, and in READ COMMITTED.';
 
 -- Locks live in shared memory, so their number is bounded: after the first 64 streams, a transaction goes without and
 -- lets the primary key settle. Whoever asks is counted, for the transaction.
@@ -64,12 +63,14 @@ CREATE FUNCTION eventstream.judge(
     p_tenant_id text,
     p_stream_tenant text,
     p_current_version bigint,
-    p_watermark bigint
+    p_watermark bigint,
+    p_last_type text
 ) RETURNS text
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN p_tenant_id <> p_stream_tenant THEN 'tenant_mismatch'
+    WHEN p_last_type = '$closed' THEN 'closed'
     WHEN p_current_version > p_watermark THEN 'gap'
     WHEN p_expected = -1 OR p_expected = p_current_version THEN NULL
     WHEN p_expected = -2 THEN CASE WHEN p_current_version = 0 THEN 'stream_missing' END
@@ -77,7 +78,7 @@ RETURN CASE
     ELSE 'version_conflict'
 END;
 
-COMMENT ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text) IS
     'Outcome of a request that its stream refuses; NULL when it may be appended. Duplicates are found before.';
 
 -- What is to become of the requests of a batch, an element a request.
@@ -118,14 +119,15 @@ DECLARE
     v_version bigint;
     v_tenant_id text;
     v_partition_id integer;
+    v_type text;
     v_waits boolean;
 BEGIN
-    SELECT l.version, l.tenant_id, l.partition_id,
+    SELECT l.version, l.tenant_id, l.partition_id, l.type,
         EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
-    INTO v_version, v_tenant_id, v_partition_id, v_waits
+    INTO v_version, v_tenant_id, v_partition_id, v_type, v_waits
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
-        SELECT e.version, e.tenant_id, e.partition_id
+        SELECT e.version, e.tenant_id, e.partition_id, e.type
         FROM eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
@@ -136,7 +138,7 @@ BEGIN
         v_tenant_id := coalesce(p_tenant_id, 'default');
         v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
     END IF;
-    IF NOT v_waits AND eventstream.judge(p_expected, p_tenant_id, v_tenant_id, v_version, v_version) IS NULL
+    IF NOT v_waits AND eventstream.judge(p_expected, p_tenant_id, v_tenant_id, v_version, v_version, v_type) IS NULL
         AND (p_partition_id = v_partition_id) IS NOT FALSE
     THEN
         v.first_versions := ARRAY[v_version + 1];
@@ -182,16 +184,17 @@ DECLARE
     v_now bigint;
     v_tenant_id text;
     v_partition_id integer;
+    v_type text;
     v_waits boolean;
     v_refused boolean := false;
     v_applied integer := 0;
 BEGIN
-    SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id,
+    SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id, l.type,
         EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
-    INTO v_now, v_tenant_id, v_partition_id, v_waits
+    INTO v_now, v_tenant_id, v_partition_id, v_type, v_waits
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
-        SELECT e.version, e.tenant_id, e.partition_id
+        SELECT e.version, e.tenant_id, e.partition_id, e.type
         FROM eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
@@ -205,7 +208,7 @@ BEGIN
         IF nullif(p_partition_ids[i], -1) <> v_partition_id THEN
             RETURN NULL;
         END IF;
-        v_outcomes[i] := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_tenant_id, v_now, v_now);
+        v_outcomes[i] := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_tenant_id, v_now, v_now, v_type);
         IF v_outcomes[i] IS NULL THEN
             v_outcomes[i] := 'appended';
             v_first[i] := v_now + 1;
@@ -261,7 +264,7 @@ DECLARE
     v_fit boolean;
 BEGIN
     SELECT
-        bool_and(NOT q.waits AND eventstream.judge(q.expected, q.tenant_id, q.stream_tenant, q.version, q.version) IS NULL
+        bool_and(NOT q.waits AND eventstream.judge(q.expected, q.tenant_id, q.stream_tenant, q.version, q.version, q.last_type) IS NULL
             AND (q.partition_id = q.stream_partition) IS NOT FALSE),
         array_agg(q.version + 1),
         array_agg(q.version + q.events),
@@ -270,7 +273,7 @@ BEGIN
         sum(q.events)
     INTO v_fit, v.first_versions, v.last_versions, v.tenant_ids, v.partition_ids, v.events
     FROM (
-        SELECT u.expected, u.events, u.tenant_id, u.partition_id, coalesce(l.version, 0) AS version,
+        SELECT u.expected, u.events, u.tenant_id, u.partition_id, coalesce(l.version, 0) AS version, l.type AS last_type,
             coalesce(l.tenant_id, u.tenant_id, 'default') AS stream_tenant,
             coalesce(l.partition_id, u.partition_id, eventstream.partition_of(u.stream_id, eventstream.partition_count())) AS stream_partition,
             -- As a rule, nothing waits in the whole store.
@@ -282,7 +285,7 @@ BEGIN
                 nullif(unnest(p_tenant_ids), '') AS tenant_id, nullif(unnest(p_partition_ids), -1) AS partition_id
         ) AS u
         LEFT JOIN LATERAL (
-            SELECT e.version, e.tenant_id, e.partition_id
+            SELECT e.version, e.tenant_id, e.partition_id, e.type
             FROM eventstream.events AS e
             WHERE e.stream_id = u.stream_id
             ORDER BY e.version DESC
@@ -327,7 +330,7 @@ DECLARE
 BEGIN
     SELECT
         bool_and(NOT c.waits AND eventstream.judge(
-            c.expected, nullif(c.tenant_id, ''), c.stream_tenant, c.before, c.before) IS NULL
+            c.expected, nullif(c.tenant_id, ''), c.stream_tenant, c.before, c.before, c.last_type) IS NULL
             AND (nullif(c.partition_id, -1) = c.stream_partition) IS NOT FALSE),
         array_agg(c.before + 1 ORDER BY c.ordinality),
         array_agg(c.before + c.events ORDER BY c.ordinality),
@@ -337,7 +340,7 @@ BEGIN
         sum(c.events)
     INTO v_fit, v.first_versions, v.last_versions, v.tenant_ids, v.partition_ids, v.ends, v.events
     FROM (
-        SELECT q.ordinality, q.expected, q.events, q.tenant_id, q.partition_id, q.waits,
+        SELECT q.ordinality, q.expected, q.events, q.tenant_id, q.partition_id, q.waits, q.last_type,
             coalesce(q.version, 0) + sum(q.events) OVER (PARTITION BY q.stream_id ORDER BY q.ordinality) - q.events AS before,
             sum(q.events) OVER (ORDER BY q.stream_id, q.ordinality) AS so_far,
             -- A new stream is of the tenant, and in the place, of the first request.
@@ -348,7 +351,7 @@ BEGIN
                 OVER (PARTITION BY q.stream_id ORDER BY q.ordinality)) AS stream_partition
         FROM (
             SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality,
-                l.version, l.tenant_id AS stream_tenant, l.partition_id AS stream_partition,
+                l.version, l.tenant_id AS stream_tenant, l.partition_id AS stream_partition, l.type AS last_type,
                 -- As a rule, nothing waits in the whole store.
                 CASE WHEN EXISTS (SELECT FROM eventstream.pending_events) THEN (
                     SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = u.stream_id LIMIT 1
@@ -358,7 +361,7 @@ BEGIN
                     unnest(p_event_counts) AS events, unnest(p_tenant_ids) AS tenant_id, unnest(p_partition_ids) AS partition_id
             ) AS u
             LEFT JOIN LATERAL (
-                SELECT e.version, e.tenant_id, e.partition_id
+                SELECT e.version, e.tenant_id, e.partition_id, e.type
                 FROM eventstream.events AS e
                 WHERE e.stream_id = u.stream_id
                 ORDER BY e.version DESC
@@ -377,10 +380,9 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) IS
-    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch '
-    'alone.';
+    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch alone.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean) FROM PUBLIC;
@@ -392,7 +394,7 @@ DROP FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], in
 DROP FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]);
 DROP FUNCTION eventstream.judge_one(text, bigint, integer, text, integer);
 DROP TYPE eventstream.verdicts;
-DROP FUNCTION eventstream.judge(bigint, text, text, bigint, bigint);
+DROP FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text);
 DROP FUNCTION eventstream.lock_streams(text[]);
 DROP FUNCTION eventstream.may_lock(integer);
 DROP FUNCTION eventstream.lock_stream(text);

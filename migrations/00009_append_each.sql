@@ -66,8 +66,9 @@ BEGIN
         e.stream_id = u.for_stream_id
         AND e.version = first_versions[u.request] + u.nth - 1
         AND e.type = u.type
-        AND e.payload = coalesce(u.payload, 'null')
-        AND e.data IS NOT DISTINCT FROM u.data
+        AND (e.payload = coalesce(u.payload, 'null') AND e.data IS NOT DISTINCT FROM u.data
+            OR eventstream.is_erased(e.payload, e.data, e.metadata)
+            AND eventstream.held_content(e.stream_id, e.version, e.event_id, u.payload, u.data))
     ) IS NOT TRUE
     ORDER BY u.request, e.stream_id IS NULL, u.ordinality
     LIMIT 1;
@@ -96,7 +97,8 @@ CREATE FUNCTION eventstream.streams_of_batch(
     OUT versions bigint[],
     OUT pending bigint[],
     OUT tenant_ids text[],
-    OUT partition_ids integer[]
+    OUT partition_ids integer[],
+    OUT last_types text[]
 )
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -109,11 +111,11 @@ BEGIN
     ) AS d;
     SELECT array_agg(coalesce(l.version, 0) ORDER BY s.stream_id), array_agg(w.version ORDER BY s.stream_id),
         array_agg(coalesce(l.tenant_id, w.tenant_id) ORDER BY s.stream_id),
-        array_agg(coalesce(l.partition_id, w.partition_id) ORDER BY s.stream_id)
-    INTO versions, pending, tenant_ids, partition_ids
+        array_agg(coalesce(l.partition_id, w.partition_id) ORDER BY s.stream_id), array_agg(l.type ORDER BY s.stream_id)
+    INTO versions, pending, tenant_ids, partition_ids, last_types
     FROM (SELECT DISTINCT u.stream_id COLLATE "C" AS stream_id FROM unnest(p_stream_ids) AS u (stream_id)) AS s
     LEFT JOIN LATERAL (
-        SELECT e.version, e.tenant_id, e.partition_id
+        SELECT e.version, e.tenant_id, e.partition_id, e.type
         FROM eventstream.events AS e WHERE e.stream_id = s.stream_id ORDER BY e.version DESC LIMIT 1
     ) AS l ON true
     LEFT JOIN LATERAL (
@@ -127,7 +129,7 @@ $$;
 COMMENT ON FUNCTION eventstream.streams_of_batch(text[]) IS
     'The number of each request''s stream in the batch; and for each number, the last version, the highest version that '
     'waits, tenant and '
-    'partition of that stream.';
+    'partition of that stream, and the type of its last event.';
 
 -- One request after the other, each after what those before it will have done. Requests of one unit are applied all or
 -- none.
@@ -158,14 +160,15 @@ DECLARE
     v_now bigint[];
     v_tenants text[];
     v_partitions integer[];
+    v_types text[];
     v_now_before bigint[];
     v_tenants_before text[];
     v_unit_from integer := 1;
     v_refused boolean := false;
     r record;
 BEGIN
-    SELECT s.numbers, s.pending, s.versions, s.tenant_ids, s.partition_ids
-    INTO v_numbers, v_pending, v_now, v_tenants, v_partitions
+    SELECT s.numbers, s.pending, s.versions, s.tenant_ids, s.partition_ids, s.last_types
+    INTO v_numbers, v_pending, v_now, v_tenants, v_partitions, v_types
     FROM eventstream.streams_of_batch(p_stream_ids) AS s;
     FOR r IN
         SELECT u.ordinality::integer AS n, u.stream_id, u.expected, u.events, u.number, u.existing > 0 AS repeated,
@@ -209,7 +212,7 @@ BEGIN
         END IF;
         v_tenant_ids[r.n] := v_tenants[r.number];
         v_outcomes[r.n] := eventstream.judge(r.expected, r.tenant_id, v_tenants[r.number],
-            greatest(v_now[r.number], v_pending[r.number]), v_now[r.number]);
+            greatest(v_now[r.number], v_pending[r.number]), v_now[r.number], v_types[r.number]);
         IF r.repeated AND v_outcomes[r.n] IS DISTINCT FROM 'tenant_mismatch' THEN
             v_outcomes[r.n] := 'duplicate';
         ELSIF v_outcomes[r.n] IS NULL THEN

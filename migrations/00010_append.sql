@@ -34,6 +34,8 @@ BEGIN
     IF v_requests >= 1 AND v_events BETWEEN 1 AND 100000 AND v_total = v_events
         AND array_dims(p_stream_ids) = v_request_dims AND array_dims(p_expected) = v_request_dims
         AND array_dims(p_event_counts) = v_request_dims AND array_dims(p_types) = v_event_dims
+        -- What closes a stream stands alone, or at the end: the requests of a batch would have to be judged by each other's types.
+        AND (v_requests = 1 OR array_position(p_types, '$closed') IS NULL)
         AND array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 <= ALL (p_event_counts)
         AND (p_tenant_ids IS NULL OR array_dims(p_tenant_ids) = v_request_dims)
         AND (p_partition_ids IS NULL OR array_dims(p_partition_ids) = v_request_dims)
@@ -49,6 +51,8 @@ BEGIN
         RETURN;
     ELSIF v_events > 100000 THEN
         PERFORM eventstream.refuse_value('number of events', v_events::text, 'at most 100000 in one call');
+    ELSIF v_requests > 1 AND '$closed' = ANY (p_types) THEN
+        PERFORM eventstream.refuse_value('event_type', '$closed', 'in a call of its own: it closes a stream');
     ELSIF v_requests = 0 OR v_events = 0 OR EXISTS (SELECT FROM unnest(p_event_counts) AS c WHERE coalesce(c, 0) < 1) THEN
         PERFORM eventstream.refuse_value('number of events', coalesce(p_event_counts::text, '0'), 'at least 1 for each request');
     ELSIF EXISTS (SELECT FROM unnest(p_stream_ids) AS s WHERE s IS NULL) THEN
@@ -328,7 +332,7 @@ COMMENT ON FUNCTION eventstream.append_batch(
     'Appends requests, each with a stream, an expectation and p_event_counts of the events; returns a row for each. '
     'p_expected: n exactly, '
     '-1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, stream_exists, stream_missing, '
-    'tenant_mismatch, gap; NULL '
+    'tenant_mismatch, gap, closed; NULL '
     'for one that another takes down. p_atomic: all or nothing; else requests with the same number in p_units, or each '
     'on its own. '
     'An empty tenant and the partition -1 are none given. At most 100000 events a call.';

@@ -24,18 +24,19 @@ BEGIN
     SELECT u.version, u.event_id, k.event_id AS other_id, k.place INTO r
     FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data) AS u (version, event_id, type, payload, data)
     CROSS JOIN LATERAL (
-        SELECT e.event_id, e.type, e.payload, e.data, 'events' AS place
+        SELECT e.event_id, e.type, e.payload, e.data, 'events' AS place,
+            eventstream.is_erased(e.payload, e.data, e.metadata)
+                AND eventstream.held_content(p_stream_id, e.version, e.event_id, u.payload, u.data) AS held
         FROM eventstream.events AS e
         WHERE e.stream_id = p_stream_id AND e.version = u.version
         UNION ALL
-        SELECT p.event_id, p.type, p.payload, p.data, 'pending_events'
+        SELECT p.event_id, p.type, p.payload, p.data, 'pending_events', false
         FROM eventstream.pending_events AS p
         WHERE p.stream_id = p_stream_id AND p.version = u.version
     ) AS k
     WHERE k.event_id <> u.event_id
         OR k.type <> u.type
-        OR k.payload <> coalesce(u.payload, 'null')
-        OR k.data IS DISTINCT FROM u.data
+        OR (k.payload <> coalesce(u.payload, 'null') OR k.data IS DISTINCT FROM u.data) AND NOT k.held
     ORDER BY u.version
     LIMIT 1;
     IF NOT FOUND THEN
@@ -166,7 +167,10 @@ BEGIN
             e.version IS NULL AND p.version IS NULL AND row_number() OVER same_version = 1 AS is_new,
             CASE
                 WHEN e.version IS NOT NULL THEN
-                    (e.event_id, e.type, e.payload) = (u.event_id, u.type, u.payload) AND e.data IS NOT DISTINCT FROM u.data
+                    (e.event_id, e.type) = (u.event_id, u.type)
+                    AND (e.payload = u.payload AND e.data IS NOT DISTINCT FROM u.data
+                        OR eventstream.is_erased(e.payload, e.data, e.metadata)
+                        AND eventstream.held_content(p_stream_id, e.version, e.event_id, u.payload, u.data))
                 WHEN p.version IS NOT NULL THEN
                     (p.event_id, p.type, p.payload) = (u.event_id, u.type, u.payload) AND p.data IS NOT DISTINCT FROM u.data
                 ELSE
@@ -270,11 +274,11 @@ BEGIN
     PERFORM eventstream.refuse_null_words(p_data);
     LOOP
         -- Where the stream stands, or what the first event that waits has fixed.
-        SELECT l.version AS watermark, coalesce(l.tenant_id, w.tenant_id) AS tenant_id, coalesce(l.partition_id, w.partition_id) AS partition_id
+        SELECT l.version AS watermark, l.type AS last_type, coalesce(l.tenant_id, w.tenant_id) AS tenant_id, coalesce(l.partition_id, w.partition_id) AS partition_id
         INTO v_stream
         FROM (SELECT) AS one
         LEFT JOIN LATERAL (
-            SELECT e.version, e.tenant_id, e.partition_id
+            SELECT e.version, e.tenant_id, e.partition_id, e.type
             FROM eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1
         ) AS l ON true
         LEFT JOIN LATERAL (
@@ -309,6 +313,10 @@ BEGIN
         END;
     END LOOP;
 
+    -- What would wait behind a closed stream would wait for good.
+    IF v_stream.last_type = '$closed' AND v_taken.new_events > 0 THEN
+        PERFORM eventstream.refuse_closed(p_stream_id, v_stream.watermark);
+    END IF;
     watermark := eventstream.advance_watermark(p_stream_id);
     current_version := greatest(watermark,
         (SELECT p.version FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id ORDER BY p.version DESC LIMIT 1));

@@ -55,6 +55,9 @@ END;
 $$;
 -- +goose StatementEnd
 
+-- No copies of states in pg_statistic, where no erasure reaches them.
+ALTER TABLE eventstream.snapshots ALTER COLUMN state SET STATISTICS 0;
+
 -- Whoever may read the first event of a stream may read all of it: tenant and partition are the stream's.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.shows_stream(p_stream_id text) RETURNS boolean

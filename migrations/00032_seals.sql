@@ -4,7 +4,8 @@
 -- Locks: none at install. At run time seal() locks table seals against itself; writers of events never look at it.
 
 -- Each column as its length (4 bytes, big-endian; -1 for NULL) and its bytes in the server's own binary format. What an
--- event holds goes in as digests, so that it can be taken away and the event's digest stays. Nothing in here depends on a
+-- event holds goes in as digests, so that it can be taken away and the event's digest stays: those of an erased event
+-- come from erasures, and from there for an event alone that holds nothing but the mark. Nothing in here depends on a
 -- setting: jsonb has one text, in which keys are sorted and numbers keep their digits.
 CREATE VIEW eventstream.event_digests AS
 SELECT
@@ -39,10 +40,13 @@ FROM (
         e.stream_id,
         e.tenant_id,
         e.type,
-        sha256(convert_to(e.payload::text, 'UTF8')) AS payload_digest,
-        sha256(e.data) AS data_digest,
-        sha256(convert_to(e.metadata::text, 'UTF8')) AS metadata_digest
+        coalesce(x.payload_digest, sha256(convert_to(e.payload::text, 'UTF8'))) AS payload_digest,
+        CASE WHEN x.payload_digest IS NULL THEN sha256(e.data) ELSE x.data_digest END AS data_digest,
+        coalesce(x.metadata_digest, sha256(convert_to(e.metadata::text, 'UTF8'))) AS metadata_digest
     FROM eventstream.events AS e
+    LEFT JOIN eventstream.erasures AS x
+        ON eventstream.is_erased(e.payload, e.data, e.metadata)
+        AND x.stream_id = e.stream_id AND x.version = e.version AND x.event_id = e.event_id AND x.place = 'events'
 ) AS c;
 
 COMMENT ON VIEW eventstream.event_digests IS 'The digest of each event, as seals count it: docs/seals.md.';

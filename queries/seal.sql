@@ -45,7 +45,7 @@ ORDER BY s.to_position
 LIMIT 1;
 
 -- name: SealEventList :many
--- Events of a range of positions, in order, every column in the bytes that are hashed.
+-- Events of a range of positions, in order, every column in the bytes that are hashed; of those that were erased, the digests that were kept.
 SELECT
     e.position,
     e.version,
@@ -58,8 +58,14 @@ SELECT
     e.type,
     e.payload::text AS payload,
     e.data,
-    e.metadata::text AS metadata
+    e.metadata::text AS metadata,
+    x.payload_digest,
+    x.data_digest,
+    x.metadata_digest
 FROM eventstream.events AS e
+LEFT JOIN eventstream.erasures AS x
+    ON e.metadata ? '$erased'
+    AND x.stream_id = e.stream_id AND x.version = e.version AND x.event_id = e.event_id AND x.place = 'events'
 WHERE e.position >= @from_position::bigint AND e.position <= @to_position::bigint
 ORDER BY e.position
 LIMIT @page_size::integer;

@@ -126,6 +126,31 @@ func TestCodecUnknownIsRefusedOrKept(t *testing.T) {
 	}
 }
 
+// What an erased event said nobody knows any more, its schema version neither: it is no value of its type.
+func TestCodecErasedIsRefusedOrKept(t *testing.T) {
+	t.Parallel()
+	for _, eventType := range []string{"customer.registered", "no.such"} {
+		e := anEvent(t, eventType, `{}`, 0)
+		e.Payload, e.Metadata, e.Erased = nil, []byte(`{"$erased": true}`), true
+		require.NoError(t, e.Validate())
+		_, err := shop(t, codec.KeepUnknown()).Decode(e)
+		var erased *codec.ErasedEventError
+		require.ErrorAs(t, err, &erased)
+		require.ErrorIs(t, err, codec.ErrErased)
+		require.ErrorContains(t, err, e.ID.String())
+		values, err := shop(t, codec.KeepErased()).Decode(e)
+		require.NoError(t, err)
+		require.Equal(t, []any{codec.Erased{Event: e}}, values)
+	}
+	registry, err := codec.New(codec.Ignore("heartbeat"))
+	require.NoError(t, err)
+	e := anEvent(t, "heartbeat", `{}`, 0)
+	e.Payload, e.Erased = nil, true
+	values, err := registry.Decode(e)
+	require.NoError(t, err)
+	require.Empty(t, values, "what is ignored is ignored")
+}
+
 // A type whose oldest versions nobody has any more begins where its upcasters begin.
 func TestCodecOlderThanTheOldestUpcasterIsUnknown(t *testing.T) {
 	t.Parallel()

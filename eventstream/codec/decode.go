@@ -18,10 +18,20 @@ type Raw struct {
 	SchemaVersion int
 }
 
+// Erased is an event whose content was taken away, with KeepErased.
+type Erased struct {
+	// Event is what is left: its type, and where it was in its stream.
+	Event eventstream.Event
+}
+
 // Decode returns the values of an event, brought up to date: one as a rule, several for one that was split, none for one that was dropped.
 // They are in the order that the Split gives them in. It returns an *UnknownEventError for a type or a schema version that the registry does
-// not know, unless KeepUnknown, and a *DecodeError for a content that cannot be read, or whose upcaster fails.
+// not know, unless KeepUnknown, an *ErasedEventError for an event whose content was erased, unless KeepErased, and a *DecodeError for a
+// content that cannot be read, or whose upcaster fails.
 func (r *Registry) Decode(e eventstream.Event) ([]any, error) {
+	if e.Erased {
+		return r.erased(e)
+	}
 	t, version := r.names[e.Type], SchemaVersion(e)
 	if t == nil || !t.knows(version) {
 		return r.unknown(e, t, version)
@@ -73,6 +83,17 @@ func (r *Registry) Values(events iter.Seq2[eventstream.Event, error]) iter.Seq2[
 			}
 		}
 	}
+}
+
+// erased comes before all else: the schema version went with the metadata.
+func (r *Registry) erased(e eventstream.Event) ([]any, error) {
+	if t := r.names[e.Type]; t != nil && t.ignored {
+		return nil, nil
+	}
+	if r.keepErased {
+		return []any{Erased{Event: e}}, nil
+	}
+	return nil, &ErasedEventError{Event: e}
 }
 
 func (r *Registry) unknown(e eventstream.Event, t *eventType, version int) ([]any, error) {

@@ -29,6 +29,6 @@
 // # What the registry does not know
 //
 // Another type, or a schema version from a newer program, is an [UnknownEventError], or with [KeepUnknown] a [Raw]. [Check] finds
-// all of them in a store before a reader does. Old events belong into files beside the code; package eventstreamtest compares what they decode
+// all of them in a store before a reader does. An event whose content was erased is an [ErasedEventError], or with [KeepErased] an [Erased]. Old events belong into files beside the code; package eventstreamtest compares what they decode
 // to.
 package codec

@@ -11,6 +11,8 @@ import (
 var (
 	// ErrUnknownEvent says that the registry does not know the type or the schema version of an event. See UnknownEventError.
 	ErrUnknownEvent = errors.New("unknown event: register its type and an upcaster for its schema version, or use KeepUnknown")
+	// ErrErased says that an event was erased. See ErasedEventError.
+	ErrErased = errors.New("event was erased: use KeepErased, and say in Evolve what it means for the state")
 	// ErrUnregistered says that a Go type is not registered. See UnregisteredError.
 	ErrUnregistered = errors.New("Go type is not registered: add an Event of it to New") //nolint:staticcheck // Go is a name.
 
@@ -38,6 +40,20 @@ func (e *UnknownEventError) Error() string {
 
 // Is matches ErrUnknownEvent.
 func (e *UnknownEventError) Is(target error) bool { return target == ErrUnknownEvent }
+
+// ErasedEventError says that there is nothing to decode, since the content of an event was erased.
+type ErasedEventError struct {
+	// Event is what is left of it.
+	Event eventstream.Event
+}
+
+// Error names the event.
+func (e *ErasedEventError) Error() string {
+	return described(e.Event) + " was erased: use KeepErased, and say in Evolve what it means for the state"
+}
+
+// Is matches ErrErased.
+func (e *ErasedEventError) Is(target error) bool { return target == ErrErased }
 
 // DecodeError says that the content of an event could not be read, or that an upcaster failed.
 type DecodeError struct {

@@ -17,10 +17,11 @@ type Registry struct {
 	// values has those that can be written, by their Go type.
 	values      map[reflect.Type]*eventType
 	keepUnknown bool
+	keepErased  bool
 	format      Format
 }
 
-// Option is an argument of New: Event, Ignore, KeepUnknown or WithFormat.
+// Option is an argument of New: Event, Ignore, KeepUnknown, KeepErased or WithFormat.
 type Option func(*Registry) error
 
 // New returns a registry of events. It returns an *eventstream.InvalidValueError that says what to change for a name or a Go type that is
@@ -29,13 +30,22 @@ func New(options ...Option) (*Registry, error) {
 	r := &Registry{names: map[eventstream.EventType]*eventType{}, values: map[reflect.Type]*eventType{}}
 	for i, option := range options {
 		if option == nil {
-			return nil, invalid(fmt.Sprintf("option %d", i+1), "nil", "Event, Ignore, KeepUnknown or WithFormat")
+			return nil, invalid(fmt.Sprintf("option %d", i+1), "nil", "Event, Ignore, KeepUnknown, KeepErased or WithFormat")
 		}
 		if err := option(r); err != nil {
 			return nil, err
 		}
 	}
 	return r, nil
+}
+
+// KeepErased hands on an event whose content was erased, in an Erased: without it Decode returns an *ErasedEventError, since a state that
+// leaves an event out in silence may be wrong.
+func KeepErased() Option {
+	return func(r *Registry) error {
+		r.keepErased = true
+		return nil
+	}
 }
 
 // KeepUnknown hands on what the registry does not know as it is, in a Raw: an event of another type, or of a schema version that is newer or

@@ -17,6 +17,8 @@ BEGIN
             RETURN r.last_version;
         WHEN 'tenant_mismatch' THEN
             PERFORM eventstream.refuse_tenant(p_stream_id, r.tenant_id, p_tenant_id);
+        WHEN 'closed' THEN
+            PERFORM eventstream.refuse_closed(p_stream_id, r.current_version);
         WHEN 'gap' THEN
             PERFORM eventstream.refuse(
                 'ES002',

@@ -79,6 +79,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.append_batch(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[],integer[],boolean,integer[]) IS 'Appends requests, each with a stream, an expectation and p_event_counts of the events; returns a row for each. p_expected: n exactly, -1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, stream_exists, stream_missing, tenant_mismatch, gap; NULL for one that another takes down. p_atomic: all or nothing; else requests with the same number in p_units, or each on its own. An empty tenant and the partition -1 are none given. At most 100000 events a call.';
+COMMENT ON FUNCTION eventstream.append_batch(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[],integer[],boolean,integer[]) IS 'Appends requests, each with a stream, an expectation and p_event_counts of the events; returns a row for each. p_expected: n exactly, -1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, stream_exists, stream_missing, tenant_mismatch, gap, closed; NULL for one that another takes down. p_atomic: all or nothing; else requests with the same number in p_units, or each on its own. An empty tenant and the partition -1 are none given. At most 100000 events a call.';
 
 REVOKE ALL ON FUNCTION eventstream.append_batch(text[],bigint[],integer[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text[],integer[],boolean,integer[]) FROM PUBLIC;

@@ -12,6 +12,7 @@ DECLARE
     v_version bigint;
     v_tenant_id text;
     v_partition_id integer;
+    v_type text;
 BEGIN
     IF p_metadata ? 'tags' THEN
         v_ignored := eventstream.hold_tags(ARRAY[p_type], ARRAY[p_metadata -> 'tags']);
@@ -19,7 +20,7 @@ BEGIN
     IF eventstream.may_lock(1) THEN
         v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
     END IF;
-    SELECT e.version, e.tenant_id, e.partition_id INTO v_version, v_tenant_id, v_partition_id
+    SELECT e.version, e.tenant_id, e.partition_id, e.type INTO v_version, v_tenant_id, v_partition_id, v_type
     FROM eventstream.events AS e
     WHERE e.stream_id = p_stream_id
     ORDER BY e.version DESC
@@ -29,7 +30,7 @@ BEGIN
         v_tenant_id := coalesce(nullif(p_tenant_id, ''), 'default');
         v_partition_id := coalesce(nullif(p_partition_id, -1), eventstream.partition_of(p_stream_id, eventstream.partition_count()));
     END IF;
-    IF eventstream.judge(p_expected, nullif(p_tenant_id, ''), v_tenant_id, v_version, v_version) IS NULL
+    IF eventstream.judge(p_expected, nullif(p_tenant_id, ''), v_tenant_id, v_version, v_version, v_type) IS NULL
         AND (nullif(p_partition_id, -1) = v_partition_id) IS NOT FALSE AND p_stream_id IS NOT NULL
     THEN
         -- Tells the gate that an event that meets its like is no append that got lost. Not by SET in the head of the

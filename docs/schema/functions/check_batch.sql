@@ -17,6 +17,8 @@ BEGIN
     IF v_requests >= 1 AND v_events BETWEEN 1 AND 100000 AND v_total = v_events
         AND array_dims(p_stream_ids) = v_request_dims AND array_dims(p_expected) = v_request_dims
         AND array_dims(p_event_counts) = v_request_dims AND array_dims(p_types) = v_event_dims
+        -- What closes a stream stands alone, or at the end: the requests of a batch would have to be judged by each other's types.
+        AND (v_requests = 1 OR array_position(p_types, '$closed') IS NULL)
         AND array_position(p_stream_ids, NULL) IS NULL AND -3 <= ALL (p_expected) AND 1 <= ALL (p_event_counts)
         AND (p_tenant_ids IS NULL OR array_dims(p_tenant_ids) = v_request_dims)
         AND (p_partition_ids IS NULL OR array_dims(p_partition_ids) = v_request_dims)
@@ -32,6 +34,8 @@ BEGIN
         RETURN;
     ELSIF v_events > 100000 THEN
         PERFORM eventstream.refuse_value('number of events', v_events::text, 'at most 100000 in one call');
+    ELSIF v_requests > 1 AND '$closed' = ANY (p_types) THEN
+        PERFORM eventstream.refuse_value('event_type', '$closed', 'in a call of its own: it closes a stream');
     ELSIF v_requests = 0 OR v_events = 0 OR EXISTS (SELECT FROM unnest(p_event_counts) AS c WHERE coalesce(c, 0) < 1) THEN
         PERFORM eventstream.refuse_value('number of events', coalesce(p_event_counts::text, '0'), 'at least 1 for each request');
     ELSIF EXISTS (SELECT FROM unnest(p_stream_ids) AS s WHERE s IS NULL) THEN

@@ -26,7 +26,7 @@ BEGIN
                 WHEN n.version = 1 THEN
                     eventstream.is_name(n.stream_id) AND eventstream.is_tenant_id(n.tenant_id) AND eventstream.is_partition(n.partition_id)
                 WHEN n.version > 1 THEN (
-                    SELECT e.position < n.position AND e.tenant_id = n.tenant_id AND e.partition_id = n.partition_id
+                    SELECT e.position < n.position AND e.tenant_id = n.tenant_id AND e.partition_id = n.partition_id AND e.type <> '$closed'
                     FROM eventstream.events AS e
                     WHERE e.stream_id = n.stream_id AND e.version = n.version - 1
                 )

@@ -51,8 +51,9 @@ BEGIN
         e.stream_id = u.for_stream_id
         AND e.version = first_versions[u.request] + u.nth - 1
         AND e.type = u.type
-        AND e.payload = coalesce(u.payload, 'null')
-        AND e.data IS NOT DISTINCT FROM u.data
+        AND (e.payload = coalesce(u.payload, 'null') AND e.data IS NOT DISTINCT FROM u.data
+            OR eventstream.is_erased(e.payload, e.data, e.metadata)
+            AND eventstream.held_content(e.stream_id, e.version, e.event_id, u.payload, u.data))
     ) IS NOT TRUE
     ORDER BY u.request, e.stream_id IS NULL, u.ordinality
     LIMIT 1;

@@ -21,11 +21,11 @@ BEGIN
     PERFORM eventstream.refuse_null_words(p_data);
     LOOP
         -- Where the stream stands, or what the first event that waits has fixed.
-        SELECT l.version AS watermark, coalesce(l.tenant_id, w.tenant_id) AS tenant_id, coalesce(l.partition_id, w.partition_id) AS partition_id
+        SELECT l.version AS watermark, l.type AS last_type, coalesce(l.tenant_id, w.tenant_id) AS tenant_id, coalesce(l.partition_id, w.partition_id) AS partition_id
         INTO v_stream
         FROM (SELECT) AS one
         LEFT JOIN LATERAL (
-            SELECT e.version, e.tenant_id, e.partition_id
+            SELECT e.version, e.tenant_id, e.partition_id, e.type
             FROM eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1
         ) AS l ON true
         LEFT JOIN LATERAL (
@@ -60,6 +60,10 @@ BEGIN
         END;
     END LOOP;
 
+    -- What would wait behind a closed stream would wait for good.
+    IF v_stream.last_type = '$closed' AND v_taken.new_events > 0 THEN
+        PERFORM eventstream.refuse_closed(p_stream_id, v_stream.watermark);
+    END IF;
     watermark := eventstream.advance_watermark(p_stream_id);
     current_version := greatest(watermark,
         (SELECT p.version FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id ORDER BY p.version DESC LIMIT 1));

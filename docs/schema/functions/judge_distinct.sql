@@ -10,7 +10,7 @@ DECLARE
     v_fit boolean;
 BEGIN
     SELECT
-        bool_and(NOT q.waits AND eventstream.judge(q.expected, q.tenant_id, q.stream_tenant, q.version, q.version) IS NULL
+        bool_and(NOT q.waits AND eventstream.judge(q.expected, q.tenant_id, q.stream_tenant, q.version, q.version, q.last_type) IS NULL
             AND (q.partition_id = q.stream_partition) IS NOT FALSE),
         array_agg(q.version + 1),
         array_agg(q.version + q.events),
@@ -19,7 +19,7 @@ BEGIN
         sum(q.events)
     INTO v_fit, v.first_versions, v.last_versions, v.tenant_ids, v.partition_ids, v.events
     FROM (
-        SELECT u.expected, u.events, u.tenant_id, u.partition_id, coalesce(l.version, 0) AS version,
+        SELECT u.expected, u.events, u.tenant_id, u.partition_id, coalesce(l.version, 0) AS version, l.type AS last_type,
             coalesce(l.tenant_id, u.tenant_id, 'default') AS stream_tenant,
             coalesce(l.partition_id, u.partition_id, eventstream.partition_of(u.stream_id, eventstream.partition_count())) AS stream_partition,
             -- As a rule, nothing waits in the whole store.
@@ -31,7 +31,7 @@ BEGIN
                 nullif(unnest(p_tenant_ids), '') AS tenant_id, nullif(unnest(p_partition_ids), -1) AS partition_id
         ) AS u
         LEFT JOIN LATERAL (
-            SELECT e.version, e.tenant_id, e.partition_id
+            SELECT e.version, e.tenant_id, e.partition_id, e.type
             FROM eventstream.events AS e
             WHERE e.stream_id = u.stream_id
             ORDER BY e.version DESC

@@ -19,14 +19,15 @@ DECLARE
     v_now bigint[];
     v_tenants text[];
     v_partitions integer[];
+    v_types text[];
     v_now_before bigint[];
     v_tenants_before text[];
     v_unit_from integer := 1;
     v_refused boolean := false;
     r record;
 BEGIN
-    SELECT s.numbers, s.pending, s.versions, s.tenant_ids, s.partition_ids
-    INTO v_numbers, v_pending, v_now, v_tenants, v_partitions
+    SELECT s.numbers, s.pending, s.versions, s.tenant_ids, s.partition_ids, s.last_types
+    INTO v_numbers, v_pending, v_now, v_tenants, v_partitions, v_types
     FROM eventstream.streams_of_batch(p_stream_ids) AS s;
     FOR r IN
         SELECT u.ordinality::integer AS n, u.stream_id, u.expected, u.events, u.number, u.existing > 0 AS repeated,
@@ -70,7 +71,7 @@ BEGIN
         END IF;
         v_tenant_ids[r.n] := v_tenants[r.number];
         v_outcomes[r.n] := eventstream.judge(r.expected, r.tenant_id, v_tenants[r.number],
-            greatest(v_now[r.number], v_pending[r.number]), v_now[r.number]);
+            greatest(v_now[r.number], v_pending[r.number]), v_now[r.number], v_types[r.number]);
         IF r.repeated AND v_outcomes[r.n] IS DISTINCT FROM 'tenant_mismatch' THEN
             v_outcomes[r.n] := 'duplicate';
         ELSIF v_outcomes[r.n] IS NULL THEN

@@ -10,14 +10,15 @@ DECLARE
     v_version bigint;
     v_tenant_id text;
     v_partition_id integer;
+    v_type text;
     v_waits boolean;
 BEGIN
-    SELECT l.version, l.tenant_id, l.partition_id,
+    SELECT l.version, l.tenant_id, l.partition_id, l.type,
         EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
-    INTO v_version, v_tenant_id, v_partition_id, v_waits
+    INTO v_version, v_tenant_id, v_partition_id, v_type, v_waits
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
-        SELECT e.version, e.tenant_id, e.partition_id
+        SELECT e.version, e.tenant_id, e.partition_id, e.type
         FROM eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
@@ -28,7 +29,7 @@ BEGIN
         v_tenant_id := coalesce(p_tenant_id, 'default');
         v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
     END IF;
-    IF NOT v_waits AND eventstream.judge(p_expected, p_tenant_id, v_tenant_id, v_version, v_version) IS NULL
+    IF NOT v_waits AND eventstream.judge(p_expected, p_tenant_id, v_tenant_id, v_version, v_version, v_type) IS NULL
         AND (p_partition_id = v_partition_id) IS NOT FALSE
     THEN
         v.first_versions := ARRAY[v_version + 1];

@@ -15,16 +15,17 @@ DECLARE
     v_now bigint;
     v_tenant_id text;
     v_partition_id integer;
+    v_type text;
     v_waits boolean;
     v_refused boolean := false;
     v_applied integer := 0;
 BEGIN
-    SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id,
+    SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id, l.type,
         EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
-    INTO v_now, v_tenant_id, v_partition_id, v_waits
+    INTO v_now, v_tenant_id, v_partition_id, v_type, v_waits
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
-        SELECT e.version, e.tenant_id, e.partition_id
+        SELECT e.version, e.tenant_id, e.partition_id, e.type
         FROM eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
@@ -38,7 +39,7 @@ BEGIN
         IF nullif(p_partition_ids[i], -1) <> v_partition_id THEN
             RETURN NULL;
         END IF;
-        v_outcomes[i] := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_tenant_id, v_now, v_now);
+        v_outcomes[i] := eventstream.judge(p_expected[i], nullif(p_tenant_ids[i], ''), v_tenant_id, v_now, v_now, v_type);
         IF v_outcomes[i] IS NULL THEN
             v_outcomes[i] := 'appended';
             v_first[i] := v_now + 1;

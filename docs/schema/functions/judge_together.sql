@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     SELECT
         bool_and(NOT c.waits AND eventstream.judge(
-            c.expected, nullif(c.tenant_id, ''), c.stream_tenant, c.before, c.before) IS NULL
+            c.expected, nullif(c.tenant_id, ''), c.stream_tenant, c.before, c.before, c.last_type) IS NULL
             AND (nullif(c.partition_id, -1) = c.stream_partition) IS NOT FALSE),
         array_agg(c.before + 1 ORDER BY c.ordinality),
         array_agg(c.before + c.events ORDER BY c.ordinality),
@@ -21,7 +21,7 @@ BEGIN
         sum(c.events)
     INTO v_fit, v.first_versions, v.last_versions, v.tenant_ids, v.partition_ids, v.ends, v.events
     FROM (
-        SELECT q.ordinality, q.expected, q.events, q.tenant_id, q.partition_id, q.waits,
+        SELECT q.ordinality, q.expected, q.events, q.tenant_id, q.partition_id, q.waits, q.last_type,
             coalesce(q.version, 0) + sum(q.events) OVER (PARTITION BY q.stream_id ORDER BY q.ordinality) - q.events AS before,
             sum(q.events) OVER (ORDER BY q.stream_id, q.ordinality) AS so_far,
             -- A new stream is of the tenant, and in the place, of the first request.
@@ -32,7 +32,7 @@ BEGIN
                 OVER (PARTITION BY q.stream_id ORDER BY q.ordinality)) AS stream_partition
         FROM (
             SELECT u.stream_id COLLATE "C" AS stream_id, u.expected, u.events, u.tenant_id, u.partition_id, u.ordinality,
-                l.version, l.tenant_id AS stream_tenant, l.partition_id AS stream_partition,
+                l.version, l.tenant_id AS stream_tenant, l.partition_id AS stream_partition, l.type AS last_type,
                 -- As a rule, nothing waits in the whole store.
                 CASE WHEN EXISTS (SELECT FROM eventstream.pending_events) THEN (
                     SELECT true FROM eventstream.pending_events AS w WHERE w.stream_id = u.stream_id LIMIT 1
@@ -42,7 +42,7 @@ BEGIN
                     unnest(p_event_counts) AS events, unnest(p_tenant_ids) AS tenant_id, unnest(p_partition_ids) AS partition_id
             ) AS u
             LEFT JOIN LATERAL (
-                SELECT e.version, e.tenant_id, e.partition_id
+                SELECT e.version, e.tenant_id, e.partition_id, e.type
                 FROM eventstream.events AS e
                 WHERE e.stream_id = u.stream_id
                 ORDER BY e.version DESC

@@ -10,6 +10,9 @@ BEGIN
         PERFORM eventstream.refuse_value('event_id', p_event_id::text, 'another one than the nil UUID, or left out');
     ELSIF octet_length(p_data) > 128000000 THEN
         PERFORM eventstream.refuse_value('data', octet_length(p_data) || ' bytes', 'at most 128000000 bytes');
+    ELSIF p_metadata ? '$erased' AND eventstream.is_erased(p_payload, p_data, p_metadata) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('metadata', p_metadata::text,
+            'without the key $erased, which marks an erased event: such a one has nothing else, the payload null, and no data');
     END IF;
     PERFORM eventstream.refuse_json('payload', p_payload);
     PERFORM eventstream.refuse_json('metadata', p_metadata);

@@ -55,6 +55,8 @@ BEGIN
         PERFORM eventstream.refuse_tenant(p_event.stream_id, v_before.tenant_id, p_event.tenant_id);
     ELSIF v_before.partition_id <> p_event.partition_id THEN
         PERFORM eventstream.refuse_partition(p_event.stream_id, v_before.partition_id, p_event.partition_id);
+    ELSIF v_before.type = '$closed' THEN
+        PERFORM eventstream.refuse_closed(p_event.stream_id, v_before.version);
     ELSIF v_before.position >= p_event.position THEN
         PERFORM eventstream.refuse(
             'ES006',
@@ -82,6 +84,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.refuse_event(eventstream.events) IS 'Says why the gate refuses a row: raises ES002, ES003, ES006, ES007, ES008, ES009 or 40001. Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_event(eventstream.events) IS 'Says why the gate refuses a row: raises ES002, ES003, ES006, ES007, ES008, ES009, ES017 or 40001. Never returns.';
 
 REVOKE ALL ON FUNCTION eventstream.refuse_event(eventstream.events) FROM PUBLIC;

@@ -14,18 +14,19 @@ BEGIN
     SELECT u.version, u.event_id, k.event_id AS other_id, k.place INTO r
     FROM unnest(p_versions, p_event_ids, p_types, p_payloads, p_data) AS u (version, event_id, type, payload, data)
     CROSS JOIN LATERAL (
-        SELECT e.event_id, e.type, e.payload, e.data, 'events' AS place
+        SELECT e.event_id, e.type, e.payload, e.data, 'events' AS place,
+            eventstream.is_erased(e.payload, e.data, e.metadata)
+                AND eventstream.held_content(p_stream_id, e.version, e.event_id, u.payload, u.data) AS held
         FROM eventstream.events AS e
         WHERE e.stream_id = p_stream_id AND e.version = u.version
         UNION ALL
-        SELECT p.event_id, p.type, p.payload, p.data, 'pending_events'
+        SELECT p.event_id, p.type, p.payload, p.data, 'pending_events', false
         FROM eventstream.pending_events AS p
         WHERE p.stream_id = p_stream_id AND p.version = u.version
     ) AS k
     WHERE k.event_id <> u.event_id
         OR k.type <> u.type
-        OR k.payload <> coalesce(u.payload, 'null')
-        OR k.data IS DISTINCT FROM u.data
+        OR (k.payload <> coalesce(u.payload, 'null') OR k.data IS DISTINCT FROM u.data) AND NOT k.held
     ORDER BY u.version
     LIMIT 1;
     IF NOT FOUND THEN

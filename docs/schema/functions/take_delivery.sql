@@ -24,7 +24,10 @@ BEGIN
             e.version IS NULL AND p.version IS NULL AND row_number() OVER same_version = 1 AS is_new,
             CASE
                 WHEN e.version IS NOT NULL THEN
-                    (e.event_id, e.type, e.payload) = (u.event_id, u.type, u.payload) AND e.data IS NOT DISTINCT FROM u.data
+                    (e.event_id, e.type) = (u.event_id, u.type)
+                    AND (e.payload = u.payload AND e.data IS NOT DISTINCT FROM u.data
+                        OR eventstream.is_erased(e.payload, e.data, e.metadata)
+                        AND eventstream.held_content(p_stream_id, e.version, e.event_id, u.payload, u.data))
                 WHEN p.version IS NOT NULL THEN
                     (p.event_id, p.type, p.payload) = (u.event_id, u.type, u.payload) AND p.data IS NOT DISTINCT FROM u.data
                 ELSE

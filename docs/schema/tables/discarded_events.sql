@@ -19,8 +19,11 @@ CREATE TABLE eventstream.discarded_events (
 );
 
 ALTER TABLE eventstream.discarded_events ALTER COLUMN payload SET COMPRESSION lz4;
+ALTER TABLE eventstream.discarded_events ALTER COLUMN payload SET STATISTICS 0;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN data SET COMPRESSION lz4;
+ALTER TABLE eventstream.discarded_events ALTER COLUMN data SET STATISTICS 0;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN metadata SET COMPRESSION lz4;
+ALTER TABLE eventstream.discarded_events ALTER COLUMN metadata SET STATISTICS 0;
 
 COMMENT ON TABLE eventstream.discarded_events IS 'Events that waited and never entered the log: discarded by a person, or because another event took their version. On record for good.';
 COMMENT ON COLUMN eventstream.discarded_events.version IS 'Version that the event will have; above the stream''s watermark.';
@@ -41,7 +44,9 @@ COMMENT ON COLUMN eventstream.discarded_events.reason IS 'Why it was given up.';
 CREATE INDEX discarded_events_stream_idx ON eventstream.discarded_events USING btree (stream_id, version);
 COMMENT ON INDEX eventstream.discarded_events_stream_idx IS 'What was discarded of a stream.';
 
-CREATE TRIGGER discarded_events_append_only BEFORE DELETE OR UPDATE ON eventstream.discarded_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'What was discarded stays on record.');
+CREATE TRIGGER discarded_events_append_only BEFORE DELETE ON eventstream.discarded_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'What was discarded stays on record.');
 COMMENT ON TRIGGER discarded_events_append_only ON eventstream.discarded_events IS 'What was discarded stays on record.';
+CREATE TRIGGER discarded_events_erase_gate AFTER UPDATE ON eventstream.discarded_events REFERENCING OLD TABLE AS old_events NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.discarded_events_erase_gate();
+COMMENT ON TRIGGER discarded_events_erase_gate ON eventstream.discarded_events IS 'What was discarded is never changed, but that its content is taken away, on record.';
 CREATE TRIGGER discarded_events_no_truncate BEFORE TRUNCATE ON eventstream.discarded_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'What was discarded stays on record.');
 COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS 'What was discarded stays on record.';

@@ -20,10 +20,13 @@ CREATE TABLE eventstream.events (
 
 ALTER TABLE eventstream.events SET (autovacuum_vacuum_insert_scale_factor=0.02, autovacuum_vacuum_insert_threshold=10000, autovacuum_analyze_scale_factor=0.02);
 ALTER TABLE eventstream.events ALTER COLUMN payload SET COMPRESSION lz4;
+ALTER TABLE eventstream.events ALTER COLUMN payload SET STATISTICS 0;
 ALTER TABLE eventstream.events ALTER COLUMN data SET COMPRESSION lz4;
+ALTER TABLE eventstream.events ALTER COLUMN data SET STATISTICS 0;
 ALTER TABLE eventstream.events ALTER COLUMN metadata SET COMPRESSION lz4;
+ALTER TABLE eventstream.events ALTER COLUMN metadata SET STATISTICS 0;
 
-COMMENT ON TABLE eventstream.events IS 'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed.';
+COMMENT ON TABLE eventstream.events IS 'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed, but that eventstream.erase() takes away what an event holds.';
 COMMENT ON COLUMN eventstream.events."position" IS 'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled back.';
 COMMENT ON COLUMN eventstream.events.version IS 'Number of the event in its stream, from 1, without a gap.';
 COMMENT ON COLUMN eventstream.events.event_id IS 'Identity of the event, unique in the store; an append whose ids exist already is a duplicate.';
@@ -44,8 +47,10 @@ COMMENT ON INDEX eventstream.events_first_tenant_idx IS 'Streams of a tenant, in
 CREATE INDEX events_partition_position_idx ON eventstream.events USING btree (partition_id, "position");
 COMMENT ON INDEX eventstream.events_partition_position_idx IS 'The log of one partition.';
 
-CREATE TRIGGER events_append_only BEFORE DELETE OR UPDATE ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Append a new event that corrects the old one.');
-COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never changed or removed.';
+CREATE TRIGGER events_append_only BEFORE DELETE ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Append a new event that corrects the old one.');
+COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never removed.';
+CREATE TRIGGER events_erase_gate AFTER UPDATE ON eventstream.events REFERENCING OLD TABLE AS old_events NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_erase_gate();
+COMMENT ON TRIGGER events_erase_gate ON eventstream.events IS 'Events are never changed, but that their content is taken away, on record.';
 CREATE TRIGGER events_gate AFTER INSERT ON eventstream.events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_gate();
 COMMENT ON TRIGGER events_gate ON eventstream.events IS 'Keeps every stream gapless.';
 CREATE TRIGGER events_in_flight BEFORE INSERT ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_in_flight();

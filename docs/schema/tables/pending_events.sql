@@ -17,8 +17,11 @@ CREATE TABLE eventstream.pending_events (
 );
 
 ALTER TABLE eventstream.pending_events ALTER COLUMN payload SET COMPRESSION lz4;
+ALTER TABLE eventstream.pending_events ALTER COLUMN payload SET STATISTICS 0;
 ALTER TABLE eventstream.pending_events ALTER COLUMN data SET COMPRESSION lz4;
+ALTER TABLE eventstream.pending_events ALTER COLUMN data SET STATISTICS 0;
 ALTER TABLE eventstream.pending_events ALTER COLUMN metadata SET COMPRESSION lz4;
+ALTER TABLE eventstream.pending_events ALTER COLUMN metadata SET STATISTICS 0;
 
 COMMENT ON TABLE eventstream.pending_events IS 'Events that arrived out of order and wait for the versions before them. Unseen by readers; audit_pending says what is missing.';
 COMMENT ON COLUMN eventstream.pending_events.version IS 'Version that the event will have; above the stream''s watermark.';

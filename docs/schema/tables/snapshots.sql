@@ -19,6 +19,7 @@ CREATE TABLE eventstream.snapshots (
 ALTER TABLE eventstream.snapshots ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.snapshots SET (autovacuum_vacuum_scale_factor=0.05);
 ALTER TABLE eventstream.snapshots ALTER COLUMN state SET COMPRESSION lz4;
+ALTER TABLE eventstream.snapshots ALTER COLUMN state SET STATISTICS 0;
 
 COMMENT ON TABLE eventstream.snapshots IS 'States of streams at one of their versions, one row for each stream and name: the newest. A cache that may be deleted at any time; the events are the truth. Shown to those alone who may read the events of its stream.';
 COMMENT ON COLUMN eventstream.snapshots.version IS 'Version of the last event that the state has in it.';

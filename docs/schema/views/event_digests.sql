@@ -26,10 +26,14 @@ CREATE VIEW eventstream.event_digests AS
              e.stream_id,
              e.tenant_id,
              e.type,
-             sha256(convert_to((e.payload)::text, 'UTF8'::name)) AS payload_digest,
-             sha256(e.data) AS data_digest,
-             sha256(convert_to((e.metadata)::text, 'UTF8'::name)) AS metadata_digest
-            FROM eventstream.events e) c;
+             COALESCE(x.payload_digest, sha256(convert_to((e.payload)::text, 'UTF8'::name))) AS payload_digest,
+                 CASE
+                     WHEN (x.payload_digest IS NULL) THEN sha256(e.data)
+                     ELSE x.data_digest
+                 END AS data_digest,
+             COALESCE(x.metadata_digest, sha256(convert_to((e.metadata)::text, 'UTF8'::name))) AS metadata_digest
+            FROM (eventstream.events e
+              LEFT JOIN eventstream.erasures x ON ((eventstream.is_erased(e.payload, e.data, e.metadata) AND (x.stream_id = e.stream_id) AND (x.version = e.version) AND (x.event_id = e.event_id) AND (x.place = 'events'::text))))) c;
 
 COMMENT ON VIEW eventstream.event_digests IS 'The digest of each event, as seals count it: docs/seals.md.';
 COMMENT ON COLUMN eventstream.event_digests."position" IS 'The event.';

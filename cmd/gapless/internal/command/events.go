@@ -17,6 +17,9 @@ func addEvent(list *output.List, value any, e *eventstream.Event) error {
 
 // content is what an event says, as text.
 func content(e *eventstream.Event) string {
+	if e.Erased {
+		return "(erased)"
+	}
 	text := string(e.Payload)
 	if e.Data == nil {
 		return text

@@ -24,11 +24,15 @@ type line struct {
 	Payload     json.RawMessage       `json:"payload,omitzero"`
 	Data        []byte                `json:"data,omitzero"`
 	Metadata    json.RawMessage       `json:"metadata,omitzero"`
+	Erased      bool                  `json:"erased,omitzero"`
 	TenantID    eventstream.TenantID  `json:"tenant_id"`
 	PartitionID *int                  `json:"partition_id,omitzero"`
 	OccurredAt  time.Time             `json:"occurred_at"`
 	ignored
 }
+
+// erasedMetadata is what a line with erased stands for, and leaves out.
+const erasedMetadata = `{"$erased": true}`
 
 // ignored is what the store that takes an event gives it anew: lines of gapless log and gapless read have it too.
 type ignored struct {
@@ -66,7 +70,7 @@ func (w *Writer) Write(e eventstream.Event) error {
 		EventID: e.ID, StreamID: e.StreamID, Version: e.Version, Type: e.Type, Payload: e.Payload, Data: e.Data,
 		TenantID: e.TenantID, OccurredAt: e.OccurredAt,
 	}
-	if !bytes.Equal(e.Metadata, []byte("{}")) {
+	if out.Erased = e.Erased; !e.Erased && !bytes.Equal(e.Metadata, []byte("{}")) {
 		out.Metadata = e.Metadata
 	}
 	key, err := eventstream.PartitionOf(e.StreamID, w.format.Partitions)
@@ -100,6 +104,9 @@ func parse(text []byte, partitions int) (eventstream.Event, error) {
 	e := eventstream.Event{
 		ID: in.EventID, StreamID: in.StreamID, Version: in.Version, Type: in.Type, Payload: in.Payload, Data: in.Data,
 		Metadata: in.Metadata, TenantID: in.TenantID, OccurredAt: in.OccurredAt.UTC(),
+	}
+	if e.Erased = in.Erased; e.Erased && e.Metadata == nil {
+		e.Metadata = json.RawMessage(erasedMetadata)
 	}
 	if err := check(&e); err != nil {
 		return e, err

@@ -1,0 +1,78 @@
+package eventstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// ClosedType is the type of the event that closes a stream: nothing follows it, whoever writes. CloseStream appends it; Ingest and Import
+// take it as the last event of a stream.
+const ClosedType EventType = "$closed"
+
+// ErrStreamClosed says that a stream was closed for good. See StreamClosedError.
+var ErrStreamClosed = errors.New("stream is closed for good: begin another one")
+
+// StreamClosedError says that a stream takes no event, since it was closed.
+type StreamClosedError struct {
+	// StreamID is the stream.
+	StreamID StreamID
+	// Version is that of the event that closed it: the last one.
+	Version int64
+}
+
+// Error names the stream, and where it was closed.
+func (e *StreamClosedError) Error() string {
+	return fmt.Sprintf("stream %s is closed: version %d, of type %s, is its last event. Begin another stream",
+		quote(string(e.StreamID)), e.Version, ClosedType)
+}
+
+// Is matches ErrStreamClosed.
+func (e *StreamClosedError) Is(target error) bool { return target == ErrStreamClosed }
+
+// CloseStream closes a stream for good, by an event of ClosedType that holds the reason, and returns its version. Whatever is appended then is
+// a *StreamClosedError. A stream that is closed already stays as it is, and its last version is returned. Refusals are those of Append.
+func (r *Repository) CloseStream(ctx context.Context, id StreamID, expected Expected, reason string) (int64, error) {
+	wire, err := expectedWire(expected)
+	if err != nil {
+		return 0, err
+	}
+	if err := id.Validate(); err != nil {
+		return 0, err
+	}
+	if strings.TrimSpace(reason) == "" {
+		return 0, invalidValue("reason", reason, "text that says why: it stays on record")
+	}
+	var version int64
+	err = r.project(ctx, r.handle, func(h Handle) ([]versionRange, error) {
+		row, err := r.queries.CloseStream(ctx, h, db.CloseStreamParams{StreamID: string(id), Reason: reason, Expected: wire})
+		if err != nil {
+			return nil, fmt.Errorf("close stream %s: %w", quote(string(id)), mapError(err))
+		}
+		if version = row.Version; !row.IsNew {
+			return nil, nil
+		}
+		return []versionRange{{id, version, version}}, nil
+	})
+	r.hook.call()
+	return version, err
+}
+
+// IsClosed reports whether the last event that the stream has in memory closed it for good.
+func (s *EventStream) IsClosed() bool {
+	return len(s.events) > 0 && s.events[len(s.events)-1].Type == ClosedType
+}
+
+// checkNotClosing refuses an event that would close its stream on the way: a call that holds several requests is judged by streams, not by
+// types.
+func checkNotClosing(events []Event) error {
+	for i := range events {
+		if events[i].Type == ClosedType {
+			return invalidValue("event_type", string(ClosedType), "left to CloseStream: it closes the stream")
+		}
+	}
+	return nil
+}
