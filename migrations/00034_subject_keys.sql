@@ -58,7 +58,7 @@ COMMENT ON COLUMN eventstream.forgotten_subjects.key_id IS
 COMMENT ON COLUMN eventstream.forgotten_subjects.subject IS 'The subject.';
 COMMENT ON COLUMN eventstream.forgotten_subjects.forgotten_by IS 'Who decided it, as the caller says; else the user.';
 COMMENT ON COLUMN eventstream.forgotten_subjects.recorded_by IS 'The database user who recorded it.';
-COMMENT ON COLUMN eventstream.forgotten_subjects.reason IS 'Why.';
+COMMENT ON COLUMN eventstream.forgotten_subjects.reason IS 'Why it was forgotten.';
 COMMENT ON INDEX eventstream.forgotten_subjects_subject_idx IS 'Whether, and when, a subject was forgotten.';
 
 CREATE TRIGGER forgotten_subjects_frozen

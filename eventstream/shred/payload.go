@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -73,6 +75,7 @@ func (t *tree) replaceMembers(pointer string, value json.RawMessage, do replacer
 	if err := json.Unmarshal(value, &members); err != nil {
 		return nil, err
 	}
+	changed := false
 	for name, child := range t.children {
 		at := pointer + "/" + pointerEscape.Replace(name)
 		member, found := members[name]
@@ -82,15 +85,38 @@ func (t *tree) replaceMembers(pointer string, value json.RawMessage, do replacer
 			}
 			continue
 		}
-		member, err := child.replace(at, member, do, missing)
+		replaced, err := child.replace(at, member, do, missing)
 		if err != nil {
 			return nil, err
 		}
-		if members[name] = member; member == nil {
+		changed = changed || !isSame(member, replaced)
+		if members[name] = replaced; replaced == nil {
 			delete(members, name)
 		}
 	}
-	return json.Marshal(members)
+	if !changed {
+		return value, nil
+	}
+	return writeObject(members, len(value))
+}
+
+// isSame says whether a replacer gave back what it got.
+func isSame(a, b json.RawMessage) bool { return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0] }
+
+// writeObject is json.Marshal for members whose values are JSON already, without another look at each byte of them.
+func writeObject(members map[string]json.RawMessage, size int) (json.RawMessage, error) {
+	text := append(make([]byte, 0, size), '{')
+	for i, name := range slices.Sorted(maps.Keys(members)) {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			return nil, err
+		}
+		text = append(append(append(text, quoted...), ':'), members[name]...)
+	}
+	return append(text, '}'), nil
 }
 
 func (t *tree) replaceElements(pointer string, value json.RawMessage, do replacer, missing func(string, *tree) error) (json.RawMessage, error) {
@@ -98,6 +124,7 @@ func (t *tree) replaceElements(pointer string, value json.RawMessage, do replace
 	if err := json.Unmarshal(value, &elements); err != nil {
 		return nil, err
 	}
+	changed := false
 	for name, child := range t.children {
 		at := pointer + "/" + name
 		i, err := strconv.Atoi(name)
@@ -107,12 +134,18 @@ func (t *tree) replaceElements(pointer string, value json.RawMessage, do replace
 			}
 			continue
 		}
-		if elements[i], err = child.replace(at, elements[i], do, missing); err != nil {
+		replaced, err := child.replace(at, elements[i], do, missing)
+		if err != nil {
 			return nil, err
 		}
-		if elements[i] == nil {
-			elements[i] = json.RawMessage("null")
+		if replaced == nil {
+			replaced = json.RawMessage("null")
 		}
+		changed = changed || !isSame(elements[i], replaced)
+		elements[i] = replaced
+	}
+	if !changed {
+		return value, nil
 	}
 	return json.Marshal(elements)
 }

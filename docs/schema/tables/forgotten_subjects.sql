@@ -21,7 +21,7 @@ COMMENT ON COLUMN eventstream.forgotten_subjects.key_id IS 'The key that was del
 COMMENT ON COLUMN eventstream.forgotten_subjects.subject IS 'The subject.';
 COMMENT ON COLUMN eventstream.forgotten_subjects.forgotten_by IS 'Who decided it, as the caller says; else the user.';
 COMMENT ON COLUMN eventstream.forgotten_subjects.recorded_by IS 'The database user who recorded it.';
-COMMENT ON COLUMN eventstream.forgotten_subjects.reason IS 'Why.';
+COMMENT ON COLUMN eventstream.forgotten_subjects.reason IS 'Why it was forgotten.';
 
 CREATE INDEX forgotten_subjects_subject_idx ON eventstream.forgotten_subjects USING btree (subject, forgotten_at);
 COMMENT ON INDEX eventstream.forgotten_subjects_subject_idx IS 'Whether, and when, a subject was forgotten.';
