@@ -80,6 +80,11 @@ var tableColumns = map[string]map[string]string{
 		"tables_id": "uuid, may be NULL", "rebuilds": "text, may be NULL",
 	},
 	"schema_versions": {"version": "bigint", "usable_from": "bigint"},
+	"audit_runs": {
+		"run": "bigint", "since_run": "bigint, may be NULL", "started_at": "timestamp with time zone", "finished_at": "timestamp with time zone",
+		"position": "bigint", "last_sequence": "bigint", "errors": "bigint", "warnings": "bigint", "run_by": "text",
+		"block": "bigint, may be NULL", "seal": "bytea, may be NULL",
+	},
 	"subject_keys": {
 		"created_at": "timestamp with time zone", "key_id": "uuid", "subject": "text", "created_by": "text", "wrapped_key": "bytea",
 	},
@@ -152,6 +157,7 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	got, err := pgx.CollectRows(r, pgx.RowTo[string])
 	require.NoError(t, err)
 	require.Equal(t, []string{
+		"eventstream.audit_runs audit_runs_pkey PRIMARY KEY (run)",
 		"eventstream.discarded_events discarded_events_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
 		"eventstream.events events_event_id_key UNIQUE (event_id)",
 		"eventstream.events events_pkey PRIMARY KEY (stream_id, version)",

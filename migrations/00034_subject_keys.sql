@@ -305,14 +305,7 @@ JOIN eventstream.forgotten_subjects AS f ON f.key_id = k.key_id;
 COMMENT ON VIEW eventstream.audit_subject_keys IS
     'Keys that were forgotten and are there again, as after the restore of a table. Empty when nothing is wrong.';
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(34, 34);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 34;
 DROP VIEW eventstream.audit_subject_keys;
 DROP FUNCTION eventstream.rewrap_subject_key(uuid, bytea, bytea);
 DROP FUNCTION eventstream.replay_forgotten(uuid[], text[], timestamptz[], text[], text[]);
