@@ -117,6 +117,7 @@ COMMENT ON COLUMN eventstream.audit_runs.warnings IS 'How much it found that is 
 COMMENT ON COLUMN eventstream.audit_runs.run_by IS 'The database user who ran it.';
 COMMENT ON COLUMN eventstream.audit_runs.block IS 'The newest sealed block when it began; NULL for none.';
 COMMENT ON COLUMN eventstream.audit_runs.seal IS 'The seal of that block.';
+COMMENT ON SEQUENCE eventstream.audit_runs_run_seq IS 'Numbers of audits; one that was rolled back leaves a hole.';
 COMMENT ON INDEX eventstream.audit_runs_clean_idx IS 'The last clean audit.';
 
 CREATE TRIGGER audit_runs_frozen

@@ -26,6 +26,6 @@ CREATE VIEW eventstream.schema_changes AS
             FROM eventstream.schema_record q
            ORDER BY q.kind, q.name, q.recorded_at DESC) r
       FULL JOIN eventstream.schema_objects o ON (((o.kind = r.kind) AND (o.name = r.name))))
-   WHERE (((r.digest IS NOT NULL) AND ((o.name IS NULL) OR (o.fault IS NOT NULL) OR (sha256(convert_to(o.definition, 'UTF8'::name)) <> r.digest))) OR ((r.name IS NULL) AND ((o.kind = ANY (ARRAY['function'::text, 'policy'::text])) OR (o.name ~~ 'PUBLIC on column %'::text))));
+   WHERE (((r.digest IS NOT NULL) AND (((o.name IS NULL) AND (r.kind <> 'privilege'::text)) OR (o.fault IS NOT NULL) OR (sha256(convert_to(o.definition, 'UTF8'::name)) <> r.digest))) OR ((r.name IS NULL) AND ((o.kind = ANY (ARRAY['function'::text, 'policy'::text])) OR (o.name ~~ 'PUBLIC on column %'::text))));
 
 COMMENT ON VIEW eventstream.schema_changes IS 'What holds the rules and is missing, disabled, not as it was installed, or was not installed: the rows of audit_triggers and audit_privileges.';
