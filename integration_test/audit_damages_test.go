@@ -162,7 +162,8 @@ var damages = map[string][]damage{
 		{"occurred_at", `UPDATE eventstream.events SET occurred_at = 'infinity' WHERE position = 3`, []string{"values order-1"}, false},
 		{
 			"recorded_at", `UPDATE eventstream.events SET recorded_at = '-infinity' WHERE position = 3`,
-			[]string{"values order-1", "warning clocks order-1: the clock went back by more than a minute"}, false,
+			[]string{"values order-1", "warning clocks order-1: the clock went back by more than a minute"},
+			false,
 		},
 	},
 	"audit_pending": {

@@ -80,7 +80,9 @@ func (r *Registry) Types() []eventstream.KnownType {
 // GoTypes returns the Go types that are registered, in the order of their names in the store.
 func (r *Registry) GoTypes() []reflect.Type {
 	types := slices.Collect(maps.Keys(r.values))
-	slices.SortFunc(types, func(a, b reflect.Type) int { return strings.Compare(string(r.values[a].name), string(r.values[b].name)) })
+	slices.SortFunc(types, func(a, b reflect.Type) int {
+		return strings.Compare(string(r.values[a].name), string(r.values[b].name))
+	})
 	return types
 }
 
