@@ -121,11 +121,11 @@ func (p *plan) tag(f *field, where, tag string, t reflect.Type) {
 	kind, name, named := strings.Cut(tag, ":")
 	f.subject = name
 	switch {
-	case kind == "subject" && !(named && name == ""):
+	case kind == "subject" && (!named || name != ""):
 		if f.role = subject; t.Kind() != reflect.String && !t.Implements(texterType) {
 			p.fail("shred tag of "+where, t.String(), "on a string, or on a type with MarshalText, if it names the subject")
 		}
-	case kind == "personal" && !(named && name == ""):
+	case kind == "personal" && (!named || name != ""):
 		f.role = personal
 		if f.name == "" {
 			p.fail("shred tag of "+where, tag, "on the fields of an embedded struct, rather than on that")

@@ -53,7 +53,7 @@ type nobody struct {
 
 type oddName struct {
 	Who  string `json:"who" shred:"subject"`
-	Name string `json:"na\"me" shred:"personal"`
+	Name string `json:"na\"me" shred:"personal"` //nolint:staticcheck // a name that encoding/json does not take
 }
 
 // oddFormat writes JSON in which fields have other names.
