@@ -6,6 +6,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"time"
 )
 
 const auditList = `-- name: AuditList :many
@@ -37,6 +38,108 @@ func (q *Queries) AuditList(ctx context.Context, db DBTX) ([]AuditListRow, error
 	var items []AuditListRow
 	for rows.Next() {
 		var i AuditListRow
+		if err := rows.Scan(
+			&i.CheckName,
+			&i.Severity,
+			&i.StreamID,
+			&i.Version,
+			&i.Detail,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditRunList = `-- name: AuditRunList :many
+SELECT
+    r.run::bigint AS run,
+    coalesce(r.since_run, 0)::bigint AS since_run,
+    r.started_at::timestamptz AS started_at,
+    r.finished_at::timestamptz AS finished_at,
+    r.position::bigint AS position,
+    r.errors::bigint AS errors,
+    r.warnings::bigint AS warnings,
+    r.run_by::text AS run_by
+FROM eventstream.audit_runs AS r
+ORDER BY r.run DESC
+LIMIT $1::integer
+`
+
+type AuditRunListRow struct {
+	Run        int64
+	SinceRun   int64
+	StartedAt  time.Time
+	FinishedAt time.Time
+	Position   int64
+	Errors     int64
+	Warnings   int64
+	RunBy      string
+}
+
+// Audits on record, the newest first.
+func (q *Queries) AuditRunList(ctx context.Context, db DBTX, pageSize int32) ([]AuditRunListRow, error) {
+	rows, err := db.Query(ctx, auditRunList, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuditRunListRow
+	for rows.Next() {
+		var i AuditRunListRow
+		if err := rows.Scan(
+			&i.Run,
+			&i.SinceRun,
+			&i.StartedAt,
+			&i.FinishedAt,
+			&i.Position,
+			&i.Errors,
+			&i.Warnings,
+			&i.RunBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const runAudit = `-- name: RunAudit :many
+SELECT
+    a.check_name::text AS check_name,
+    a.severity::text AS severity,
+    coalesce(a.stream_id, '')::text AS stream_id,
+    coalesce(a.version, 0)::bigint AS version,
+    a.detail::jsonb AS detail
+FROM eventstream.run_audit($1::boolean) AS a
+ORDER BY a.check_name, a.stream_id, a.version
+`
+
+type RunAuditRow struct {
+	CheckName string
+	Severity  string
+	StreamID  string
+	Version   int64
+	Detail    json.RawMessage
+}
+
+// What is new since the last clean audit, and wrong; on record.
+func (q *Queries) RunAudit(ctx context.Context, db DBTX, fullRun bool) ([]RunAuditRow, error) {
+	rows, err := db.Query(ctx, runAudit, fullRun)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RunAuditRow
+	for rows.Next() {
+		var i RunAuditRow
 		if err := rows.Scan(
 			&i.CheckName,
 			&i.Severity,

@@ -3,6 +3,11 @@ package eventstream
 import (
 	"context"
 	"encoding/json"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/gaplesspg/gapless/db"
 )
 
 // Severity says how bad a finding of the audit is.
@@ -11,14 +16,15 @@ type Severity string
 const (
 	// SeverityError is damage.
 	SeverityError Severity = "error"
-	// SeverityWarning is a hole that events wait behind: nothing is lost, and Ingest fills it.
+	// SeverityWarning is what somebody should look at, and no damage: a hole that events wait behind, a clock that went back, a function that
+	// somebody added to the schema.
 	SeverityWarning Severity = "warning"
 )
 
 // AuditFinding is one thing that is wrong with the store.
 type AuditFinding struct {
-	// Check is the view that found it, without its prefix audit_: triggers, gaps, heads, order, tenants, partitions, pending,
-	// sequences.
+	// Check is the view that found it, without its prefix audit_: triggers, privileges, gaps, order, tenants, partitions, values, pending,
+	// sequences, seals, clocks, checkpoints, subject_keys.
 	Check string
 	// Severity says whether something is damaged.
 	Severity Severity
@@ -53,12 +59,67 @@ func (r *Repository) Audit(ctx context.Context) ([]AuditFinding, error) {
 	}
 	findings := make([]AuditFinding, len(rows))
 	for i, row := range rows {
-		findings[i] = AuditFinding{
-			Check: row.CheckName, Severity: Severity(row.Severity), StreamID: StreamID(row.StreamID), Version: row.Version,
-			Detail: row.Detail,
-		}
+		findings[i] = findingOf(row)
 	}
 	return findings, nil
+}
+
+// RunAudit is Audit from the last clean one on: it checks what was written since then, and all that does not grow with the log, and puts that on
+// record in table eventstream.audit_runs. The first time, and if full, it checks everything, every sealed block included. It moves the stable
+// position first, which is as far as an audit goes. It needs EXECUTE on run_audit and advance_stable_position, which writers do not have; on a
+// standby, and in a read-only transaction, nothing is recorded.
+func (r *Repository) RunAudit(ctx context.Context, full bool) ([]AuditFinding, error) {
+	if _, err := r.queries.LogAdvance(ctx, r.handle, 0); err != nil {
+		return nil, mapError(err)
+	}
+	rows, err := r.queries.RunAudit(ctx, r.handle, full)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	findings := make([]AuditFinding, len(rows))
+	for i, row := range rows {
+		findings[i] = findingOf(db.AuditListRow(row))
+	}
+	return findings, nil
+}
+
+// AuditRun is an audit on record.
+type AuditRun struct {
+	// Run is its number, and Since that of the clean one that it went on from; 0 if it read everything.
+	Run, Since int64
+	// StartedAt and FinishedAt are when it was.
+	StartedAt, FinishedAt time.Time
+	// Position is how far in the log it went.
+	Position int64
+	// Errors and Warnings are how much it found.
+	Errors, Warnings int64
+	// By is the database user who ran it.
+	By string
+}
+
+// AuditRuns returns the newest audits on record, the newest first, limit of them at most.
+func (r *Repository) AuditRuns(ctx context.Context, limit int) ([]AuditRun, error) {
+	if limit < 1 || limit > math.MaxInt32 {
+		return nil, invalidValue("limit", strconv.Itoa(limit), "from 1 to 2147483647")
+	}
+	rows, err := r.queries.AuditRunList(ctx, r.handle, int32(limit))
+	if err != nil {
+		return nil, mapError(err)
+	}
+	runs := make([]AuditRun, len(rows))
+	for i, row := range rows {
+		runs[i] = AuditRun{
+			Run: row.Run, Since: row.SinceRun, StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, Position: row.Position,
+			Errors: row.Errors, Warnings: row.Warnings, By: row.RunBy,
+		}
+	}
+	return runs, nil
+}
+
+func findingOf(row db.AuditListRow) AuditFinding {
+	return AuditFinding{
+		Check: row.CheckName, Severity: Severity(row.Severity), StreamID: StreamID(row.StreamID), Version: row.Version, Detail: row.Detail,
+	}
 }
 
 // VerifyGapless checks one stream in the database: that its events run 1, 2, 3 ... up to its last one. It returns nil if so, a

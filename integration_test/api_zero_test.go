@@ -81,7 +81,7 @@ func TestAPIWithZeroValues(t *testing.T) {
 	b := setup(t)
 	ctx := reflect.ValueOf(b.ctx)
 	// Those that read all, or nothing, of what there is.
-	fine := []string{"Audit", "CountStreams", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "Streams", "UnknownTypes", "WithTx"}
+	fine := []string{"Audit", "CountStreams", "List", "LogHead", "OpenLog", "ParkedEvents", "PartitionStats", "ReadLog", "RunAudit", "Streams", "UnknownTypes", "WithTx"}
 	check := func(name string, err error) {
 		if slices.Contains(fine, name) {
 			require.NoError(t, err, name)

@@ -160,7 +160,11 @@ var damages = map[string][]damage{
 		{"type", `UPDATE eventstream.events SET type = E'a\nb' WHERE position = 3`, []string{"values order-1"}, false},
 		{"metadata", `UPDATE eventstream.events SET metadata = '[]' WHERE position = 3`, []string{"values order-1"}, false},
 		{"occurred_at", `UPDATE eventstream.events SET occurred_at = 'infinity' WHERE position = 3`, []string{"values order-1"}, false},
-		{"recorded_at", `UPDATE eventstream.events SET recorded_at = '-infinity' WHERE position = 3`, []string{"values order-1"}, false},
+		{
+			"recorded_at", `UPDATE eventstream.events SET recorded_at = '-infinity' WHERE position = 3`,
+			[]string{"values order-1", "warning clocks order-1: the clock went back by more than a minute"},
+			false,
+		},
 	},
 	"audit_pending": {
 		{

@@ -27,10 +27,7 @@ GRANT UPDATE, DELETE ON eventstream.parked_events TO subscriber;`
 func asRole(t testing.TB, b *bundle, role string) *eventstream.Repository {
 	t.Helper()
 	return repoOn(t, newPool(t, b.dsn, func(c *pgxpool.Config) {
-		c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-			_, err := conn.Exec(ctx, "SET SESSION AUTHORIZATION "+role)
-			return err
-		}
+		c.AfterConnect = authorized(role)
 	}))
 }
 
@@ -80,5 +77,13 @@ func TestASubscriberNeedsTheRightsThatTheDesignNames(t *testing.T) {
 		subscription.Delete(b.ctx, repo, "reader"),
 	} {
 		require.ErrorContains(t, err, "permission denied")
+	}
+}
+
+// authorized lets the sessions of a pool be those of a role.
+func authorized(role string) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SET SESSION AUTHORIZATION "+role)
+		return err
 	}
 }

@@ -85,6 +85,18 @@ var tableColumns = map[string]map[string]string{
 		"tables_id": "uuid, may be NULL", "rebuilds": "text, may be NULL",
 	},
 	"schema_versions": {"version": "bigint", "usable_from": "bigint"},
+	"audit_runs": {
+		"run": "bigint", "since_run": "bigint, may be NULL", "started_at": "timestamp with time zone", "finished_at": "timestamp with time zone",
+		"position": "bigint", "last_sequence": "bigint", "errors": "bigint", "warnings": "bigint", "run_by": "text",
+		"block": "bigint, may be NULL", "seal": "bytea, may be NULL",
+	},
+	"subject_keys": {
+		"created_at": "timestamp with time zone", "key_id": "uuid", "subject": "text", "created_by": "text", "wrapped_key": "bytea",
+	},
+	"forgotten_subjects": {
+		"forgotten_at": "timestamp with time zone", "recorded_at": "timestamp with time zone", "key_id": "uuid", "subject": "text",
+		"forgotten_by": "text", "recorded_by": "text", "reason": "text",
+	},
 	"timers": {
 		"next_at": "timestamp with time zone", "due_at": "timestamp with time zone", "set_at": "timestamp with time zone",
 		"parked_at": "timestamp with time zone, may be NULL", "timer_id": "uuid", "tries": "integer", "process": "text", "key": "text",
@@ -150,6 +162,7 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	got, err := pgx.CollectRows(r, pgx.RowTo[string])
 	require.NoError(t, err)
 	require.Equal(t, []string{
+		"eventstream.audit_runs audit_runs_pkey PRIMARY KEY (run)",
 		"eventstream.discarded_events discarded_events_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
 		"eventstream.erasures erasures_digests_whole CHECK (((octet_length(payload_digest) = 32) AND " +
 			"((octet_length(data_digest) = 32) IS NOT FALSE) AND (octet_length(metadata_digest) = 32)))",
@@ -160,6 +173,10 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.events events_event_id_key UNIQUE (event_id)",
 		"eventstream.events events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.events events_position_key UNIQUE (\"position\")",
+		"eventstream.forgotten_subjects forgotten_subjects_forgotten_by_given CHECK ((forgotten_by ~ '[^[:space:]]'::text))",
+		"eventstream.forgotten_subjects forgotten_subjects_pkey PRIMARY KEY (key_id)",
+		"eventstream.forgotten_subjects forgotten_subjects_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
+		"eventstream.forgotten_subjects forgotten_subjects_subject_valid CHECK (eventstream.is_name(subject))",
 		"eventstream.log_marks log_marks_pkey PRIMARY KEY (\"position\")",
 		"eventstream.log_state log_state_pkey PRIMARY KEY (lane)",
 		"eventstream.parked_events parked_events_pkey PRIMARY KEY (subscription, \"position\")",
@@ -187,6 +204,10 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.snapshots snapshots_version_range CHECK ((version >= 1))",
 		"eventstream.store store_partition_count_range CHECK (((partition_count >= 1) AND (partition_count <= 32768)))",
 		"eventstream.store store_pkey PRIMARY KEY (store_id)",
+		"eventstream.subject_keys subject_keys_pkey PRIMARY KEY (key_id)",
+		"eventstream.subject_keys subject_keys_subject_key UNIQUE (subject)",
+		"eventstream.subject_keys subject_keys_subject_valid CHECK (eventstream.is_name(subject))",
+		"eventstream.subject_keys subject_keys_wrapped_key_size CHECK (((octet_length(wrapped_key) >= 1) AND (octet_length(wrapped_key) <= 65536)))",
 		"eventstream.subscription_members subscription_members_pkey PRIMARY KEY (member_id)",
 		"eventstream.subscription_shards subscription_shards_failure_whole CHECK (((num_nulls(failing_position, failing_since, tries, " +
 			"last_error) = ANY (ARRAY[0, 4])) AND ((failing_event IS NULL) OR (failing_position IS NOT NULL))))",

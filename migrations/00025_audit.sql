@@ -2,6 +2,51 @@
 -- Whether what holds the rules is as it was installed, and audit(), which puts everything together.
 -- Locks: none.
 
+-- What everybody may do. Rights of roles are for whoever runs the store to give; those of PUBLIC are the migrations'.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.print_public_rights() RETURNS TABLE (kind text, name text, definition text)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT 'privilege', 'PUBLIC on ' || o.name,
+        coalesce((SELECT string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type) FROM aclexplode(o.acl) AS a WHERE a.grantee = 0), 'nothing')
+    FROM (
+        SELECT p.oid::regprocedure::text AS name, coalesce(p.proacl, acldefault('f', p.proowner)) AS acl
+        FROM pg_catalog.pg_proc AS p
+        WHERE p.pronamespace = to_regnamespace('eventstream')
+        UNION ALL
+        SELECT c.oid::regclass::text, coalesce(c.relacl, acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char", c.relowner))
+        FROM pg_catalog.pg_class AS c
+        WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind IN ('r', 'v', 'S')
+        UNION ALL
+        SELECT 'schema ' || n.nspname, coalesce(n.nspacl, acldefault('n', n.nspowner))
+        FROM pg_catalog.pg_namespace AS n
+        WHERE n.oid = to_regnamespace('eventstream')
+    ) AS o
+    UNION ALL
+    SELECT 'privilege', 'PUBLIC on column ' || c.oid::regclass || '.' || a.attname, 'some'
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+    WHERE c.relnamespace = to_regnamespace('eventstream')
+        AND EXISTS (SELECT FROM aclexplode(a.attacl) AS x WHERE x.grantee = 0)
+    UNION ALL
+    -- Code runs with the rights of its owner, and only the owner can change it.
+    SELECT 'privilege', 'owner of ' || p.oid::regprocedure,
+        CASE WHEN p.proowner = n.nspowner THEN 'that of the schema' ELSE pg_get_userbyid(p.proowner) END
+    FROM pg_catalog.pg_proc AS p
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.oid = to_regnamespace('eventstream');
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.print_public_rights() IS
+    'What PUBLIC may do with each object of the schema, and whether functions belong to the owner of the schema; part of '
+    'schema_objects.';
+
 -- What holds the rules: triggers, constraints, columns, functions, views, the sequence and switches of the tables, each
 -- as one text. A function for the sake of its settings: PostgreSQL prints names, times and bytes as the session has it.
 -- +goose StatementBegin
@@ -66,7 +111,18 @@ BEGIN
             (SELECT count(*) FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid)),
         NULL
     FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r';
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r'
+    UNION ALL
+    SELECT 'policy', c.relname || '.' || y.polname,
+        concat_ws(' ', CASE WHEN y.polpermissive THEN 'permissive' ELSE 'restrictive' END, 'for', y.polcmd, 'to',
+            (SELECT string_agg(CASE WHEN o.id = 0 THEN 'public' ELSE pg_get_userbyid(o.id) END, ', ' ORDER BY o.id) FROM unnest(y.polroles) AS o (id)),
+            'using ' || pg_get_expr(y.polqual, y.polrelid), 'check ' || pg_get_expr(y.polwithcheck, y.polrelid)),
+        NULL
+    FROM pg_catalog.pg_policy AS y
+    JOIN pg_catalog.pg_class AS c ON c.oid = y.polrelid
+    WHERE c.relnamespace = to_regnamespace('eventstream')
+    UNION ALL
+    SELECT g.kind, g.name, g.definition, NULL FROM eventstream.print_public_rights() AS g;
 END;
 $$;
 -- +goose StatementEnd
@@ -94,7 +150,7 @@ COMMENT ON TABLE eventstream.schema_record IS
     'What holds the rules, as each migration left it. Rows are added, never changed: whoever replaces a function and '
     'records that leaves a trace.';
 COMMENT ON COLUMN eventstream.schema_record.recorded_at IS 'When it was recorded.';
-COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence or table.';
+COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence, table, policy or privilege.';
 COMMENT ON COLUMN eventstream.schema_record.name IS 'The object.';
 COMMENT ON COLUMN eventstream.schema_record.digest IS
     'SHA-256 of its definition in schema_objects; NULL if it was dropped.';
@@ -107,11 +163,14 @@ CREATE TRIGGER schema_record_frozen
 
 COMMENT ON TRIGGER schema_record_frozen ON eventstream.schema_record IS 'The record is only added to.';
 
-CREATE VIEW eventstream.audit_triggers AS
+CREATE VIEW eventstream.schema_changes AS
 SELECT
     coalesce(r.kind, o.kind) AS kind,
     coalesce(r.name, o.name) AS name,
+    -- What was added may be somebody's own; it holds none of the rules, but it can get in their way.
+    CASE WHEN r.name IS NULL AND o.kind = 'function' THEN 'warning' ELSE 'error' END AS severity,
     CASE
+        WHEN r.name IS NULL THEN 'not installed by a migration'
         WHEN o.name IS NULL THEN 'missing'
         WHEN o.fault IS NOT NULL THEN o.fault
         WHEN o.kind IN ('function', 'view') THEN 'not as it was installed'
@@ -122,9 +181,24 @@ FROM (
     FROM eventstream.schema_record AS q
     ORDER BY q.kind, q.name, q.recorded_at DESC
 ) AS r
-LEFT JOIN eventstream.schema_objects AS o ON o.kind = r.kind AND o.name = r.name
+FULL JOIN eventstream.schema_objects AS o ON o.kind = r.kind AND o.name = r.name
 WHERE r.digest IS NOT NULL
-    AND (o.name IS NULL OR o.fault IS NOT NULL OR sha256(convert_to(o.definition, 'UTF8')) <> r.digest);
+        -- Of what is gone, its rights are no finding of their own.
+        AND (o.name IS NULL AND r.kind <> 'privilege' OR o.fault IS NOT NULL OR sha256(convert_to(o.definition, 'UTF8')) <> r.digest)
+    OR r.name IS NULL AND (o.kind IN ('function', 'policy') OR o.name LIKE 'PUBLIC on column %');
+
+COMMENT ON VIEW eventstream.schema_changes IS
+    'What holds the rules and is missing, disabled, not as it was installed, or was not installed: the rows of '
+    'audit_triggers and audit_privileges.';
+
+CREATE VIEW eventstream.audit_triggers AS
+SELECT c.kind, c.name, c.problem FROM eventstream.schema_changes AS c WHERE c.kind <> 'privilege';
+
+CREATE VIEW eventstream.audit_privileges AS
+SELECT c.kind, c.name, c.problem FROM eventstream.schema_changes AS c WHERE c.kind = 'privilege';
+
+COMMENT ON VIEW eventstream.audit_privileges IS
+    'Rights of PUBLIC, and owners of functions, that are not as they were installed. Empty when nothing is wrong.';
 
 COMMENT ON VIEW eventstream.audit_triggers IS
     'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were '
@@ -162,6 +236,38 @@ COMMENT ON FUNCTION eventstream.record_schema() IS
     'PostgreSQL, which may print definitions in another way, call it once the audit has been read.';
 
 -- +goose StatementBegin
+CREATE FUNCTION eventstream.audit_objects() RETURNS TABLE (
+    check_name text,
+    severity text,
+    stream_id text,
+    version bigint,
+    detail jsonb
+)
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+BEGIN
+    RETURN QUERY
+    SELECT CASE t.kind WHEN 'privilege' THEN 'privileges' ELSE 'triggers' END, t.severity, NULL::text, NULL::bigint,
+        to_jsonb(t) - 'severity'
+    FROM eventstream.schema_changes AS t
+    UNION ALL
+    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id, w.first_missing, to_jsonb(w)
+    FROM eventstream.audit_pending AS w
+    UNION ALL
+    SELECT 'checkpoints', 'error', NULL::text, NULL::bigint, to_jsonb(c) FROM eventstream.audit_checkpoints AS c
+    UNION ALL
+    SELECT 'subject_keys', 'error', NULL::text, NULL::bigint, to_jsonb(k) FROM eventstream.audit_subject_keys AS k;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.audit_objects() IS
+    'The part of audit() that does not grow with the log: what holds the rules, what waits, checkpoints and keys.';
+
+-- +goose StatementBegin
 CREATE FUNCTION eventstream.audit() RETURNS TABLE (
     check_name text,
     severity text,
@@ -178,7 +284,7 @@ SET work_mem = '64MB'
 AS $$
 BEGIN
     RETURN QUERY
-    SELECT 'triggers', 'error', NULL::text, NULL::bigint, to_jsonb(t) FROM eventstream.audit_triggers AS t
+    SELECT o.check_name, o.severity, o.stream_id, o.version, o.detail FROM eventstream.audit_objects() AS o
     UNION ALL
     SELECT 'gaps', 'error', g.stream_id, g.first_missing, to_jsonb(g) FROM eventstream.audit_gaps AS g
     UNION ALL
@@ -190,19 +296,20 @@ BEGIN
     UNION ALL
     SELECT 'values', 'error', v.stream_id, v.version, to_jsonb(v) FROM eventstream.audit_values AS v
     UNION ALL
-    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id, w.first_missing, to_jsonb(w)
-    FROM eventstream.audit_pending AS w
-    UNION ALL
     SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q
     UNION ALL
-    SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s;
+    SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s
+    UNION ALL
+    SELECT 'seals', 'error', b.stream_id, b.version, to_jsonb(b) FROM eventstream.audit_newest_block AS b
+    UNION ALL
+    SELECT 'clocks', 'warning', k.stream_id, k.version, to_jsonb(k) FROM eventstream.audit_clocks AS k;
 END;
 $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.audit() IS
-    'Everything that is wrong with the store: no row means clean. severity: error for damage, warning for a hole that '
-    'events wait behind.';
+    'Everything that is wrong with the store: no row means clean. severity: error for damage; warning for what somebody '
+    'should look at, as a hole that events wait behind. Reads the tables whole; run_audit() goes on from the last one.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.record_schema() FROM PUBLIC;
 
@@ -210,8 +317,12 @@ SELECT eventstream.record_schema();
 
 -- +goose Down
 DROP FUNCTION eventstream.audit();
+DROP FUNCTION eventstream.audit_objects();
 DROP FUNCTION eventstream.record_schema();
+DROP VIEW eventstream.audit_privileges;
 DROP VIEW eventstream.audit_triggers;
+DROP VIEW eventstream.schema_changes;
 DROP TABLE eventstream.schema_record;
 DROP VIEW eventstream.schema_objects;
 DROP FUNCTION eventstream.print_objects();
+DROP FUNCTION eventstream.print_public_rights();

@@ -43,12 +43,5 @@ COMMENT ON FUNCTION eventstream.close_stream(text, text, bigint, text) IS
 
 REVOKE EXECUTE ON FUNCTION eventstream.close_stream(text, text, bigint, text) FROM PUBLIC;
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(35, 35);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 35;
 DROP FUNCTION eventstream.close_stream(text, text, bigint, text);

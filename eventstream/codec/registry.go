@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/gaplesspg/gapless/eventstream"
 )
@@ -84,6 +85,15 @@ func (r *Registry) Types() []eventstream.KnownType {
 		known = append(known, eventstream.KnownType{Type: name, Oldest: oldest, Newest: newest})
 	}
 	return known
+}
+
+// GoTypes returns the Go types that are registered, in the order of their names in the store.
+func (r *Registry) GoTypes() []reflect.Type {
+	types := slices.Collect(maps.Keys(r.values))
+	slices.SortFunc(types, func(a, b reflect.Type) int {
+		return strings.Compare(string(r.values[a].name), string(r.values[b].name))
+	})
+	return types
 }
 
 // Former returns the old names that a registered type may still be read under, see Formerly.

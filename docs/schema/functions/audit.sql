@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION eventstream.audit()
 AS $function$
 BEGIN
     RETURN QUERY
-    SELECT 'triggers', 'error', NULL::text, NULL::bigint, to_jsonb(t) FROM eventstream.audit_triggers AS t
+    SELECT o.check_name, o.severity, o.stream_id, o.version, o.detail FROM eventstream.audit_objects() AS o
     UNION ALL
     SELECT 'gaps', 'error', g.stream_id, g.first_missing, to_jsonb(g) FROM eventstream.audit_gaps AS g
     UNION ALL
@@ -22,15 +22,16 @@ BEGIN
     UNION ALL
     SELECT 'values', 'error', v.stream_id, v.version, to_jsonb(v) FROM eventstream.audit_values AS v
     UNION ALL
-    SELECT 'pending', CASE WHEN w.problem = 'hole' THEN 'warning' ELSE 'error' END, w.stream_id, w.first_missing, to_jsonb(w)
-    FROM eventstream.audit_pending AS w
-    UNION ALL
     SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q
     UNION ALL
-    SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s;
+    SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s
+    UNION ALL
+    SELECT 'seals', 'error', b.stream_id, b.version, to_jsonb(b) FROM eventstream.audit_newest_block AS b
+    UNION ALL
+    SELECT 'clocks', 'warning', k.stream_id, k.version, to_jsonb(k) FROM eventstream.audit_clocks AS k;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.audit() IS 'Everything that is wrong with the store: no row means clean. severity: error for damage, warning for a hole that events wait behind.';
+COMMENT ON FUNCTION eventstream.audit() IS 'Everything that is wrong with the store: no row means clean. severity: error for damage; warning for what somebody should look at, as a hole that events wait behind. Reads the tables whole; run_audit() goes on from the last one.';
 
 GRANT EXECUTE ON FUNCTION eventstream.audit() TO PUBLIC;

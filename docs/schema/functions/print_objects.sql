@@ -57,7 +57,18 @@ BEGIN
             (SELECT count(*) FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid)),
         NULL
     FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r';
+    WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r'
+    UNION ALL
+    SELECT 'policy', c.relname || '.' || y.polname,
+        concat_ws(' ', CASE WHEN y.polpermissive THEN 'permissive' ELSE 'restrictive' END, 'for', y.polcmd, 'to',
+            (SELECT string_agg(CASE WHEN o.id = 0 THEN 'public' ELSE pg_get_userbyid(o.id) END, ', ' ORDER BY o.id) FROM unnest(y.polroles) AS o (id)),
+            'using ' || pg_get_expr(y.polqual, y.polrelid), 'check ' || pg_get_expr(y.polwithcheck, y.polrelid)),
+        NULL
+    FROM pg_catalog.pg_policy AS y
+    JOIN pg_catalog.pg_class AS c ON c.oid = y.polrelid
+    WHERE c.relnamespace = to_regnamespace('eventstream')
+    UNION ALL
+    SELECT g.kind, g.name, g.definition, NULL FROM eventstream.print_public_rights() AS g;
 END;
 $function$;
 

@@ -11,7 +11,7 @@ CREATE TABLE eventstream.schema_record (
 
 COMMENT ON TABLE eventstream.schema_record IS 'What holds the rules, as each migration left it. Rows are added, never changed: whoever replaces a function and records that leaves a trace.';
 COMMENT ON COLUMN eventstream.schema_record.recorded_at IS 'When it was recorded.';
-COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence or table.';
+COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence, table, policy or privilege.';
 COMMENT ON COLUMN eventstream.schema_record.name IS 'The object.';
 COMMENT ON COLUMN eventstream.schema_record.digest IS 'SHA-256 of its definition in schema_objects; NULL if it was dropped.';
 COMMENT ON COLUMN eventstream.schema_record.recorded_by IS 'The database user who recorded it.';

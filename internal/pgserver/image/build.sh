@@ -75,8 +75,9 @@ scripts=${DEBOOTSTRAP_DIR:-/usr/share/debootstrap}/scripts
 script=$scripts/$suite
 [ -e "$script" ] || script=$scripts/sid
 
-say "installing postgresql-$major from Debian $suite"
-"$debootstrap" --variant=minbase --include="postgresql-$major,ca-certificates" \
+# pgTAP is 1 MB, and lets the tests of catalog facts run (TestCatalogFactsByPgTAP).
+say "installing postgresql-$major and pgTAP from Debian $suite"
+"$debootstrap" --variant=minbase --include="postgresql-$major,postgresql-$major-pgtap,ca-certificates" \
     "$suite" "$root" "$mirror" "$script" >"$work/log" 2>&1 9>&- || {
     # An archive's address may hold a password.
     tail -n 15 "$work/log" | sed 's|//[^/ @]*@|//|' >&2

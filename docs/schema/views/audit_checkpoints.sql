@@ -1,0 +1,21 @@
+-- Written by "make generate" from migrations/; not edited by hand.
+
+-- Columns:
+--     subscription text COLLATE "C"
+--     shard integer
+--     "position" bigint
+--     stable_position bigint
+--     problem text
+
+CREATE VIEW eventstream.audit_checkpoints AS
+ SELECT h.subscription,
+     h.shard,
+     h."position",
+     s.stable_position,
+     'beyond the stable position'::text AS problem
+    FROM (eventstream.subscription_shards h
+      CROSS JOIN ( SELECT eventstream.stable_position() AS stable_position
+          OFFSET 0) s)
+   WHERE (h."position" > s.stable_position);
+
+COMMENT ON VIEW eventstream.audit_checkpoints IS 'Shards of subscriptions that claim to have read what cannot be read yet: a restore that lost the end of the log, or somebody who wrote checkpoints. They will miss events. Empty when nothing is wrong.';
