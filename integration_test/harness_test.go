@@ -128,7 +128,7 @@ func connect(t testing.TB, dsn, user string) *pgx.Conn {
 func newRole(t testing.TB, b *bundle) string {
 	t.Helper()
 	role := "gapless_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	_, err := b.pool.Exec(b.ctx, "CREATE ROLE "+role)
+	_, err := b.pool.Exec(b.ctx, "CREATE ROLE "+role+" IN ROLE eventstream_all_tenants")
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		_, err := b.pool.Exec(context.Background(), "DROP OWNED BY "+role+"; DROP ROLE "+role)

@@ -224,14 +224,7 @@ COMMENT ON FUNCTION eventstream.verify_seals(bigint, bigint, text) IS
     'first event that is not; no row if all are. With p_kept, a seal as seal() or kept_seal() gave it, also whether these '
     'blocks lead to it: then history up to it is the same, and none of it was removed.';
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(33, 33);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 33;
 DROP FUNCTION eventstream.verify_seals(bigint, bigint, text);
 DROP FUNCTION eventstream.verify_kept(text);
 DROP FUNCTION eventstream.verify_block(bigint);

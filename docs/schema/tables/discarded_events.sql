@@ -18,6 +18,7 @@ CREATE TABLE eventstream.discarded_events (
     CONSTRAINT discarded_events_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 
+ALTER TABLE eventstream.discarded_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN payload SET COMPRESSION lz4;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN data SET COMPRESSION lz4;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN metadata SET COMPRESSION lz4;
@@ -45,3 +46,11 @@ CREATE TRIGGER discarded_events_append_only BEFORE DELETE OR UPDATE ON eventstre
 COMMENT ON TRIGGER discarded_events_append_only ON eventstream.discarded_events IS 'What was discarded stays on record.';
 CREATE TRIGGER discarded_events_no_truncate BEFORE TRUNCATE ON eventstream.discarded_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'What was discarded stays on record.');
 COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS 'What was discarded stays on record.';
+
+CREATE POLICY discarded_events_all_tenants ON eventstream.discarded_events TO eventstream_all_tenants USING (true);
+CREATE POLICY discarded_events_of_tenant ON eventstream.discarded_events TO PUBLIC USING ((tenant_id = ( SELECT eventstream.visible_tenant(CURRENT_USER) AS visible_tenant)));
+COMMENT ON POLICY discarded_events_of_tenant ON eventstream.discarded_events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
+
+GRANT SELECT ON TABLE eventstream.discarded_events TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.discarded_events TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.discarded_events TO eventstream_subscriber;

@@ -17,3 +17,7 @@ COMMENT ON COLUMN eventstream.subscription_members.application IS 'What the proc
 COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscriptions that it runs.';
 COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it first reported.';
 COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it reports before.';
+
+GRANT SELECT ON TABLE eventstream.subscription_members TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.subscription_members TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.subscription_members TO eventstream_subscriber;

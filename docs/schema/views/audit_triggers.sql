@@ -5,7 +5,7 @@
 --     name text
 --     problem text
 
-CREATE VIEW eventstream.audit_triggers AS
+CREATE VIEW eventstream.audit_triggers WITH (security_invoker=true) AS
  SELECT COALESCE(r.kind, o.kind) AS kind,
      COALESCE(r.name, o.name) AS name,
          CASE
@@ -23,3 +23,5 @@ CREATE VIEW eventstream.audit_triggers AS
    WHERE ((r.digest IS NOT NULL) AND ((o.name IS NULL) OR (o.fault IS NOT NULL) OR (sha256(convert_to(o.definition, 'UTF8'::name)) <> r.digest)));
 
 COMMENT ON VIEW eventstream.audit_triggers IS 'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were installed. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_triggers TO eventstream_auditor;
