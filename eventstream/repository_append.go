@@ -57,7 +57,7 @@ func (r *Repository) Append(ctx context.Context, id StreamID, expected Expected,
 // Requests to the same stream are applied one after the other. If any is refused, nothing is appended, and the error is a
 // *BatchError with what is wrong with each that was refused.
 func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) ([]AppendResult, error) {
-	item, err := newAppendItem(requests)
+	item, err := r.newAppendItem(requests)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) 
 
 func (r *Repository) append(ctx context.Context, request AppendRequest) (AppendResult, error) {
 	requests := []AppendRequest{request}
-	item, err := newAppendItem(requests)
+	item, err := r.newAppendItem(requests)
 	if err != nil {
 		return AppendResult{}, err
 	}
@@ -153,9 +153,11 @@ func refusal(request AppendRequest, row db.AppendBatchRow) error {
 	case "stream_missing":
 		return &StreamMissingError{StreamID: id}
 	case "tenant_mismatch":
-		return &TenantMismatchError{
-			StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: request.Events[0].TenantID,
+		if named := request.Events[0].TenantID; named != "" && string(named) != row.TenantID {
+			return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: named}
 		}
+		// In a repository for a tenant the row says no other than its own.
+		return &TenantMismatchError{StreamID: id, EventTenant: TenantID(row.TenantID)}
 	case "gap":
 		return &GapError{StreamID: id, FirstMissing: row.Watermark + 1, CurrentVersion: row.CurrentVersion}
 	}

@@ -137,13 +137,13 @@ func (r *Repository) AppendIf(ctx context.Context, query Query, position int64, 
 	if err != nil {
 		return nil, err
 	}
-	item, err := newAppendItem(requests)
+	item, err := r.newAppendItem(requests)
 	if err != nil {
 		return nil, err
 	}
 	var results []AppendResult
 	err = r.projectOrReadCommitted(ctx, r.handle, func(h Handle) ([]versionRange, error) {
-		rows, err := r.queries.AppendIf(ctx, h, decision(wire, position, item))
+		rows, err := r.appendIf(ctx, h, decision(wire, position, item))
 		if err != nil {
 			return nil, mapError(err)
 		}

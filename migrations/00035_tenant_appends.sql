@@ -37,7 +37,8 @@ BEGIN
         outcome := eventstream.judge_unseen(p_expected);
         current_version := 0;
         watermark := 0;
-        tenant_id := NULL;
+        -- Of the one who asks.
+        tenant_id := CASE outcome WHEN 'tenant_mismatch' THEN v_tenant_id END;
     END IF;
 END;
 $$;
@@ -93,7 +94,12 @@ BEGIN
     RETURN QUERY
     SELECT b.request, CASE WHEN u.is_unseen THEN eventstream.judge_unseen(p_expected[b.request]) ELSE b.outcome END, b.first_version,
         b.last_version, b.last_position, CASE WHEN u.is_unseen THEN 0 ELSE b.current_version END,
-        CASE WHEN u.is_unseen THEN 0 ELSE b.watermark END, CASE WHEN NOT u.is_unseen THEN b.tenant_id END
+        CASE WHEN u.is_unseen THEN 0 ELSE b.watermark END,
+        CASE
+            WHEN NOT u.is_unseen THEN b.tenant_id
+            -- Of the one who asks.
+            WHEN eventstream.judge_unseen(p_expected[b.request]) = 'tenant_mismatch' THEN v_tenant_ids[b.request]
+        END
     FROM eventstream.append_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, v_tenant_ids, p_partition_ids, p_atomic, p_units) AS b
     CROSS JOIN LATERAL (SELECT b.outcome IS NOT DISTINCT FROM 'tenant_mismatch' AS is_unseen) AS u;
@@ -245,8 +251,8 @@ BEGIN
         ) AS m (role, functions)
         JOIN pg_proc AS p ON p.pronamespace = 'eventstream'::regnamespace AND p.proname = ANY (m.functions)
         UNION ALL
-        SELECT format('CREATE POLICY %I ON %s TO eventstream_all_tenants USING (true)', c.relname || '_all_tenants', c.oid::regclass),
-            'eventstream_all_tenants'
+        SELECT format('CREATE POLICY %1$I ON %2$s TO eventstream_all_tenants USING (true); COMMENT ON POLICY %1$I ON %2$s IS %3$L',
+            c.relname || '_all_tenants', c.oid::regclass, 'Who is for all tenants sees all rows.'), 'eventstream_all_tenants'
         FROM pg_class AS c
         -- A snapshot is for who sees its stream, whoever that is.
         WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relrowsecurity AND c.relname <> 'snapshots'

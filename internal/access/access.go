@@ -27,6 +27,8 @@ type Core[Event, Filter, Start any] interface {
 	Pool() *pgxpool.Pool
 	// Handle is what it runs its queries on.
 	Handle() db.DBTX
+	// Tenant is whom it is for; empty for all. What subscriptions keep is not a tenant's, so Handle is the one without.
+	Tenant() string
 	// Settings are those of its Config that concern others.
 	Settings() Settings
 	// Runtime is what the subscriptions of the repository share, whatever transaction it is in: made by the first call, together with

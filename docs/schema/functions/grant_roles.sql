@@ -48,8 +48,8 @@ BEGIN
         ) AS m (role, functions)
         JOIN pg_proc AS p ON p.pronamespace = 'eventstream'::regnamespace AND p.proname = ANY (m.functions)
         UNION ALL
-        SELECT format('CREATE POLICY %I ON %s TO eventstream_all_tenants USING (true)', c.relname || '_all_tenants', c.oid::regclass),
-            'eventstream_all_tenants'
+        SELECT format('CREATE POLICY %1$I ON %2$s TO eventstream_all_tenants USING (true); COMMENT ON POLICY %1$I ON %2$s IS %3$L',
+            c.relname || '_all_tenants', c.oid::regclass, 'Who is for all tenants sees all rows.'), 'eventstream_all_tenants'
         FROM pg_class AS c
         -- A snapshot is for who sees its stream, whoever that is.
         WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relrowsecurity AND c.relname <> 'snapshots'

@@ -22,7 +22,12 @@ BEGIN
     RETURN QUERY
     SELECT b.request, CASE WHEN u.is_unseen THEN eventstream.judge_unseen(p_expected[b.request]) ELSE b.outcome END, b.first_version,
         b.last_version, b.last_position, CASE WHEN u.is_unseen THEN 0 ELSE b.current_version END,
-        CASE WHEN u.is_unseen THEN 0 ELSE b.watermark END, CASE WHEN NOT u.is_unseen THEN b.tenant_id END
+        CASE WHEN u.is_unseen THEN 0 ELSE b.watermark END,
+        CASE
+            WHEN NOT u.is_unseen THEN b.tenant_id
+            -- Of the one who asks.
+            WHEN eventstream.judge_unseen(p_expected[b.request]) = 'tenant_mismatch' THEN v_tenant_ids[b.request]
+        END
     FROM eventstream.append_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, v_tenant_ids, p_partition_ids, p_atomic, p_units) AS b
     CROSS JOIN LATERAL (SELECT b.outcome IS NOT DISTINCT FROM 'tenant_mismatch' AS is_unseen) AS u;

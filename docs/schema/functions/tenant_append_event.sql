@@ -17,7 +17,8 @@ BEGIN
         outcome := eventstream.judge_unseen(p_expected);
         current_version := 0;
         watermark := 0;
-        tenant_id := NULL;
+        -- Of the one who asks.
+        tenant_id := CASE outcome WHEN 'tenant_mismatch' THEN v_tenant_id END;
     END IF;
 END;
 $function$;

@@ -48,6 +48,7 @@ CREATE TRIGGER discarded_events_no_truncate BEFORE TRUNCATE ON eventstream.disca
 COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS 'What was discarded stays on record.';
 
 CREATE POLICY discarded_events_all_tenants ON eventstream.discarded_events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY discarded_events_all_tenants ON eventstream.discarded_events IS 'Who is for all tenants sees all rows.';
 CREATE POLICY discarded_events_of_tenant ON eventstream.discarded_events TO PUBLIC USING ((tenant_id = ( SELECT eventstream.visible_tenant(CURRENT_USER) AS visible_tenant)));
 COMMENT ON POLICY discarded_events_of_tenant ON eventstream.discarded_events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
 

@@ -55,6 +55,7 @@ CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON eventstream.events FOR EACH
 COMMENT ON TRIGGER events_no_truncate ON eventstream.events IS 'Events are never removed.';
 
 CREATE POLICY events_all_tenants ON eventstream.events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY events_all_tenants ON eventstream.events IS 'Who is for all tenants sees all rows.';
 CREATE POLICY events_of_tenant ON eventstream.events TO PUBLIC USING ((tenant_id = ( SELECT eventstream.visible_tenant(CURRENT_USER) AS visible_tenant)));
 COMMENT ON POLICY events_of_tenant ON eventstream.events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
 

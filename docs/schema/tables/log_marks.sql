@@ -23,6 +23,7 @@ CREATE TRIGGER log_marks_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstre
 COMMENT ON TRIGGER log_marks_frozen ON eventstream.log_marks IS 'Sequence numbers never change.';
 
 CREATE POLICY log_marks_all_tenants ON eventstream.log_marks TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY log_marks_all_tenants ON eventstream.log_marks IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.log_marks TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.log_marks TO eventstream_reader;

@@ -27,6 +27,7 @@ CREATE INDEX parked_events_stream_idx ON eventstream.parked_events USING btree (
 COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'The parked events of a stream, in order.';
 
 CREATE POLICY parked_events_all_tenants ON eventstream.parked_events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY parked_events_all_tenants ON eventstream.parked_events IS 'Who is for all tenants sees all rows.';
 CREATE POLICY parked_events_of_visible_streams ON eventstream.parked_events TO PUBLIC USING (eventstream.shows_stream(stream_id));
 COMMENT ON POLICY parked_events_of_visible_streams ON eventstream.parked_events IS 'What an event failed with is for those alone who may read the event.';
 

@@ -27,6 +27,7 @@ CREATE TRIGGER partition_marks_update BEFORE UPDATE ON eventstream.partition_mar
 COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS 'A mark changes only when its event is removed.';
 
 CREATE POLICY partition_marks_all_tenants ON eventstream.partition_marks TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY partition_marks_all_tenants ON eventstream.partition_marks IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.partition_marks TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.partition_marks TO eventstream_reader;

@@ -44,6 +44,7 @@ CREATE TRIGGER pending_events_no_truncate BEFORE TRUNCATE ON eventstream.pending
 COMMENT ON TRIGGER pending_events_no_truncate ON eventstream.pending_events IS 'What waits is never dropped.';
 
 CREATE POLICY pending_events_all_tenants ON eventstream.pending_events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY pending_events_all_tenants ON eventstream.pending_events IS 'Who is for all tenants sees all rows.';
 CREATE POLICY pending_events_of_tenant ON eventstream.pending_events TO PUBLIC USING ((tenant_id = ( SELECT eventstream.visible_tenant(CURRENT_USER) AS visible_tenant)));
 COMMENT ON POLICY pending_events_of_tenant ON eventstream.pending_events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
 

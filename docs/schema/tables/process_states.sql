@@ -20,6 +20,7 @@ COMMENT ON COLUMN eventstream.process_states.key IS 'What the state is about, as
 COMMENT ON COLUMN eventstream.process_states.state IS 'What the process manager knows.';
 
 CREATE POLICY process_states_all_tenants ON eventstream.process_states TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY process_states_all_tenants ON eventstream.process_states IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.process_states TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.process_states TO eventstream_subscriber;

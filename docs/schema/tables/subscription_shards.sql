@@ -37,6 +37,7 @@ COMMENT ON COLUMN eventstream.subscription_shards.tries IS 'How often it failed 
 COMMENT ON COLUMN eventstream.subscription_shards.last_error IS 'What the handler said last.';
 
 CREATE POLICY subscription_shards_all_tenants ON eventstream.subscription_shards TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY subscription_shards_all_tenants ON eventstream.subscription_shards IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.subscription_shards TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.subscription_shards TO eventstream_reader;

@@ -23,6 +23,7 @@ CREATE TRIGGER subscription_skips_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON 
 COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'Skips stay on record.';
 
 CREATE POLICY subscription_skips_all_tenants ON eventstream.subscription_skips TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY subscription_skips_all_tenants ON eventstream.subscription_skips IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.subscription_skips TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.subscription_skips TO eventstream_reader;

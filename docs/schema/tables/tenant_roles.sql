@@ -14,5 +14,6 @@ COMMENT ON COLUMN eventstream.tenant_roles.role_name IS 'Name of a role that log
 COMMENT ON COLUMN eventstream.tenant_roles.tenant_id IS 'A tenant that it may act for.';
 
 CREATE POLICY tenant_roles_all_tenants ON eventstream.tenant_roles TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY tenant_roles_all_tenants ON eventstream.tenant_roles IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.tenant_roles TO eventstream_auditor;

@@ -35,6 +35,7 @@ CREATE INDEX timers_next_idx ON eventstream.timers USING btree (process, next_at
 COMMENT ON INDEX eventstream.timers_next_idx IS 'The timers of a process that are still to come, in order of time.';
 
 CREATE POLICY timers_all_tenants ON eventstream.timers TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY timers_all_tenants ON eventstream.timers IS 'Who is for all tenants sees all rows.';
 
 GRANT SELECT ON TABLE eventstream.timers TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.timers TO eventstream_subscriber;
