@@ -456,6 +456,20 @@ func (q *Queries) TenantAppendIf(ctx context.Context, db DBTX, arg TenantAppendI
 	return items, nil
 }
 
+const tenantEnter = `-- name: TenantEnter :exec
+SELECT
+    set_config('eventstream.role_before', current_setting('role'), true),
+    set_config('eventstream.tenant_before', coalesce(current_setting('eventstream.tenant_id', true), ''), true),
+    set_config('eventstream.tenant_id', $1::text, true),
+    set_config('role', 'eventstream_tenant', true)
+`
+
+// TenantSet, with what was before kept for TenantLeave.
+func (q *Queries) TenantEnter(ctx context.Context, db DBTX, tenantID string) error {
+	_, err := db.Exec(ctx, tenantEnter, tenantID)
+	return err
+}
+
 const tenantIngest = `-- name: TenantIngest :one
 SELECT
     i.appended::bigint AS appended,
@@ -526,6 +540,18 @@ func (q *Queries) TenantIngest(ctx context.Context, db DBTX, arg TenantIngestPar
 	return i, err
 }
 
+const tenantLeave = `-- name: TenantLeave :exec
+SELECT
+    set_config('role', current_setting('eventstream.role_before'), true),
+    set_config('eventstream.tenant_id', current_setting('eventstream.tenant_before'), true)
+`
+
+// The rest of the transaction is the caller's again.
+func (q *Queries) TenantLeave(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, tenantLeave)
+	return err
+}
+
 const tenantSaveSnapshot = `-- name: TenantSaveSnapshot :one
 SELECT eventstream.tenant_save_snapshot(
     $1::text,
@@ -563,27 +589,13 @@ func (q *Queries) TenantSaveSnapshot(ctx context.Context, db DBTX, arg TenantSav
 
 const tenantSet = `-- name: TenantSet :exec
 SELECT
-    set_config('eventstream.role_before', current_setting('role'), true),
-    set_config('eventstream.tenant_before', coalesce(current_setting('eventstream.tenant_id', true), ''), true),
     set_config('eventstream.tenant_id', $1::text, true),
     set_config('role', 'eventstream_tenant', true)
 `
 
-// From here on, the transaction acts for one tenant, as the role that row security holds to it. The role of before is kept for TenantUnset.
-// Without a tenant, nothing is seen, and those are written for that the rows name.
+// From here on, the transaction acts for one tenant, as the role that row security holds to it. Without a tenant, nothing is seen, and those
+// are written for that the rows name.
 func (q *Queries) TenantSet(ctx context.Context, db DBTX, tenantID string) error {
 	_, err := db.Exec(ctx, tenantSet, tenantID)
-	return err
-}
-
-const tenantUnset = `-- name: TenantUnset :exec
-SELECT
-    set_config('role', current_setting('eventstream.role_before'), true),
-    set_config('eventstream.tenant_id', current_setting('eventstream.tenant_before'), true)
-`
-
-// The rest of the transaction is the caller's again.
-func (q *Queries) TenantUnset(ctx context.Context, db DBTX) error {
-	_, err := db.Exec(ctx, tenantUnset)
 	return err
 }

@@ -36,7 +36,8 @@ func (s *statement) QueryRow(context.Context, string, ...any) pgx.Row        { r
 type tenantScope struct {
 	on     batcher
 	tenant string
-	set    *statement
+	// set is for a transaction that ends with the statement.
+	set *statement
 }
 
 // tenantHandle is a handle on which each statement is for a tenant; or, for "", for none, where statements name those that they write for.
@@ -62,12 +63,16 @@ func tenantHandle(h Handle, tenant string) Handle {
 // send sends a statement between the two others, and gives its results, behind those of the first.
 func (s tenantScope) send(ctx context.Context, sql string, args []any, inTx bool) (pgx.BatchResults, error) {
 	b := &pgx.Batch{}
-	b.Queue(s.set.sql, s.set.args...)
-	b.Queue(sql, args...)
 	if inTx {
-		var unset statement
-		_ = db.New().TenantUnset(ctx, &unset)
-		b.Queue(unset.sql)
+		var enter, leave statement
+		_ = db.New().TenantEnter(ctx, &enter, s.tenant)
+		_ = db.New().TenantLeave(ctx, &leave)
+		b.Queue(enter.sql, enter.args...)
+		b.Queue(sql, args...)
+		b.Queue(leave.sql)
+	} else {
+		b.Queue(s.set.sql, s.set.args...)
+		b.Queue(sql, args...)
 	}
 	results := s.on.SendBatch(ctx, b)
 	if _, err := results.Exec(); err != nil {

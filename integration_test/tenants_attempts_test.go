@@ -30,9 +30,7 @@ var tenantAttempts = []struct{ name, sql, says string }{
 	{"forge it by a pattern", `SET eventstream.tenant_id = '%'; SELECT count(*) FROM eventstream.events`, "0|"},
 	{"take the setting away", `RESET eventstream.tenant_id; SELECT count(*) FROM eventstream.events`, "0|"},
 	{"take it away for nothing", `SET eventstream.tenant_id = ''; SELECT count(*) FROM eventstream.events`, "0|"},
-	{"ask in another's name", `SET eventstream.tenant_id = 'rival'; SELECT eventstream.visible_tenant('postgres')`, "|"},
-	{"ask in one's own", `SET eventstream.tenant_id = 'rival'; SELECT eventstream.visible_tenant(session_user)`, "|"},
-	{"read who is bound", `SELECT * FROM eventstream.tenant_roles`, denied},
+	{"read who is bound", `SELECT tenant_id FROM eventstream.tenant_roles`, "acme|"},
 	{"bind oneself", `INSERT INTO eventstream.tenant_roles VALUES ('LOGIN', 'rival')`, denied},
 	{"row security off", `SET row_security = off; SELECT * FROM eventstream.events`, denied},
 	{"a leaky function", `CREATE FUNCTION pg_temp.leak(text, jsonb) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
@@ -106,7 +104,7 @@ var tenantAttempts = []struct{ name, sql, says string }{
 	{"read them raw", `SELECT * FROM pg_statistic`, denied},
 	{"read what others run", `SELECT query FROM pg_stat_activity WHERE usename <> session_user`, ""},
 	{"EXPLAIN", `EXPLAIN (ANALYZE, VERBOSE) SELECT * FROM eventstream.events WHERE stream_id = 'order-own'`, ""},
-	{"shadow a function", `CREATE FUNCTION pg_temp.visible_tenant(name) RETURNS text LANGUAGE sql AS 'SELECT ''rival''';
+	{"shadow a function", `CREATE FUNCTION pg_temp.current_setting(text) RETURNS text LANGUAGE sql AS 'SELECT ''rival''';
 		CREATE FUNCTION pg_temp.current_setting(text, boolean) RETURNS text LANGUAGE sql AS 'SELECT ''rival''';
 		SET search_path = pg_temp, pg_catalog; SELECT count(*) FROM eventstream.events`, "2|"},
 	{"shadow a table and a type", `CREATE TEMP TABLE tenant_roles (role_name name, tenant_id text); CREATE DOMAIN pg_temp.text AS pg_catalog.text;

@@ -237,7 +237,7 @@ BEGIN
             ('eventstream_eraser', 'DELETE', ARRAY['snapshots']),
             -- Of the marks, which count everybody's events, it sees no row; but who asks whether the log holds an event needs the right.
             ('eventstream_tenant', 'SELECT', ARRAY['store', 'events', 'pending_events', 'streams', 'snapshots', 'log_state', 'log_marks',
-                'partition_marks'])
+                'partition_marks', 'tenant_roles'])
         ) AS m (role, privileges, tables)
         JOIN pg_class AS c ON c.relnamespace = 'eventstream'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname <> 'goose_db_version'
             AND (m.tables IS NULL OR c.relname = ANY (m.tables))

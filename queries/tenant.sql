@@ -1,13 +1,19 @@
 -- name: TenantSet :exec
--- From here on, the transaction acts for one tenant, as the role that row security holds to it. The role of before is kept for TenantUnset.
--- Without a tenant, nothing is seen, and those are written for that the rows name.
+-- From here on, the transaction acts for one tenant, as the role that row security holds to it. Without a tenant, nothing is seen, and those
+-- are written for that the rows name.
+SELECT
+    set_config('eventstream.tenant_id', @tenant_id::text, true),
+    set_config('role', 'eventstream_tenant', true);
+
+-- name: TenantEnter :exec
+-- TenantSet, with what was before kept for TenantLeave.
 SELECT
     set_config('eventstream.role_before', current_setting('role'), true),
     set_config('eventstream.tenant_before', coalesce(current_setting('eventstream.tenant_id', true), ''), true),
     set_config('eventstream.tenant_id', @tenant_id::text, true),
     set_config('role', 'eventstream_tenant', true);
 
--- name: TenantUnset :exec
+-- name: TenantLeave :exec
 -- The rest of the transaction is the caller's again.
 SELECT
     set_config('role', current_setting('eventstream.role_before'), true),

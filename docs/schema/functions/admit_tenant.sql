@@ -30,9 +30,8 @@ BEGIN
             'Leave the tenant of the event out, or set eventstream.tenant_id to it.');
     ELSIF EXISTS (
         SELECT FROM eventstream.tenant_roles AS r
-        WHERE r.role_name IN (session_user, v_role)
-        GROUP BY r.role_name
-        HAVING NOT bool_or(r.tenant_id = v_tenant_id))
+        WHERE r.role_name IN (session_user, v_role) AND NOT EXISTS (
+            SELECT FROM eventstream.tenant_roles AS q WHERE q.role_name = r.role_name AND q.tenant_id = v_tenant_id))
     THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('role %s may not act for tenant %L', session_user, v_tenant_id),

@@ -15,5 +15,8 @@ COMMENT ON COLUMN eventstream.tenant_roles.tenant_id IS 'A tenant that it may ac
 
 CREATE POLICY tenant_roles_all_tenants ON eventstream.tenant_roles TO eventstream_all_tenants USING (true);
 COMMENT ON POLICY tenant_roles_all_tenants ON eventstream.tenant_roles IS 'Who is for all tenants sees all rows.';
+CREATE POLICY tenant_roles_own ON eventstream.tenant_roles FOR SELECT TO PUBLIC USING ((role_name = ANY (ARRAY[SESSION_USER, CURRENT_USER])));
+COMMENT ON POLICY tenant_roles_own ON eventstream.tenant_roles IS 'A login sees to whom it is bound, and of no other.';
 
 GRANT SELECT ON TABLE eventstream.tenant_roles TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.tenant_roles TO eventstream_tenant;
