@@ -14,7 +14,7 @@ import (
 var docFiles = []string{
 	"AGENTS.md", "CHANGELOG.md", "README.md", "docs/audit.md", "docs/benchmarks.md", "docs/command.md", "docs/design.md", "docs/guarantees.md",
 	"docs/importing.md", "docs/installing.md", "docs/modelling.md", "docs/modelling-deciders.md", "docs/modelling-processes.md", "docs/modelling-snapshots.md",
-	"docs/modelling-tags.md", "docs/schema/README.md", "docs/seals.md", "docs/subscriptions.md",
+	"docs/modelling-tags.md", "docs/schema/README.md", "docs/seals.md", "docs/security.md", "docs/subscriptions.md",
 }
 
 // docBlock is a fenced block of a page.

@@ -72,7 +72,7 @@ COMMENT ON FUNCTION eventstream.calling_role() IS
     'somebody''s runs in between, or where PostgreSQL itself calls, as autovacuum does in a superuser''s session.';
 
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.is_bound(p_role name) RETURNS boolean
+CREATE FUNCTION eventstream.is_bound(p_role text) RETURNS boolean
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
@@ -86,7 +86,7 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.is_bound(name) IS
+COMMENT ON FUNCTION eventstream.is_bound(text) IS
     'Whether row security holds a role to one tenant: false for superusers, the owner, members of '
     'eventstream_all_tenants, and roles with BYPASSRLS.';
 
@@ -345,6 +345,6 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-DROP FUNCTION eventstream.is_bound(name);
+DROP FUNCTION eventstream.is_bound(text);
 DROP FUNCTION eventstream.calling_role();
 DROP TABLE eventstream.tenant_roles;

@@ -242,6 +242,9 @@ BEGIN
         JOIN pg_class AS c ON c.relnamespace = 'eventstream'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname <> 'goose_db_version'
             AND (m.tables IS NULL OR c.relname = ANY (m.tables))
         UNION ALL
+        -- The audit compares events with it.
+        SELECT 'GRANT SELECT ON SEQUENCE eventstream.events_position_seq TO eventstream_all_tenants', 'eventstream_all_tenants'
+        UNION ALL
         SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, m.role), m.role
         FROM (VALUES
             ('eventstream_writer', v_write),
@@ -290,9 +293,10 @@ DECLARE
     v_role text;
 BEGIN
     FOREACH v_role IN ARRAY ARRAY['eventstream_writer', 'eventstream_reader', 'eventstream_subscriber', 'eventstream_auditor',
-        'eventstream_eraser', 'eventstream_tenant']
+        'eventstream_eraser', 'eventstream_tenant', 'eventstream_all_tenants']
     LOOP
         IF to_regrole(v_role) IS NOT NULL THEN
+            EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA eventstream FROM %I', v_role);
             EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA eventstream FROM %I', v_role);
             EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA eventstream FROM %I', v_role);
             EXECUTE format('REVOKE ALL ON SCHEMA eventstream FROM %I', v_role);

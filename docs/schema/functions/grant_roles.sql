@@ -39,6 +39,9 @@ BEGIN
         JOIN pg_class AS c ON c.relnamespace = 'eventstream'::regnamespace AND c.relkind IN ('r', 'v') AND c.relname <> 'goose_db_version'
             AND (m.tables IS NULL OR c.relname = ANY (m.tables))
         UNION ALL
+        -- The audit compares events with it.
+        SELECT 'GRANT SELECT ON SEQUENCE eventstream.events_position_seq TO eventstream_all_tenants', 'eventstream_all_tenants'
+        UNION ALL
         SELECT format('GRANT EXECUTE ON FUNCTION %s TO %I', p.oid::regprocedure, m.role), m.role
         FROM (VALUES
             ('eventstream_writer', v_write),

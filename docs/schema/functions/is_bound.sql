@@ -1,6 +1,6 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
-CREATE OR REPLACE FUNCTION eventstream.is_bound(p_role name)
+CREATE OR REPLACE FUNCTION eventstream.is_bound(p_role text)
  RETURNS boolean
  LANGUAGE plpgsql
  STABLE
@@ -14,6 +14,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.is_bound(name) IS 'Whether row security holds a role to one tenant: false for superusers, the owner, members of eventstream_all_tenants, and roles with BYPASSRLS.';
+COMMENT ON FUNCTION eventstream.is_bound(text) IS 'Whether row security holds a role to one tenant: false for superusers, the owner, members of eventstream_all_tenants, and roles with BYPASSRLS.';
 
-GRANT EXECUTE ON FUNCTION eventstream.is_bound(name) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.is_bound(text) TO PUBLIC;
