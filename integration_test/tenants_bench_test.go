@@ -18,7 +18,7 @@ import (
 //
 //	go test ./integration_test -run '^$' -bench ForTenantCosts -benchtime 1x
 func BenchmarkForTenantCosts(t *testing.B) {
-	const rounds, calls = 40, 50
+	const rounds, calls = 20, 30
 	b := setup(t, withMaxConns(1))
 	service := plainRole(t, b)
 	execSQL(t, b.ctx, b.pool, `GRANT eventstream_writer, eventstream_reader, eventstream_tenant, pg_read_server_files TO `+service)
