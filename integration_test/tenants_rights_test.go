@@ -117,3 +117,22 @@ func TestRolesGetTheirRightsAgain(t *testing.T) {
 	require.EqualValues(t, 2, number(t, b.ctx, roleWith(t, b, `SELECT ON eventstream.events`), `SELECT count(*) FROM eventstream.events`))
 	require.Zero(t, number(t, b.ctx, b.pool, `SELECT eventstream.record_schema()`))
 }
+
+// Who is for all tenants has plans without the policies: nothing is looked at for them.
+func TestForAllTenantsNothingIsFiltered(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "order-1", 3)
+	plan := func(role string) string {
+		rows, err := connect(t, b.dsn, role).Query(b.ctx, `EXPLAIN SELECT * FROM eventstream.events WHERE stream_id = 'order-1'`)
+		require.NoError(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return strings.Join(lines, "\n")
+	}
+	all := newRole(t, b)
+	execSQL(t, b.ctx, b.pool, `GRANT eventstream_reader TO `+all)
+	require.Equal(t, plan(""), plan(all))
+	require.NotContains(t, plan(all), "tenant")
+	require.Contains(t, plan(tenantLogin(t, b)), "tenant_roles")
+}
