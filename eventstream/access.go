@@ -39,7 +39,9 @@ func (h *appendHook) call() {
 
 func (i inside) Pool() *pgxpool.Pool { return i.r.pool }
 
-func (i inside) Handle() db.DBTX { return i.r.handle }
+func (i inside) Handle() db.DBTX { return unboundHandle(i.r.handle) }
+
+func (i inside) Tenant() string { return string(i.r.tenant) }
 
 func (i inside) Tracer() any { return i.r.config.Tracer }
 
@@ -67,7 +69,7 @@ func (i inside) Partitions(ctx context.Context, h db.DBTX) (int, error) {
 func (i inside) Budget() *readbudget.Budget { return i.r.budget }
 
 func (i inside) NormalFilter(filter LogFilter, partitions int) (LogFilter, error) {
-	return filter.validate(partitions)
+	return i.r.logFilter(filter, partitions)
 }
 
 func (i inside) CheckStart(start Start, partitions int) error { return start.validate(partitions) }

@@ -32,7 +32,7 @@ func (e *InvalidValueError) Is(target error) bool { return target == ErrInvalidV
 type TenantMismatchError struct {
 	// StreamID is the stream that was to be appended to.
 	StreamID StreamID
-	// StreamTenant is the stream's tenant; empty while the stream has no events.
+	// StreamTenant is the stream's tenant; empty while the stream has no events, and in a repository for a tenant if another one uses the id.
 	StreamTenant TenantID
 	// EventTenant is the event's tenant; empty if it names none.
 	EventTenant TenantID
@@ -40,6 +40,9 @@ type TenantMismatchError struct {
 
 // Error names the stream and both tenants.
 func (e *TenantMismatchError) Error() string {
+	if e.StreamTenant == "" && e.EventTenant != "" {
+		return fmt.Sprintf("stream id %s cannot be used by %s: choose another one", quote(string(e.StreamID)), tenantWords(e.EventTenant))
+	}
 	return fmt.Sprintf("stream %s belongs to %s, the event to %s: append with the stream's tenant, or to another stream",
 		quote(string(e.StreamID)), tenantWords(e.StreamTenant), tenantWords(e.EventTenant))
 }

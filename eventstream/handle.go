@@ -15,21 +15,21 @@ var errNoTx = invalidValue("tx", "nil", "a transaction that has begun; without W
 // handleOf is a caller's transaction, or what refuses everything if that is nil.
 func handleOf(tx pgx.Tx) Handle {
 	if unset.IsNil(tx) {
-		return noHandle{}
+		return noHandle{errNoTx}
 	}
 	return tx
 }
 
 // noHandle refuses everything.
-type noHandle struct{}
+type noHandle struct{ err error }
 
-func (noHandle) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
-	return pgconn.CommandTag{}, errNoTx
+func (h noHandle) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, h.err
 }
-func (noHandle) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, errNoTx }
-func (noHandle) QueryRow(context.Context, string, ...any) pgx.Row        { return noRow{} }
-func (noHandle) Begin(context.Context) (pgx.Tx, error)                   { return nil, errNoTx }
+func (h noHandle) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, h.err }
+func (h noHandle) QueryRow(context.Context, string, ...any) pgx.Row        { return noRow(h) }
+func (h noHandle) Begin(context.Context) (pgx.Tx, error)                   { return nil, h.err }
 
-type noRow struct{}
+type noRow struct{ err error }
 
-func (noRow) Scan(...any) error { return errNoTx }
+func (r noRow) Scan(...any) error { return r.err }

@@ -49,7 +49,7 @@ func (r *Repository) project(ctx context.Context, h Handle, do func(Handle) ([]v
 				return mapError(err)
 			}
 			for _, projection := range r.config.Inline {
-				if err := projection(ctx, lenttx.Tx{Tx: tx, Refusal: ErrTxEnded}, events); err != nil {
+				if err := projection(ctx, lenttx.Tx{Tx: unboundTx(tx), Refusal: ErrTxEnded}, events); err != nil {
 					return err
 				}
 			}

@@ -11,6 +11,8 @@ import (
 type numberer struct {
 	filter    LogFilter
 	backwards bool
+	// off leaves numbers 0.
+	off bool
 	// last is the last event numbered; zero before the first.
 	last place
 	// partitions holds the last event numbered of each partition, by its id.
@@ -28,7 +30,7 @@ type partitionPlace struct {
 
 // number numbers a page, whose events are in the reader's order, and at or below a stable position that an earlier statement read.
 func (n *numberer) number(ctx context.Context, r *Repository, h Handle, events []LogEvent) error {
-	if len(events) == 0 {
+	if len(events) == 0 || n.off {
 		return nil
 	}
 	removed := false

@@ -33,7 +33,7 @@ type LogOptions struct {
 type LogHead struct {
 	// Position is the stable position: no event at or below it can still appear.
 	Position int64
-	// Sequence is the number of the last event up to there: how many there are.
+	// Sequence is the number of the last event up to there: how many there are. 0 in a repository for a tenant.
 	Sequence int64
 }
 
@@ -79,9 +79,9 @@ func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[Log
 
 // LogHead says how far the log can be read, and how many events that is.
 func (r *Repository) LogHead(ctx context.Context) (LogHead, error) {
-	position, err := logend.ToRead(ctx, r.handle, true)
-	if err != nil {
-		return LogHead{}, mapError(err)
+	position, err := r.logEnd(ctx, r.handle, true)
+	if err != nil || r.tenant != "" {
+		return LogHead{Position: position}, mapError(err)
 	}
 	sequence, err := r.queries.LogSequenceAt(ctx, r.handle, position)
 	return LogHead{Position: position, Sequence: sequence}, mapError(err)
@@ -97,7 +97,7 @@ func (r *Repository) openLogOn(ctx context.Context, h Handle, opts LogOptions) (
 		return nil, err
 	}
 	defer conn.Release()
-	pages, err := r.openLog(ctx, conn, opts)
+	pages, err := r.openLog(ctx, r.bind(conn), opts)
 	if err == nil {
 		pages.same.Add(conn.Conn())
 	}
@@ -110,7 +110,7 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	if err != nil {
 		return nil, err
 	}
-	filter, err := opts.Filter.validate(partitions)
+	filter, err := r.logFilter(opts.Filter, partitions)
 	if err != nil {
 		return nil, err
 	}
@@ -119,15 +119,16 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 	}
 	// Who begins with the first event meets what has no marks in order, and counts it on the way.
 	begins := !opts.Backwards && (opts.From == nil || opts.From == FromBeginning)
-	stable, err := logend.ToRead(ctx, h, !begins)
+	stable, err := r.logEnd(ctx, h, !begins)
 	if err != nil {
 		return nil, mapError(err)
 	}
 	p := newLogPages(filter, opts.Backwards, 0, stable, pagesPerRead*r.config.PageSize)
+	p.numbers.off = r.tenant != ""
 	if opts.From == nil {
 		return p, nil
 	}
-	if err := opts.From.validate(partitions); err != nil {
+	if err := errorsFirst(opts.From.validate(partitions), r.checkStart(opts.From)); err != nil {
 		return nil, err
 	}
 	at, err := r.resolveStart(ctx, h, opts.From, stable)
@@ -144,7 +145,9 @@ func (r *Repository) openLog(ctx context.Context, h Handle, opts LogOptions) (*l
 }
 
 // onPool says that a handle is the repository's pool, where further connections are to be had.
-func (r *Repository) onPool(h Handle) bool { return r.pool != nil && h == Handle(r.pool) }
+func (r *Repository) onPool(h Handle) bool {
+	return r.pool != nil && unboundHandle(h) == Handle(r.pool)
+}
 
 // logStart is the position that a start stands for, and where partitions start that start further on.
 type logStart struct {

@@ -24,7 +24,7 @@ func (p *logPages) on(ctx context.Context, r *Repository, h Handle) (Handle, fun
 		return nil, nil, err
 	}
 	if !p.same.Knows(conn.Conn()) {
-		if err := p.compare(ctx, r, conn); err != nil {
+		if err := p.compare(ctx, r, r.bind(conn)); err != nil {
 			conn.Release()
 			return nil, nil, err
 		}
@@ -34,7 +34,7 @@ func (p *logPages) on(ctx context.Context, r *Repository, h Handle) (Handle, fun
 		conn.Release()
 		return nil, nil, nil
 	}
-	return conn, conn.Release, nil
+	return r.bind(conn), conn.Release, nil
 }
 
 // compare asks a connection that the reader has not read on whether its log has what was read, and how far it can be read there.

@@ -35,6 +35,9 @@ type Repository struct {
 	group *appendGroup
 	// trace is told what is done; nil without a Tracer.
 	trace *tracers
+	// tenant is whom the repository is for; "" for all. tenantGroup is what the Appends of those for a tenant share.
+	tenant      TenantID
+	tenantGroup *appendGroup
 }
 
 // Handle is what a Repository runs its queries on: a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx. The caller opens and closes it.
@@ -64,7 +67,8 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 	}
 	if pool, ok := handle.(*pgxpool.Pool); ok {
 		repo.pool = pool
-		repo.group = repo.newAppendGroup(pool)
+		repo.group = repo.newAppendGroup(pool, func([]*appendItem) Handle { return pool })
+		repo.tenantGroup = repo.newAppendGroup(pool, func(items []*appendItem) Handle { return tenantsOn(pool, items) })
 	}
 	return repo, nil
 }
@@ -75,7 +79,7 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 // nil tx is an *InvalidValueError of each call.
 func (r *Repository) WithTx(tx pgx.Tx) *Repository {
 	inTx := *r
-	inTx.handle, inTx.group = handleOf(tx), nil
+	inTx.handle, inTx.group = r.bind(handleOf(tx)), nil
 	return &inTx
 }
 

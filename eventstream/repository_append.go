@@ -67,7 +67,7 @@ func (r *Repository) AppendMany(ctx context.Context, requests ...AppendRequest) 
 }
 
 func (r *Repository) appendMany(ctx context.Context, requests []AppendRequest, trace *appendTrace) ([]AppendResult, error) {
-	item, err := newAppendItem(requests, trace)
+	item, err := r.newAppendItem(requests, trace)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (r *Repository) append(ctx context.Context, request AppendRequest) (AppendR
 
 func (r *Repository) appendOne(ctx context.Context, request AppendRequest, trace *appendTrace) (AppendResult, error) {
 	requests := []AppendRequest{request}
-	item, err := newAppendItem(requests, trace)
+	item, err := r.newAppendItem(requests, trace)
 	if err != nil {
 		return AppendResult{}, err
 	}
@@ -173,9 +173,11 @@ func refusal(request AppendRequest, row db.AppendBatchRow) error {
 	case "stream_missing":
 		return &StreamMissingError{StreamID: id}
 	case "tenant_mismatch":
-		return &TenantMismatchError{
-			StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: request.Events[0].TenantID,
+		if named := request.Events[0].TenantID; named != "" && string(named) != row.TenantID {
+			return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: named}
 		}
+		// In a repository for a tenant the row says no other than its own.
+		return &TenantMismatchError{StreamID: id, EventTenant: TenantID(row.TenantID)}
 	case "gap":
 		return &GapError{StreamID: id, FirstMissing: row.Watermark + 1, CurrentVersion: row.CurrentVersion}
 	case "closed":

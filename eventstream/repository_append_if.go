@@ -148,26 +148,26 @@ func (r *Repository) queryPosition(ctx context.Context, query json.RawMessage) (
 // REPEATABLE READ and SERIALIZABLE it is a serialization failure (40001) unless everything appended is stable in the snapshot.
 func (r *Repository) AppendIf(ctx context.Context, query Query, position int64, requests ...AppendRequest) ([]AppendResult, error) {
 	if r.trace == nil {
-		return r.appendIf(ctx, query, position, requests)
+		return r.decide(ctx, query, position, requests)
 	}
 	trace := r.startAppend(ctx, requests)
-	results, err := r.appendIf(trace.ctx, query, position, trace.requests)
+	results, err := r.decide(trace.ctx, query, position, trace.requests)
 	trace.end(results, err)
 	return results, err
 }
 
-func (r *Repository) appendIf(ctx context.Context, query Query, position int64, requests []AppendRequest) ([]AppendResult, error) {
+func (r *Repository) decide(ctx context.Context, query Query, position int64, requests []AppendRequest) ([]AppendResult, error) {
 	wire, err := query.wire()
 	if err != nil {
 		return nil, err
 	}
-	item, err := newAppendItem(requests, nil)
+	item, err := r.newAppendItem(requests, nil)
 	if err != nil {
 		return nil, err
 	}
 	var results []AppendResult
 	err = r.projectOrReadCommitted(ctx, r.handle, func(h Handle) ([]versionRange, error) {
-		rows, err := r.queries.AppendIf(ctx, h, decision(wire, position, item))
+		rows, err := r.appendIf(ctx, h, decision(wire, position, item))
 		if err != nil {
 			return nil, mapError(err)
 		}

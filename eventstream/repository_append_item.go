@@ -16,6 +16,8 @@ type appendItem struct {
 	stream   StreamID
 	requests []preparedRequest
 	size     groupcommit.Size
+	// bound says that it is of a repository for a tenant, which each request names.
+	bound bool
 	// rows are what became of the requests.
 	rows []db.AppendBatchRow
 	// trace is nil if nobody wants to know of the append.
@@ -61,6 +63,15 @@ func newAppendItem(requests []AppendRequest, trace *appendTrace) (*appendItem, e
 	item.stream = requests[0].StreamID
 	slices.SortStableFunc(item.requests, func(a, b preparedRequest) int { return strings.Compare(a.stream, b.stream) })
 	return item, checkRepeats(requests, item.size.Count)
+}
+
+// newAppendItem is what the repository appends: for its tenant, if it is for one.
+func (r *Repository) newAppendItem(requests []AppendRequest, trace *appendTrace) (*appendItem, error) {
+	item, err := newAppendItem(requests, trace)
+	if err == nil {
+		err = r.bindItem(item)
+	}
+	return item, err
 }
 
 // asCalled puts rows, one for each of the item's requests, into the order in which the caller gave these.

@@ -40,14 +40,13 @@ func wantNewer(items []*appendItem) (requests int64) {
 func (r *Repository) sendNewer(
 	ctx context.Context, h Handle, items []*appendItem, wait time.Duration, wanting int64,
 ) ([]db.AppendBatchRow, error) {
-	bytes := max(newerBytes/wanting, leastNewerBytes)
 	if len(items) == 1 && items[0].size.Count == 1 && wait == 0 {
 		request := &items[0].requests[0]
 		p := oneEvent(request)
 		rows, err := r.queries.AppendEventNewer(ctx, h, db.AppendEventNewerParams{
 			StreamID: p.StreamID, Expected: p.Expected, EventID: p.EventID, Type: p.Type, Payload: p.Payload, Data: p.Data,
 			Metadata: p.Metadata, OccurredAt: p.OccurredAt, TenantID: p.TenantID, PartitionID: p.PartitionID,
-			Newer: request.newer, NewerBytes: bytes,
+			Newer: request.newer, NewerBytes: bytesEach(wanting),
 		})
 		if err != nil {
 			return nil, err
@@ -62,15 +61,23 @@ func (r *Repository) sendNewer(
 	if wait > 0 {
 		p.LockTimeout = lockTimeout(wait)
 	}
-	rows, err := r.queries.AppendBatchNewer(ctx, h, db.AppendBatchNewerParams{
-		LockTimeout: p.LockTimeout, StreamIds: p.StreamIds, Expected: p.Expected, EventCounts: p.EventCounts, EventIds: p.EventIds,
-		Types: p.Types, Payloads: p.Payloads, Data: p.Data, Metadata: p.Metadata, OccurredAt: p.OccurredAt, TenantIds: p.TenantIds,
-		PartitionIds: p.PartitionIds, Atomic: p.Atomic, Units: p.Units, Newer: newerOf(items, len(p.StreamIds)), NewerBytes: bytes,
-	})
+	rows, err := r.queries.AppendBatchNewer(ctx, h, newerParams(p, items, wanting))
 	if err != nil {
 		return nil, err
 	}
 	return takeNewer(items, rows), nil
+}
+
+// bytesEach is what each of so many refusals may bring.
+func bytesEach(wanting int64) int64 { return max(newerBytes/wanting, leastNewerBytes) }
+
+// newerParams are the arguments of a statement, and what its refusals may bring.
+func newerParams(p db.AppendBatchParams, items []*appendItem, wanting int64) db.AppendBatchNewerParams {
+	return db.AppendBatchNewerParams{
+		LockTimeout: p.LockTimeout, StreamIds: p.StreamIds, Expected: p.Expected, EventCounts: p.EventCounts, EventIds: p.EventIds,
+		Types: p.Types, Payloads: p.Payloads, Data: p.Data, Metadata: p.Metadata, OccurredAt: p.OccurredAt, TenantIds: p.TenantIds,
+		PartitionIds: p.PartitionIds, Atomic: p.Atomic, Units: p.Units, Newer: newerOf(items, len(p.StreamIds)), NewerBytes: bytesEach(wanting),
+	}
 }
 
 // newerOf is how many events each request wants to know of.

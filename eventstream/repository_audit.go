@@ -69,6 +69,9 @@ func (r *Repository) Audit(ctx context.Context) ([]AuditFinding, error) {
 // position first, which is as far as an audit goes. It needs EXECUTE on run_audit and advance_stable_position, which writers do not have; on a
 // standby, and in a read-only transaction, nothing is recorded.
 func (r *Repository) RunAudit(ctx context.Context, full bool) ([]AuditFinding, error) {
+	if err := r.forAllTenants("an audit on record"); err != nil {
+		return nil, err
+	}
 	if _, err := r.queries.LogAdvance(ctx, r.handle, 0); err != nil {
 		return nil, mapError(err)
 	}

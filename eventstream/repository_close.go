@@ -40,7 +40,7 @@ func (r *Repository) CloseStream(ctx context.Context, id StreamID, expected Expe
 	if err != nil {
 		return 0, err
 	}
-	if err := id.Validate(); err != nil {
+	if err := errorsFirst(r.forAllTenants("closing a stream"), id.Validate()); err != nil {
 		return 0, err
 	}
 	if strings.TrimSpace(reason) == "" {

@@ -29,7 +29,7 @@ type Erasure struct {
 // Snapshots of the stream are deleted. It returns how many events it erased: 0 if all of them were erased before. A version that the stream
 // does not have is an *InvalidValueError.
 func (r *Repository) Erase(ctx context.Context, erasure Erasure) (int64, error) {
-	if err := erasure.validate(); err != nil {
+	if err := errorsFirst(r.forAllTenants("an erasure"), erasure.validate()); err != nil {
 		return 0, err
 	}
 	erased, err := r.queries.Erase(ctx, r.handle, db.EraseParams{

@@ -25,8 +25,8 @@ const mostBlocked = 3
 // appendGroup is what the appends of a repository share.
 type appendGroup = groupcommit.Group[string, *appendItem]
 
-// newAppendGroup returns a group on a pool; nil if each append goes by itself. Inline projections belong to the transaction of one append.
-func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
+// newAppendGroup returns a group on a pool, whose batches are sent on what on gives; nil if each append goes by itself. Inline projections belong to the transaction of one append.
+func (r *Repository) newAppendGroup(pool *pgxpool.Pool, on func([]*appendItem) Handle) *appendGroup {
 	config := r.config.Group
 	if config.Off || len(r.config.Inline) > 0 {
 		return nil
@@ -39,7 +39,7 @@ func (r *Repository) newAppendGroup(pool *pgxpool.Pool) *appendGroup {
 	}, func(ctx context.Context, items []*appendItem, wait time.Duration) (groupcommit.Verdict, error) {
 		defer r.hook.call() // also for those whose callers have left
 		items = inOrderOfStreams(items)
-		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.sendBatch(ctx, pool, items, wait) })
+		return settleItems(items, wait, func() ([]db.AppendBatchRow, error) { return r.sendBatch(ctx, on(items), items, wait) })
 	})
 }
 
@@ -72,6 +72,9 @@ func (r *Repository) sendBatch(ctx context.Context, h Handle, items []*appendIte
 
 // send sends items as one statement, and gives a row for each of their requests. A wait above 0 is how long it waits for each lock.
 func (r *Repository) send(ctx context.Context, h Handle, items []*appendItem, wait time.Duration) ([]db.AppendBatchRow, error) {
+	if items[0].bound {
+		return r.sendForTenants(ctx, h, items, wait)
+	}
 	if wanting := wantNewer(items); wanting > 0 {
 		return r.sendNewer(ctx, h, items, wait, wanting)
 	}

@@ -73,6 +73,9 @@ type importRun struct {
 }
 
 func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
+	if err := r.forAllTenants("an Import"); err != nil {
+		return nil, err
+	}
 	if len(r.config.Inline) > 0 {
 		return nil, invalidValue("Config.Inline", "set",
 			"empty for an Import, which does not call them: import by a repository without, and rebuild the projections after it")

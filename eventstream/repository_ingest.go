@@ -34,9 +34,12 @@ func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (
 		return IngestResult{}, err
 	}
 	params.MaxAhead = r.config.MaxAhead
+	if params.TenantID, err = r.ingestTenant(id, params.TenantID); err != nil {
+		return IngestResult{}, err
+	}
 	var result IngestResult
 	err = r.projectOrReadCommitted(ctx, r.handle, func(h Handle) ([]versionRange, error) {
-		row, err := r.queries.Ingest(ctx, h, params)
+		row, err := r.ingest(ctx, h, params)
 		if err != nil {
 			return nil, mapError(err)
 		}
@@ -63,7 +66,7 @@ func (r *Repository) AdvanceWatermark(ctx context.Context, id StreamID) (int64, 
 		if err != nil {
 			return nil, err
 		}
-		if watermark, err = r.queries.AdvanceWatermark(ctx, h, string(id)); err != nil {
+		if watermark, err = r.advanceWatermark(ctx, h, id); err != nil {
 			return nil, mapError(err)
 		}
 		if watermark == before.Watermark {

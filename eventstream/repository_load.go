@@ -71,6 +71,7 @@ func (r *Repository) GetOrCreate(ctx context.Context, id StreamID) (*EventStream
 	}
 	stream = New(id)
 	stream.partition = partitionOf(id, count)
+	stream.tenant = r.tenant
 	return stream, nil
 }
 

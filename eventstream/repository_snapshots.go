@@ -72,7 +72,7 @@ func (r *Repository) SaveSnapshot(ctx context.Context, s Snapshot) (saved bool, 
 	if state == nil {
 		state = []byte{} // nil would be NULL
 	}
-	outcome, err := r.queries.SnapshotSave(ctx, r.handle, db.SnapshotSaveParams{
+	outcome, err := r.saveSnapshot(ctx, r.handle, db.SnapshotSaveParams{
 		StreamID: string(s.StreamID), Name: s.Kind.Name, Version: s.Version, EventID: s.EventID,
 		SchemaVersion: int32(s.Kind.SchemaVersion), State: state,
 	})

@@ -59,7 +59,8 @@ func (r *Repository) Watermark(ctx context.Context, id StreamID) (int64, error) 
 // pair.
 func (r *Repository) Streams(ctx context.Context, filter StreamFilter) iter.Seq2[StreamHead, error] {
 	return func(yield func(StreamHead, error) bool) {
-		if err := r.checkFilter(ctx, r.handle, filter); err != nil {
+		filter, err := r.checkFilter(ctx, r.handle, filter)
+		if err != nil {
 			yield(StreamHead{}, err)
 			return
 		}
@@ -88,7 +89,8 @@ func (r *Repository) Streams(ctx context.Context, filter StreamFilter) iter.Seq2
 
 // CountStreams counts the streams that a filter selects, by reading all of their heads.
 func (r *Repository) CountStreams(ctx context.Context, filter StreamFilter) (int64, error) {
-	if err := r.checkFilter(ctx, r.handle, filter); err != nil {
+	filter, err := r.checkFilter(ctx, r.handle, filter)
+	if err != nil {
 		return 0, err
 	}
 	total := int64(0)
@@ -131,28 +133,31 @@ func (r *Repository) streamPage(ctx context.Context, h Handle, filter StreamFilt
 	return page, nil
 }
 
-// checkFilter refuses a filter that cannot select anything.
-func (r *Repository) checkFilter(ctx context.Context, h Handle, filter StreamFilter) error {
+// checkFilter refuses a filter that cannot select anything, and gives it within the repository's tenant.
+func (r *Repository) checkFilter(ctx context.Context, h Handle, filter StreamFilter) (_ StreamFilter, err error) {
 	if filter.Limit < 0 {
-		return invalidValue("StreamFilter.Limit", strconv.Itoa(filter.Limit), "0 or more")
+		return filter, invalidValue("StreamFilter.Limit", strconv.Itoa(filter.Limit), "0 or more")
 	}
 	if filter.Tenant != "" {
 		if err := filter.Tenant.Validate(); err != nil {
-			return err
+			return filter, err
 		}
 	}
+	if filter.Tenant, err = r.tenantOf("StreamFilter.Tenant", filter.Tenant); err != nil {
+		return filter, err
+	}
 	if err := validateCategory("StreamFilter.Category", filter.Category); err != nil {
-		return err
+		return filter, err
 	}
 	if filter.Partition == nil {
-		return nil
+		return filter, nil
 	}
 	count, err := r.partitionCount(ctx, h)
 	if err != nil {
-		return err
+		return filter, err
 	}
 	_, err = NewPartitionKey(*filter.Partition, count)
-	return err
+	return filter, err
 }
 
 // afterAllIDs sorts behind every stream id: it is longer than one may be, of the highest character.

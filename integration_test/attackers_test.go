@@ -56,6 +56,7 @@ func writerRole(t *testing.T, b *bundle) string {
 	role := newRole(t, b)
 	awaitTemporaryObjectsGone(t, b, role)
 	simple(t, session(t, b),
+		`ALTER ROLE `+role+` BYPASSRLS`, // for COPY
 		`GRANT USAGE ON SCHEMA eventstream TO `+role,
 		`GRANT INSERT (`+writersColumns+`), SELECT ON eventstream.events TO `+role,
 		`GRANT USAGE ON SEQUENCE eventstream.events_position_seq TO `+role)

@@ -311,19 +311,19 @@ var damages = map[string][]damage{
 		},
 		{
 			"row security on the owner too", `ALTER TABLE eventstream.events FORCE ROW LEVEL SECURITY`,
-			changed("events", "persistence p, row security f, forced t, rules 0"), false,
+			changed("events", "persistence p, row security t, forced t, rules 0"), false,
 		},
 		{
-			"row security", `ALTER TABLE eventstream.pending_events ENABLE ROW LEVEL SECURITY`,
-			changed("pending_events", "persistence p, row security t, forced f, rules 0"), false,
+			"row security", `ALTER TABLE eventstream.pending_events DISABLE ROW LEVEL SECURITY`,
+			changed("pending_events", "persistence p, row security f, forced f, rules 0"), false,
 		},
 		{
 			"rule that sends rows elsewhere", `CREATE RULE elsewhere AS ON INSERT TO eventstream.events DO INSTEAD NOTHING`,
-			changed("events", "persistence p, row security f, forced f, rules 1"), false,
+			changed("events", "persistence p, row security t, forced f, rules 1"), false,
 		},
 		{
 			"table that a crash empties", `ALTER TABLE eventstream.events SET UNLOGGED`,
-			changed("events", "persistence u, row security f, forced f, rules 0"), false,
+			changed("events", "persistence u, row security t, forced f, rules 0"), false,
 		},
 	},
 }

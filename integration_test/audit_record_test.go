@@ -33,7 +33,8 @@ func TestAuditRecordSchemaLeavesATrace(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.Zero(t, number(t, b.ctx, b.pool, `SELECT eventstream.record_schema()`), "the last migration did it")
-	installed := number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.schema_record`)
+	recorded := number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.schema_record`)
+	installed := number(t, b.ctx, b.pool, `SELECT count(DISTINCT (kind, name)) FROM eventstream.schema_record`)
 	require.Equal(t, installed, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.schema_objects WHERE definition IS NOT NULL`))
 
 	conn := session(t, b)
@@ -59,7 +60,7 @@ func TestAuditRecordSchemaLeavesATrace(t *testing.T) {
 	} {
 		requireSQLState(t, simpleErr(b.ctx, conn, sql), "ES004")
 	}
-	require.Equal(t, installed+2, number(t, b.ctx, conn, `SELECT count(*) FROM eventstream.schema_record`))
+	require.Equal(t, recorded+2, number(t, b.ctx, conn, `SELECT count(*) FROM eventstream.schema_record`))
 }
 
 // To record is for the owner.

@@ -78,6 +78,10 @@ func dumpInto(t testing.TB, from *cluster, to *pgserver.Server) *cluster {
 	dump, err := from.server.Dump(from.ctx, databaseOf(from.bundle))
 	require.NoError(t, err)
 	name := createDatabase(t, to)
+	// Roles are the server's, and not in the dump of a database.
+	for _, role := range []string{"all_tenants", "writer", "reader", "subscriber", "auditor", "eraser", "tenant"} {
+		execSQL(t, from.ctx, connect(t, to.DSN(name), ""), `CREATE ROLE eventstream_`+role)
+	}
 	require.NoError(t, to.Restore(from.ctx, name, dump))
 	return onServer(t, to, name)
 }

@@ -123,9 +123,18 @@ func connect(t testing.TB, dsn, user string) *pgx.Conn {
 	return conn
 }
 
-// newRole makes a role that may do nothing yet, under a name of its own: roles belong to the whole server. It is dropped
+// newRole makes a role that is for all tenants and may do nothing yet, under a name of its own: roles belong to the whole server. It is dropped
 // with all it was given in this database.
 func newRole(t testing.TB, b *bundle) string {
+	t.Helper()
+	role := plainRole(t, b)
+	_, err := b.pool.Exec(b.ctx, "GRANT eventstream_all_tenants TO "+role)
+	require.NoError(t, err)
+	return role
+}
+
+// plainRole makes a role that is nothing and may do nothing.
+func plainRole(t testing.TB, b *bundle) string {
 	t.Helper()
 	role := "gapless_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	_, err := b.pool.Exec(b.ctx, "CREATE ROLE "+role)

@@ -97,6 +97,7 @@ var tableColumns = map[string]map[string]string{
 		"forgotten_at": "timestamp with time zone", "recorded_at": "timestamp with time zone", "key_id": "uuid", "subject": "text",
 		"forgotten_by": "text", "recorded_by": "text", "reason": "text",
 	},
+	"tenant_roles":    {"role_name": "name", "tenant_id": "text"},
 	"timers": {
 		"next_at": "timestamp with time zone", "due_at": "timestamp with time zone", "set_at": "timestamp with time zone",
 		"parked_at": "timestamp with time zone, may be NULL", "timer_id": "uuid", "tries": "integer", "process": "text", "key": "text",
@@ -227,6 +228,8 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.subscriptions subscriptions_shard_count_range CHECK (((shard_count >= 1) AND (shard_count <= eventstream.partition_count())))",
 		"eventstream.subscriptions subscriptions_tables_projection CHECK (((delivery = 'projection'::text) OR ((tables_id IS NULL) AND " +
 			"(rebuilds IS NULL))))",
+		"eventstream.tenant_roles tenant_roles_pkey PRIMARY KEY (role_name, tenant_id)",
+		"eventstream.tenant_roles tenant_roles_tenant_id_valid CHECK (eventstream.is_tenant_id(tenant_id))",
 		"eventstream.timers timers_pkey PRIMARY KEY (process, key, name)",
 	}, got)
 

@@ -9,6 +9,13 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
+    IF eventstream.is_bound(eventstream.calling_role()) THEN
+        PERFORM eventstream.refuse(
+            'ES003',
+            format('stream id %L cannot be used by tenant %L', p_stream_id, p_event_tenant),
+            jsonb_build_object('stream_id', p_stream_id, 'event_tenant', p_event_tenant),
+            'Choose another stream id.');
+    END IF;
     PERFORM eventstream.refuse(
         'ES003',
         format('stream %L belongs to tenant %L, the event to tenant %L', p_stream_id, p_stream_tenant, p_event_tenant),
@@ -180,6 +187,9 @@ BEGIN
     WHERE e.stream_id = p_event.stream_id AND e.version < p_event.version
     ORDER BY e.version DESC
     LIMIT 1;
+    IF v_before.tenant_id <> p_event.tenant_id AND eventstream.is_bound(eventstream.calling_role()) THEN
+        v_before := NULL; -- Whose stream that is does not exist for who asks.
+    END IF;
     IF coalesce(v_before.version, 0) <> p_event.version - 1 THEN
         -- What was committed after the snapshot of this transaction cannot be seen, and may be what is missing.
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN

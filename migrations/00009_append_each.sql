@@ -73,6 +73,12 @@ BEGIN
     ORDER BY u.request, e.stream_id IS NULL, u.ordinality
     LIMIT 1;
     IF FOUND THEN
+        -- Who is bound to a tenant learns that the id is used, and not where: it may be another's.
+        IF eventstream.is_bound(eventstream.calling_role()) THEN
+            r.problem := 'exists already';
+            r.stream_id := NULL;
+            r.version := NULL;
+        END IF;
         PERFORM eventstream.refuse(
             'ES005',
             format('event %s of the append to stream %L %s', r.event_id, r.for_stream_id, r.problem),
@@ -207,7 +213,10 @@ BEGIN
             v_tenants[r.number] := coalesce(r.tenant_id, 'default');
             v_partitions[r.number] := coalesce(r.partition_id, eventstream.partition_of(r.stream_id, eventstream.partition_count()));
         END IF;
-        IF v_tenants[r.number] IS NOT NULL AND r.partition_id <> v_partitions[r.number] THEN
+        IF v_tenants[r.number] IS NOT NULL AND r.partition_id <> v_partitions[r.number]
+            -- Who is bound to a tenant hears nothing of another's stream.
+            AND (r.tenant_id = v_tenants[r.number] OR r.tenant_id IS NULL OR NOT eventstream.is_bound(eventstream.calling_role()))
+        THEN
             PERFORM eventstream.refuse_partition(r.stream_id, v_partitions[r.number], r.partition_id);
         END IF;
         v_tenant_ids[r.n] := v_tenants[r.number];

@@ -75,6 +75,14 @@ BEGIN
     ) AS k
     WHERE (k.stream_id, k.version) <> (p_stream_id, u.version)
     LIMIT 1;
+    IF eventstream.is_bound(eventstream.calling_role()) THEN
+        -- Not where: it may be another tenant's.
+        PERFORM eventstream.refuse(
+            'ES005',
+            format('event %s for version %s of stream %L exists already', r.event_id, r.version, p_stream_id),
+            jsonb_build_object('event_id', r.event_id, 'stream_id', p_stream_id, 'version', r.version),
+            'An event id names one event. Give each event an id of its own.');
+    END IF;
     PERFORM eventstream.refuse(
         'ES005',
         format('event %s for version %s of stream %L exists already, as version %s of stream %L',
@@ -285,14 +293,16 @@ BEGIN
             SELECT p.tenant_id, p.partition_id
             FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id ORDER BY p.version DESC LIMIT 1
         ) AS w ON true;
+        -- Before anything that says where the stream stands.
+        IF p_tenant_id <> v_stream.tenant_id THEN
+            PERFORM eventstream.refuse_tenant(p_stream_id, v_stream.tenant_id, p_tenant_id);
+        END IF;
         PERFORM eventstream.check_ingest(p_stream_id, p_versions, p_event_ids,
             ARRAY[coalesce(cardinality(p_event_ids), 0), coalesce(cardinality(p_types), 0),
                 coalesce(cardinality(p_payloads), cardinality(p_versions)), coalesce(cardinality(p_data), cardinality(p_versions)),
                 coalesce(cardinality(p_metadata), cardinality(p_versions)), coalesce(cardinality(p_occurred_at), cardinality(p_versions))],
             coalesce(v_stream.watermark, 0), p_max_ahead);
-        IF p_tenant_id <> v_stream.tenant_id THEN
-            PERFORM eventstream.refuse_tenant(p_stream_id, v_stream.tenant_id, p_tenant_id);
-        ELSIF p_partition_id <> v_stream.partition_id THEN
+        IF p_partition_id <> v_stream.partition_id THEN
             PERFORM eventstream.refuse_partition(p_stream_id, v_stream.partition_id, p_partition_id);
         END IF;
         BEGIN

@@ -354,14 +354,7 @@ COMMENT ON FUNCTION eventstream.run_audit(boolean) IS
 
 REVOKE EXECUTE ON FUNCTION eventstream.run_audit(boolean) FROM PUBLIC;
 
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(37, 37);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 37;
 DROP FUNCTION eventstream.run_audit(boolean);
 DROP FUNCTION eventstream.audit_since(bigint);
 DROP FUNCTION eventstream.audit_numbers_after(bigint, bigint);

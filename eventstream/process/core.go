@@ -22,12 +22,19 @@ func coreOf(repo *eventstream.Repository) (core, error) {
 	if repo == nil {
 		return nil, invalidValue("repository", "nil", "made by NewRepository")
 	}
-	return access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo), nil
+	c := access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo)
+	if c.Tenant() != "" {
+		return nil, invalidValue("repository", "for tenant "+c.Tenant(), "for all tenants: what processes know and timers are not one tenant's")
+	}
+	return c, nil
 }
 
 // coreOnPool is coreOf a repository that can begin transactions of its own.
 func coreOnPool(repo *eventstream.Repository) (core, error) {
 	c, err := coreOf(repo)
+	if err != nil && repo != nil {
+		return nil, err
+	}
 	if err != nil || c.Pool() == nil {
 		return nil, invalidValue("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: it begins transactions of its own")
 	}

@@ -29,6 +29,8 @@ type Core[Event, Filter, Start any] interface {
 	Handle() db.DBTX
 	// Tracer is the Tracer of its Config, which may be one for others too; nil if there is none.
 	Tracer() any
+	// Tenant is whom it is for; empty for all. What subscriptions keep is not a tenant's, so Handle is the one without.
+	Tenant() string
 	// Settings are those of its Config that concern others.
 	Settings() Settings
 	// Runtime is what the subscriptions of the repository share, whatever transaction it is in: made by the first call, together with

@@ -102,3 +102,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS 'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another session is doing it. Numbers what has become stable, at most 200,000 positions per call, and for a quarter of statement_timeout. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves log_state.';
 
 REVOKE ALL ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.advance_stable_position(interval) TO eventstream_subscriber;

@@ -93,3 +93,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.advance_watermark(text) IS 'The watermark-update function: moves the events that wait right above the stream''s watermark into events; returns the new watermark, 0 for an unknown stream.';
 
 REVOKE ALL ON FUNCTION eventstream.advance_watermark(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.advance_watermark(text) TO eventstream_writer;

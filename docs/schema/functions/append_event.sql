@@ -64,3 +64,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) IS 'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 exists, -3 empty.';
 
 REVOKE ALL ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) TO eventstream_writer;

@@ -19,3 +19,5 @@ $function$;
 COMMENT ON FUNCTION eventstream.cancel_timers(text,text,text) IS 'Removes a timer, or all of a key, and returns how many there were. Waits for one that is being handled: it has fired, or is still there and removed.';
 
 REVOKE ALL ON FUNCTION eventstream.cancel_timers(text,text,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.cancel_timers(text,text,text) TO eventstream_subscriber;
+GRANT EXECUTE ON FUNCTION eventstream.cancel_timers(text,text,text) TO eventstream_writer;

@@ -68,3 +68,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.claim_shards(bigint,text,text[],interval) IS 'Says that a process is alive, claims free shards up to its fair share, and returns all that it owns, with its share of each subscription; what it owns above its share, it gives to others with release_shard().';
 
 REVOKE ALL ON FUNCTION eventstream.claim_shards(bigint,text,text[],interval) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.claim_shards(bigint,text,text[],interval) TO eventstream_subscriber;

@@ -28,3 +28,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.close_stream(text,text,bigint,text) IS 'Closes a stream for good by an event of the type $closed. Returns its version, and whether it is new: a stream that is closed already stays as it is. p_expected: as for append(); a stream that has events, by default.';
 
 REVOKE ALL ON FUNCTION eventstream.close_stream(text,text,bigint,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.close_stream(text,text,bigint,text) TO eventstream_writer;

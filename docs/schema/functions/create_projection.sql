@@ -32,3 +32,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.create_projection(text,integer,jsonb,jsonb) IS 'Creates the subscription of a projection, and returns the id of the tables that the caller makes in the same transaction; or finds one as described, with its tables, and returns NULL. ES011 if it differs, ES016 if its tables are not those of its checkpoint.';
 
 REVOKE ALL ON FUNCTION eventstream.create_projection(text,integer,jsonb,jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.create_projection(text,integer,jsonb,jsonb) TO eventstream_subscriber;

@@ -84,3 +84,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.erase(text,int8range,text,boolean) IS 'Takes payload, data and metadata away from events of a stream, and from what was discarded of these versions; keeps their digests in erasures, with who, when and why; deletes the stream''s snapshots. Returns how many it erased: 0 for what is erased already. p_versions: [2,5], or [2,] to the last one. p_tell: whether the log gets an event $erased; by default if a subscription asks for it.';
 
 REVOKE ALL ON FUNCTION eventstream.erase(text,int8range,text,boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.erase(text,int8range,text,boolean) TO eventstream_eraser;

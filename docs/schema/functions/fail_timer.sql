@@ -21,3 +21,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.fail_timer(text,text,text,uuid,text,integer,interval,boolean) IS 'Notes that the handler of a timer failed: it is tried again after a pause, or parked.';
 
 REVOKE ALL ON FUNCTION eventstream.fail_timer(text,text,text,uuid,text,integer,interval,boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.fail_timer(text,text,text,uuid,text,integer,interval,boolean) TO eventstream_subscriber;

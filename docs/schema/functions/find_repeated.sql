@@ -58,6 +58,12 @@ BEGIN
     ORDER BY u.request, e.stream_id IS NULL, u.ordinality
     LIMIT 1;
     IF FOUND THEN
+        -- Who is bound to a tenant learns that the id is used, and not where: it may be another's.
+        IF eventstream.is_bound(eventstream.calling_role()) THEN
+            r.problem := 'exists already';
+            r.stream_id := NULL;
+            r.version := NULL;
+        END IF;
         PERFORM eventstream.refuse(
             'ES005',
             format('event %s of the append to stream %L %s', r.event_id, r.for_stream_id, r.problem),

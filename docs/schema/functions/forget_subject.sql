@@ -39,3 +39,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.forget_subject(text,text,text) IS 'Deletes the key of a subject, on record: what was encrypted with it cannot be read any more. A subject without a key is forgotten, too, so that it gets none. Of one that was forgotten before, the record of that.';
 
 REVOKE ALL ON FUNCTION eventstream.forget_subject(text,text,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.forget_subject(text,text,text) TO eventstream_eraser;

@@ -32,14 +32,16 @@ BEGIN
             SELECT p.tenant_id, p.partition_id
             FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id ORDER BY p.version DESC LIMIT 1
         ) AS w ON true;
+        -- Before anything that says where the stream stands.
+        IF p_tenant_id <> v_stream.tenant_id THEN
+            PERFORM eventstream.refuse_tenant(p_stream_id, v_stream.tenant_id, p_tenant_id);
+        END IF;
         PERFORM eventstream.check_ingest(p_stream_id, p_versions, p_event_ids,
             ARRAY[coalesce(cardinality(p_event_ids), 0), coalesce(cardinality(p_types), 0),
                 coalesce(cardinality(p_payloads), cardinality(p_versions)), coalesce(cardinality(p_data), cardinality(p_versions)),
                 coalesce(cardinality(p_metadata), cardinality(p_versions)), coalesce(cardinality(p_occurred_at), cardinality(p_versions))],
             coalesce(v_stream.watermark, 0), p_max_ahead);
-        IF p_tenant_id <> v_stream.tenant_id THEN
-            PERFORM eventstream.refuse_tenant(p_stream_id, v_stream.tenant_id, p_tenant_id);
-        ELSIF p_partition_id <> v_stream.partition_id THEN
+        IF p_partition_id <> v_stream.partition_id THEN
             PERFORM eventstream.refuse_partition(p_stream_id, v_stream.partition_id, p_partition_id);
         END IF;
         BEGIN
@@ -79,3 +81,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.ingest(text,bigint[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text,integer,bigint) IS 'Takes events of one stream with their versions given, in any order and any number of times. What follows the watermark enters events; what leaves a hole waits in pending_events. Returns how many entered (with those that waited for them), how many of these wait, how many existed already, and where the stream stands. At most 100000 events a call; a version more than p_max_ahead above the watermark is refused: it would be a mistake that ends the stream.';
 
 REVOKE ALL ON FUNCTION eventstream.ingest(text,bigint[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text,integer,bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.ingest(text,bigint[],uuid[],text[],jsonb[],bytea[],jsonb[],timestamp with time zone[],text,integer,bigint) TO eventstream_writer;

@@ -66,7 +66,10 @@ BEGIN
             v_tenants[r.number] := coalesce(r.tenant_id, 'default');
             v_partitions[r.number] := coalesce(r.partition_id, eventstream.partition_of(r.stream_id, eventstream.partition_count()));
         END IF;
-        IF v_tenants[r.number] IS NOT NULL AND r.partition_id <> v_partitions[r.number] THEN
+        IF v_tenants[r.number] IS NOT NULL AND r.partition_id <> v_partitions[r.number]
+            -- Who is bound to a tenant hears nothing of another's stream.
+            AND (r.tenant_id = v_tenants[r.number] OR r.tenant_id IS NULL OR NOT eventstream.is_bound(eventstream.calling_role()))
+        THEN
             PERFORM eventstream.refuse_partition(r.stream_id, v_partitions[r.number], r.partition_id);
         END IF;
         v_tenant_ids[r.n] := v_tenants[r.number];

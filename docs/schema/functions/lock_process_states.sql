@@ -19,3 +19,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.lock_process_states(text,text[]) IS 'What a process manager knows of these keys, held until the end of the transaction. A key without a state has no row.';
 
 REVOKE ALL ON FUNCTION eventstream.lock_process_states(text,text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.lock_process_states(text,text[]) TO eventstream_subscriber;

@@ -20,3 +20,5 @@ $function$;
 COMMENT ON FUNCTION eventstream.lock_query(jsonb) IS 'Keeps others from appending what matches the query until the transaction ends, and returns the position to read up to, in a later statement, and to decide on with append_if.';
 
 REVOKE ALL ON FUNCTION eventstream.lock_query(jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.lock_query(jsonb) TO eventstream_tenant;
+GRANT EXECUTE ON FUNCTION eventstream.lock_query(jsonb) TO eventstream_writer;

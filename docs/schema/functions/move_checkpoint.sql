@@ -67,3 +67,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) IS 'Moves a shard''s checkpoint forward for its owner of p_epoch, whose member''s lock is held on this server; ES012 for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
 
 REVOKE ALL ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.move_checkpoint(text,integer,bigint,bigint,bigint,text) TO eventstream_subscriber;

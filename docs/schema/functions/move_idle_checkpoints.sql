@@ -45,3 +45,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) IS 'Moves checkpoints past events that were not for their subscription; a shard that has another owner, or is locked, stays. Returns how many have got there.';
 
 REVOKE ALL ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.move_idle_checkpoints(text[],integer[],bigint[],bigint[]) TO eventstream_subscriber;

@@ -20,3 +20,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.park_events(text,bigint[],integer,text) IS 'Puts events aside for a subscription; for one that is parked already, adds the tries.';
 
 REVOKE ALL ON FUNCTION eventstream.park_events(text,bigint[],integer,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.park_events(text,bigint[],integer,text) TO eventstream_subscriber;

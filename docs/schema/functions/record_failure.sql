@@ -24,3 +24,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.record_failure(text,integer,bigint,bigint,uuid,integer,text) IS 'Says what the handler of a shard fails on, for audit_subscriptions; without effect for anyone but the owner of p_epoch. It is forgotten once the checkpoint has passed it.';
 
 REVOKE ALL ON FUNCTION eventstream.record_failure(text,integer,bigint,bigint,uuid,integer,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.record_failure(text,integer,bigint,bigint,uuid,integer,text) TO eventstream_subscriber;

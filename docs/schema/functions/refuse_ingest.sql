@@ -65,6 +65,14 @@ BEGIN
     ) AS k
     WHERE (k.stream_id, k.version) <> (p_stream_id, u.version)
     LIMIT 1;
+    IF eventstream.is_bound(eventstream.calling_role()) THEN
+        -- Not where: it may be another tenant's.
+        PERFORM eventstream.refuse(
+            'ES005',
+            format('event %s for version %s of stream %L exists already', r.event_id, r.version, p_stream_id),
+            jsonb_build_object('event_id', r.event_id, 'stream_id', p_stream_id, 'version', r.version),
+            'An event id names one event. Give each event an id of its own.');
+    END IF;
     PERFORM eventstream.refuse(
         'ES005',
         format('event %s for version %s of stream %L exists already, as version %s of stream %L',

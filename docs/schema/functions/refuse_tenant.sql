@@ -6,6 +6,13 @@ CREATE OR REPLACE FUNCTION eventstream.refuse_tenant(p_stream_id text, p_stream_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
+    IF eventstream.is_bound(eventstream.calling_role()) THEN
+        PERFORM eventstream.refuse(
+            'ES003',
+            format('stream id %L cannot be used by tenant %L', p_stream_id, p_event_tenant),
+            jsonb_build_object('stream_id', p_stream_id, 'event_tenant', p_event_tenant),
+            'Choose another stream id.');
+    END IF;
     PERFORM eventstream.refuse(
         'ES003',
         format('stream %L belongs to tenant %L, the event to tenant %L', p_stream_id, p_stream_tenant, p_event_tenant),

@@ -18,3 +18,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.release_shard(text,integer,bigint) IS 'Gives a shard back if it is still owned in p_epoch. Returns whether it was.';
 
 REVOKE ALL ON FUNCTION eventstream.release_shard(text,integer,bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.release_shard(text,integer,bigint) TO eventstream_subscriber;

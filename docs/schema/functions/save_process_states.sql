@@ -34,3 +34,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.save_process_states(text,text[],jsonb[],text[],jsonb[],text[]) IS 'Writes what a process manager knows of keys that it has locked: new ones, changed ones, and those that it is done with. 40001 if somebody else began one of the new ones meanwhile.';
 
 REVOKE ALL ON FUNCTION eventstream.save_process_states(text,text[],jsonb[],text[],jsonb[],text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.save_process_states(text,text[],jsonb[],text[],jsonb[],text[]) TO eventstream_subscriber;

@@ -44,3 +44,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.save_snapshot(text,text,bigint,uuid,integer,bytea) IS 'Keeps the state of a stream at one of its events, in place of an older one, of one at the same version, and of one that is of another history. Returns saved; older if a newer one is there, or one of a newer schema version at the same version of the stream; contradicted if the stream has no such event at that version.';
 
 REVOKE ALL ON FUNCTION eventstream.save_snapshot(text,text,bigint,uuid,integer,bytea) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.save_snapshot(text,text,bigint,uuid,integer,bytea) TO eventstream_writer;

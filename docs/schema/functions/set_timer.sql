@@ -24,3 +24,5 @@ $function$;
 COMMENT ON FUNCTION eventstream.set_timer(text,text,text,timestamp with time zone,interval,jsonb,uuid) IS 'Sets a timer, at a time or after an interval from now on, and returns when it is due. One of this name takes its place.';
 
 REVOKE ALL ON FUNCTION eventstream.set_timer(text,text,text,timestamp with time zone,interval,jsonb,uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.set_timer(text,text,text,timestamp with time zone,interval,jsonb,uuid) TO eventstream_subscriber;
+GRANT EXECUTE ON FUNCTION eventstream.set_timer(text,text,text,timestamp with time zone,interval,jsonb,uuid) TO eventstream_writer;

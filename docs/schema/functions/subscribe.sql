@@ -54,3 +54,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) IS 'Creates a subscription (true), or finds one as described (false); ES011 if the one of that name differs. p_start counts only at creation. A projection is created by create_projection().';
 
 REVOKE ALL ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.subscribe(text,integer,text,jsonb,jsonb) TO eventstream_subscriber;

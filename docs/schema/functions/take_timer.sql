@@ -26,3 +26,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.take_timer(text,text,text) IS 'Takes a timer out, for who handles it in the same transaction; no row if it is not due, gone, or in other hands.';
 
 REVOKE ALL ON FUNCTION eventstream.take_timer(text,text,text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.take_timer(text,text,text) TO eventstream_subscriber;

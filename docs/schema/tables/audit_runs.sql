@@ -33,3 +33,5 @@ COMMENT ON INDEX eventstream.audit_runs_clean_idx IS 'The last clean audit.';
 
 CREATE TRIGGER audit_runs_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.audit_runs FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'what was audited stays on record', 'Run another audit: SELECT * FROM eventstream.run_audit().');
 COMMENT ON TRIGGER audit_runs_frozen ON eventstream.audit_runs IS 'The record is only added to.';
+
+GRANT SELECT ON TABLE eventstream.audit_runs TO eventstream_auditor;

@@ -18,6 +18,7 @@ CREATE TABLE eventstream.discarded_events (
     CONSTRAINT discarded_events_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 
+ALTER TABLE eventstream.discarded_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN payload SET COMPRESSION lz4;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN payload SET STATISTICS 0;
 ALTER TABLE eventstream.discarded_events ALTER COLUMN data SET COMPRESSION lz4;
@@ -50,3 +51,17 @@ CREATE TRIGGER discarded_events_erase_gate AFTER UPDATE ON eventstream.discarded
 COMMENT ON TRIGGER discarded_events_erase_gate ON eventstream.discarded_events IS 'What was discarded is never changed, but that its content is taken away, on record.';
 CREATE TRIGGER discarded_events_no_truncate BEFORE TRUNCATE ON eventstream.discarded_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'What was discarded stays on record.');
 COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS 'What was discarded stays on record.';
+
+CREATE POLICY discarded_events_all_tenants ON eventstream.discarded_events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY discarded_events_all_tenants ON eventstream.discarded_events IS 'Who is for all tenants sees all rows.';
+CREATE POLICY discarded_events_of_tenant ON eventstream.discarded_events TO PUBLIC USING ((tenant_id = ( SELECT NULLIF(current_setting('eventstream.tenant_id'::text, true), ''::text) AS "nullif"
+  WHERE (NOT (EXISTS ( SELECT
+           FROM eventstream.tenant_roles r
+          WHERE ((r.role_name = ANY (ARRAY[SESSION_USER, CURRENT_USER])) AND (NOT (EXISTS ( SELECT
+                   FROM eventstream.tenant_roles q
+                  WHERE ((q.role_name = r.role_name) AND (q.tenant_id = current_setting('eventstream.tenant_id'::text, true)))))))))))));
+COMMENT ON POLICY discarded_events_of_tenant ON eventstream.discarded_events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
+
+GRANT SELECT ON TABLE eventstream.discarded_events TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.discarded_events TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.discarded_events TO eventstream_subscriber;

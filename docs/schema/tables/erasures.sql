@@ -37,3 +37,7 @@ CREATE TRIGGER erasures_gate AFTER INSERT ON eventstream.erasures REFERENCING NE
 COMMENT ON TRIGGER erasures_gate ON eventstream.erasures IS 'No record without its erasure.';
 CREATE TRIGGER erasures_no_truncate BEFORE TRUNCATE ON eventstream.erasures FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'an erasure is on record for good', 'What was erased does not come back.');
 COMMENT ON TRIGGER erasures_no_truncate ON eventstream.erasures IS 'Erasures stay on record.';
+
+GRANT SELECT ON TABLE eventstream.erasures TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.erasures TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.erasures TO eventstream_subscriber;

@@ -18,6 +18,7 @@ CREATE TABLE eventstream.events (
     CONSTRAINT events_position_key UNIQUE ("position")
 );
 
+ALTER TABLE eventstream.events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.events SET (autovacuum_vacuum_insert_scale_factor=0.02, autovacuum_vacuum_insert_threshold=10000, autovacuum_analyze_scale_factor=0.02);
 ALTER TABLE eventstream.events ALTER COLUMN payload SET COMPRESSION lz4;
 ALTER TABLE eventstream.events ALTER COLUMN payload SET STATISTICS 0;
@@ -57,3 +58,18 @@ CREATE TRIGGER events_in_flight BEFORE INSERT ON eventstream.events FOR EACH STA
 COMMENT ON TRIGGER events_in_flight ON eventstream.events IS 'Marks positions that are not committed yet.';
 CREATE TRIGGER events_no_truncate BEFORE TRUNCATE ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Append a new event that corrects the old one.');
 COMMENT ON TRIGGER events_no_truncate ON eventstream.events IS 'Events are never removed.';
+
+CREATE POLICY events_all_tenants ON eventstream.events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY events_all_tenants ON eventstream.events IS 'Who is for all tenants sees all rows.';
+CREATE POLICY events_of_tenant ON eventstream.events TO PUBLIC USING ((tenant_id = ( SELECT NULLIF(current_setting('eventstream.tenant_id'::text, true), ''::text) AS "nullif"
+  WHERE (NOT (EXISTS ( SELECT
+           FROM eventstream.tenant_roles r
+          WHERE ((r.role_name = ANY (ARRAY[SESSION_USER, CURRENT_USER])) AND (NOT (EXISTS ( SELECT
+                   FROM eventstream.tenant_roles q
+                  WHERE ((q.role_name = r.role_name) AND (q.tenant_id = current_setting('eventstream.tenant_id'::text, true)))))))))))));
+COMMENT ON POLICY events_of_tenant ON eventstream.events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
+
+GRANT SELECT ON TABLE eventstream.events TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.events TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.events TO eventstream_subscriber;
+GRANT SELECT ON TABLE eventstream.events TO eventstream_tenant;

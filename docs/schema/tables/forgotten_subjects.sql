@@ -28,3 +28,5 @@ COMMENT ON INDEX eventstream.forgotten_subjects_subject_idx IS 'Whether, and whe
 
 CREATE TRIGGER forgotten_subjects_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.forgotten_subjects FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'what was forgotten stays on record', 'Let the subject have a new key, if it is back.');
 COMMENT ON TRIGGER forgotten_subjects_frozen ON eventstream.forgotten_subjects IS 'The record is only added to.';
+
+GRANT SELECT ON TABLE eventstream.forgotten_subjects TO eventstream_auditor;

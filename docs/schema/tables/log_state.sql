@@ -28,3 +28,8 @@ CREATE TRIGGER log_state_forward BEFORE DELETE OR UPDATE ON eventstream.log_stat
 COMMENT ON TRIGGER log_state_forward ON eventstream.log_state IS 'The stable position only moves forward.';
 CREATE TRIGGER log_state_truncate BEFORE TRUNCATE ON eventstream.log_state FOR EACH STATEMENT EXECUTE FUNCTION eventstream.log_state_forward();
 COMMENT ON TRIGGER log_state_truncate ON eventstream.log_state IS 'The stable position is never removed.';
+
+GRANT SELECT ON TABLE eventstream.log_state TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.log_state TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.log_state TO eventstream_subscriber;
+GRANT SELECT ON TABLE eventstream.log_state TO eventstream_tenant;

@@ -12,6 +12,8 @@ CREATE TABLE eventstream.parked_events (
     CONSTRAINT parked_events_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
 );
 
+ALTER TABLE eventstream.parked_events ENABLE ROW LEVEL SECURITY;
+
 COMMENT ON TABLE eventstream.parked_events IS 'Events that a subscription has put aside, because its handler failed on them or on an earlier event of their stream. They wait to be replayed or skipped.';
 COMMENT ON COLUMN eventstream.parked_events."position" IS 'Position of the event.';
 COMMENT ON COLUMN eventstream.parked_events.version IS 'Its version in its stream.';
@@ -23,3 +25,12 @@ COMMENT ON COLUMN eventstream.parked_events.error IS 'What the handler said last
 
 CREATE INDEX parked_events_stream_idx ON eventstream.parked_events USING btree (subscription, stream_id, "position");
 COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'The parked events of a stream, in order.';
+
+CREATE POLICY parked_events_all_tenants ON eventstream.parked_events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY parked_events_all_tenants ON eventstream.parked_events IS 'Who is for all tenants sees all rows.';
+CREATE POLICY parked_events_of_visible_streams ON eventstream.parked_events TO PUBLIC USING (eventstream.shows_stream(stream_id));
+COMMENT ON POLICY parked_events_of_visible_streams ON eventstream.parked_events IS 'What an event failed with is for those alone who may read the event.';
+
+GRANT SELECT ON TABLE eventstream.parked_events TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.parked_events TO eventstream_reader;
+GRANT DELETE, SELECT, UPDATE ON TABLE eventstream.parked_events TO eventstream_subscriber;

@@ -16,6 +16,7 @@ CREATE TABLE eventstream.pending_events (
     CONSTRAINT pending_events_pkey PRIMARY KEY (stream_id, version)
 );
 
+ALTER TABLE eventstream.pending_events ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.pending_events ALTER COLUMN payload SET COMPRESSION lz4;
 ALTER TABLE eventstream.pending_events ALTER COLUMN payload SET STATISTICS 0;
 ALTER TABLE eventstream.pending_events ALTER COLUMN data SET COMPRESSION lz4;
@@ -44,3 +45,18 @@ CREATE TRIGGER pending_events_leave AFTER DELETE ON eventstream.pending_events R
 COMMENT ON TRIGGER pending_events_leave ON eventstream.pending_events IS 'What waits leaves into events, or on record.';
 CREATE TRIGGER pending_events_no_truncate BEFORE TRUNCATE ON eventstream.pending_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Use eventstream.ingest, advance_watermark and discard_pending.');
 COMMENT ON TRIGGER pending_events_no_truncate ON eventstream.pending_events IS 'What waits is never dropped.';
+
+CREATE POLICY pending_events_all_tenants ON eventstream.pending_events TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY pending_events_all_tenants ON eventstream.pending_events IS 'Who is for all tenants sees all rows.';
+CREATE POLICY pending_events_of_tenant ON eventstream.pending_events TO PUBLIC USING ((tenant_id = ( SELECT NULLIF(current_setting('eventstream.tenant_id'::text, true), ''::text) AS "nullif"
+  WHERE (NOT (EXISTS ( SELECT
+           FROM eventstream.tenant_roles r
+          WHERE ((r.role_name = ANY (ARRAY[SESSION_USER, CURRENT_USER])) AND (NOT (EXISTS ( SELECT
+                   FROM eventstream.tenant_roles q
+                  WHERE ((q.role_name = r.role_name) AND (q.tenant_id = current_setting('eventstream.tenant_id'::text, true)))))))))))));
+COMMENT ON POLICY pending_events_of_tenant ON eventstream.pending_events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
+
+GRANT SELECT ON TABLE eventstream.pending_events TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.pending_events TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.pending_events TO eventstream_subscriber;
+GRANT SELECT ON TABLE eventstream.pending_events TO eventstream_tenant;

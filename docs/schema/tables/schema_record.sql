@@ -18,3 +18,5 @@ COMMENT ON COLUMN eventstream.schema_record.recorded_by IS 'The database user wh
 
 CREATE TRIGGER schema_record_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.schema_record FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'what was recorded stays', 'Call eventstream.record_schema() after a migration.');
 COMMENT ON TRIGGER schema_record_frozen ON eventstream.schema_record IS 'The record is only added to.';
+
+GRANT SELECT ON TABLE eventstream.schema_record TO eventstream_auditor;

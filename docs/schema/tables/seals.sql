@@ -40,3 +40,7 @@ COMMENT ON COLUMN eventstream.seals.positions IS 'Positions of its events, 8 byt
 
 CREATE TRIGGER seals_append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.seals FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'a seal is for good', 'Seal what comes next: SELECT * FROM eventstream.seal().');
 COMMENT ON TRIGGER seals_append_only ON eventstream.seals IS 'Seals are never changed or removed.';
+
+GRANT SELECT ON TABLE eventstream.seals TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.seals TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.seals TO eventstream_subscriber;

@@ -33,3 +33,8 @@ COMMENT ON COLUMN eventstream.snapshots.state IS 'The state, as the code that ma
 
 CREATE POLICY snapshots_of_visible_streams ON eventstream.snapshots TO PUBLIC USING (eventstream.shows_stream(stream_id));
 COMMENT ON POLICY snapshots_of_visible_streams ON eventstream.snapshots IS 'A snapshot tells what its events tell, so it is for those alone who may read them.';
+
+GRANT SELECT ON TABLE eventstream.snapshots TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.snapshots TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.snapshots TO eventstream_subscriber;
+GRANT SELECT ON TABLE eventstream.snapshots TO eventstream_tenant;

@@ -18,3 +18,8 @@ COMMENT ON INDEX eventstream.store_one_row IS 'Leaves room for one row.';
 
 CREATE TRIGGER store_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.store FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES009', 'the store''s identity and partition count are chosen at install', 'For another partition count, install a new store and copy the events into it.');
 COMMENT ON TRIGGER store_frozen ON eventstream.store IS 'The store row never changes.';
+
+GRANT SELECT ON TABLE eventstream.store TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.store TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.store TO eventstream_subscriber;
+GRANT SELECT ON TABLE eventstream.store TO eventstream_tenant;

@@ -23,3 +23,5 @@ CREATE TRIGGER subject_keys_frozen BEFORE UPDATE OF created_at, key_id, subject,
 COMMENT ON TRIGGER subject_keys_frozen ON eventstream.subject_keys IS 'Nothing but the wrapping of a key changes, and keys do not go all at once.';
 CREATE TRIGGER subject_keys_leave AFTER DELETE ON eventstream.subject_keys REFERENCING OLD TABLE AS old_keys FOR EACH STATEMENT EXECUTE FUNCTION eventstream.subject_keys_leave();
 COMMENT ON TRIGGER subject_keys_leave ON eventstream.subject_keys IS 'A key leaves on record, or not at all.';
+
+GRANT SELECT ON TABLE eventstream.subject_keys TO eventstream_auditor;

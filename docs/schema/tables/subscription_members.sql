@@ -19,3 +19,7 @@ COMMENT ON COLUMN eventstream.subscription_members.subscriptions IS 'The subscri
 COMMENT ON COLUMN eventstream.subscription_members.joined_at IS 'When it first reported.';
 COMMENT ON COLUMN eventstream.subscription_members.reported_at IS 'When it last reported.';
 COMMENT ON COLUMN eventstream.subscription_members.lease_until IS 'When it loses its shards, unless it reports before.';
+
+GRANT SELECT ON TABLE eventstream.subscription_members TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.subscription_members TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.subscription_members TO eventstream_subscriber;

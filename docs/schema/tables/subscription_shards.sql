@@ -19,6 +19,7 @@ CREATE TABLE eventstream.subscription_shards (
     CONSTRAINT subscription_shards_subscription_fkey FOREIGN KEY (subscription) REFERENCES eventstream.subscriptions(name) ON DELETE CASCADE
 );
 
+ALTER TABLE eventstream.subscription_shards ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.subscription_shards SET (fillfactor=50);
 
 COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
@@ -34,3 +35,10 @@ COMMENT ON COLUMN eventstream.subscription_shards.failing_event IS 'The event_id
 COMMENT ON COLUMN eventstream.subscription_shards.failing_since IS 'When it first failed at that position.';
 COMMENT ON COLUMN eventstream.subscription_shards.tries IS 'How often it failed on that event alone, as far as that counts.';
 COMMENT ON COLUMN eventstream.subscription_shards.last_error IS 'What the handler said last.';
+
+CREATE POLICY subscription_shards_all_tenants ON eventstream.subscription_shards TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY subscription_shards_all_tenants ON eventstream.subscription_shards IS 'Who is for all tenants sees all rows.';
+
+GRANT SELECT ON TABLE eventstream.subscription_shards TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.subscription_shards TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.subscription_shards TO eventstream_subscriber;

@@ -10,6 +10,8 @@ CREATE TABLE eventstream.subscription_skips (
     CONSTRAINT subscription_skips_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 
+ALTER TABLE eventstream.subscription_skips ENABLE ROW LEVEL SECURITY;
+
 COMMENT ON TABLE eventstream.subscription_skips IS 'Events that a subscription shall not handle, by the decision of a person: whose, when and why. Rows outlive the subscription.';
 COMMENT ON COLUMN eventstream.subscription_skips."position" IS 'Position of the event.';
 COMMENT ON COLUMN eventstream.subscription_skips.skipped_at IS 'When it was skipped.';
@@ -19,3 +21,10 @@ COMMENT ON COLUMN eventstream.subscription_skips.reason IS 'Why, in the words of
 
 CREATE TRIGGER subscription_skips_frozen BEFORE DELETE OR UPDATE OR TRUNCATE ON eventstream.subscription_skips FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'what was skipped stays on record', 'Skip an event with eventstream.skip_event.');
 COMMENT ON TRIGGER subscription_skips_frozen ON eventstream.subscription_skips IS 'Skips stay on record.';
+
+CREATE POLICY subscription_skips_all_tenants ON eventstream.subscription_skips TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY subscription_skips_all_tenants ON eventstream.subscription_skips IS 'Who is for all tenants sees all rows.';
+
+GRANT SELECT ON TABLE eventstream.subscription_skips TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.subscription_skips TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.subscription_skips TO eventstream_subscriber;

@@ -31,3 +31,7 @@ COMMENT ON COLUMN eventstream.subscriptions.paused IS 'Whether somebody wants th
 COMMENT ON COLUMN eventstream.subscriptions.created_at IS 'When it was created.';
 COMMENT ON COLUMN eventstream.subscriptions.tables_id IS 'Of a projection: which tables its checkpoint is about; their schema carries the same in its comment. NULL while there are none that are complete: nobody owns its shards then, since a checkpoint without tables says nothing.';
 COMMENT ON COLUMN eventstream.subscriptions.rebuilds IS 'The projection that is rebuilt through this subscription; NULL for every other one.';
+
+GRANT SELECT ON TABLE eventstream.subscriptions TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.subscriptions TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.subscriptions TO eventstream_subscriber;

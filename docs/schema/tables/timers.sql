@@ -15,6 +15,7 @@ CREATE TABLE eventstream.timers (
     CONSTRAINT timers_pkey PRIMARY KEY (process, key, name)
 );
 
+ALTER TABLE eventstream.timers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE eventstream.timers SET (autovacuum_vacuum_scale_factor=0.05);
 
 COMMENT ON TABLE eventstream.timers IS 'What is to happen at a time, set by set_timer() and removed by the transaction that handles it.';
@@ -32,3 +33,9 @@ COMMENT ON COLUMN eventstream.timers.last_error IS 'What its handler said last; 
 
 CREATE INDEX timers_next_idx ON eventstream.timers USING btree (process, next_at, key, name) WHERE (parked_at IS NULL);
 COMMENT ON INDEX eventstream.timers_next_idx IS 'The timers of a process that are still to come, in order of time.';
+
+CREATE POLICY timers_all_tenants ON eventstream.timers TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY timers_all_tenants ON eventstream.timers IS 'Who is for all tenants sees all rows.';
+
+GRANT SELECT ON TABLE eventstream.timers TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.timers TO eventstream_subscriber;

@@ -7,7 +7,7 @@
 --     stable_position bigint
 --     problem text
 
-CREATE VIEW eventstream.audit_checkpoints AS
+CREATE VIEW eventstream.audit_checkpoints WITH (security_invoker=true) AS
  SELECT h.subscription,
      h.shard,
      h."position",
@@ -19,3 +19,5 @@ CREATE VIEW eventstream.audit_checkpoints AS
    WHERE (h."position" > s.stable_position);
 
 COMMENT ON VIEW eventstream.audit_checkpoints IS 'Shards of subscriptions that claim to have read what cannot be read yet: a restore that lost the end of the log, or somebody who wrote checkpoints. They will miss events. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_checkpoints TO eventstream_auditor;

@@ -6,7 +6,7 @@
 --     last_missing bigint
 --     missing bigint
 
-CREATE VIEW eventstream.audit_gaps AS
+CREATE VIEW eventstream.audit_gaps WITH (security_invoker=true) AS
  SELECT e.stream_id,
      (e.previous_version + 1) AS first_missing,
      (e.version - 1) AS last_missing,
@@ -18,3 +18,5 @@ CREATE VIEW eventstream.audit_gaps AS
    WHERE (e.version <> (e.previous_version + 1));
 
 COMMENT ON VIEW eventstream.audit_gaps IS 'Versions missing between events of a stream, or before its first. Empty when nothing is wrong. A missing tail shows in audit_sequences.';
+
+GRANT SELECT ON TABLE eventstream.audit_gaps TO eventstream_auditor;

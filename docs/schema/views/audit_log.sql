@@ -14,7 +14,7 @@
 --     state text
 --     query text
 
-CREATE VIEW eventstream.audit_log AS
+CREATE VIEW eventstream.audit_log WITH (security_invoker=true) AS
  SELECT p.last_position,
      p.stable_position,
      (p.last_position - p.stable_position) AS behind,
@@ -43,3 +43,5 @@ CREATE VIEW eventstream.audit_log AS
    ORDER BY h.held_position, h.pid;
 
 COMMENT ON VIEW eventstream.audit_log IS 'How far the log is stable, and behind whom: a row for each transaction that holds positions, the one that holds the lowest first, or a single row without a holder. pid is NULL for a prepared transaction.';
+
+GRANT SELECT ON TABLE eventstream.audit_log TO eventstream_auditor;

@@ -7,7 +7,7 @@
 --     "position" bigint
 --     problem text
 
-CREATE VIEW eventstream.audit_newest_block AS
+CREATE VIEW eventstream.audit_newest_block WITH (security_invoker=true) AS
  SELECT verify_newest_block.block,
      verify_newest_block.stream_id,
      verify_newest_block.version,
@@ -16,3 +16,5 @@ CREATE VIEW eventstream.audit_newest_block AS
     FROM eventstream.verify_newest_block() verify_newest_block(block, stream_id, version, "position", problem);
 
 COMMENT ON VIEW eventstream.audit_newest_block IS 'Whether the events of the newest sealed block are as they were sealed. Empty when nothing is wrong; all blocks are for verify_seals().';
+
+GRANT SELECT ON TABLE eventstream.audit_newest_block TO eventstream_auditor;

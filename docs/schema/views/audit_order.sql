@@ -8,7 +8,7 @@
 --     previous_position bigint
 --     problem text
 
-CREATE VIEW eventstream.audit_order AS
+CREATE VIEW eventstream.audit_order WITH (security_invoker=true) AS
  SELECT o.stream_id,
      o.version,
      o."position",
@@ -33,3 +33,5 @@ CREATE VIEW eventstream.audit_order AS
             FROM eventstream.events_position_seq q)));
 
 COMMENT ON VIEW eventstream.audit_order IS 'Events whose position does not rise with the version, or that the sequence never gave: it is behind them. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_order TO eventstream_auditor;

@@ -7,7 +7,7 @@
 --     stream_partition integer
 --     problem text
 
-CREATE VIEW eventstream.audit_partitions AS
+CREATE VIEW eventstream.audit_partitions WITH (security_invoker=true) AS
  SELECT e.stream_id,
      e.version,
      e.partition_id,
@@ -48,3 +48,5 @@ CREATE VIEW eventstream.audit_partitions AS
    WHERE (t.partition_count IS DISTINCT FROM eventstream.partition_count());
 
 COMMENT ON VIEW eventstream.audit_partitions IS 'Events in another partition than their stream, streams in none of the store''s, and a changed count. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_partitions TO eventstream_auditor;

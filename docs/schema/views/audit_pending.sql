@@ -8,7 +8,7 @@
 --     since timestamp with time zone
 --     problem text
 
-CREATE VIEW eventstream.audit_pending AS
+CREATE VIEW eventstream.audit_pending WITH (security_invoker=true) AS
  SELECT p.stream_id,
      (COALESCE(l.version, (0)::bigint) + 1) AS first_missing,
      p.waiting,
@@ -37,3 +37,5 @@ CREATE VIEW eventstream.audit_pending AS
           LIMIT 1) l ON (true));
 
 COMMENT ON VIEW eventstream.audit_pending IS 'Streams with a hole: the first missing version, how many events wait, how many are missing, and since when.';
+
+GRANT SELECT ON TABLE eventstream.audit_pending TO eventstream_auditor;

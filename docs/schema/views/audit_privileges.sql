@@ -5,7 +5,7 @@
 --     name text
 --     problem text
 
-CREATE VIEW eventstream.audit_privileges AS
+CREATE VIEW eventstream.audit_privileges WITH (security_invoker=true) AS
  SELECT c.kind,
      c.name,
      c.problem
@@ -13,3 +13,5 @@ CREATE VIEW eventstream.audit_privileges AS
    WHERE (c.kind = 'privilege'::text);
 
 COMMENT ON VIEW eventstream.audit_privileges IS 'Rights of PUBLIC, and owners of functions, that are not as they were installed. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_privileges TO eventstream_auditor;

@@ -9,7 +9,7 @@
 --     last_position bigint
 --     rebuild_since timestamp with time zone
 
-CREATE VIEW eventstream.audit_projections AS
+CREATE VIEW eventstream.audit_projections WITH (security_invoker=true) AS
  SELECT s.name AS projection,
          CASE
              WHEN (s.tables_id IS NULL) THEN 'its tables are not complete'::text
@@ -42,3 +42,5 @@ CREATE VIEW eventstream.audit_projections AS
    ORDER BY s.name;
 
 COMMENT ON VIEW eventstream.audit_projections IS 'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one runs or was interrupted.';
+
+GRANT SELECT ON TABLE eventstream.audit_projections TO eventstream_auditor;

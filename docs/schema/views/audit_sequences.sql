@@ -9,7 +9,7 @@
 --     events bigint
 --     problem text
 
-CREATE VIEW eventstream.audit_sequences AS
+CREATE VIEW eventstream.audit_sequences WITH (security_invoker=true) AS
  SELECT NULL::integer AS partition_id,
      m."position",
      m.sequence,
@@ -80,3 +80,5 @@ CREATE VIEW eventstream.audit_sequences AS
    WHERE ((m.next_position IS NOT NULL) AND ((c.events + r.events) <> (m.next_sequence - m.sequence)));
 
 COMMENT ON VIEW eventstream.audit_sequences IS 'Marks whose sequence numbers do not fit the events; partition_id is NULL for the whole log. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_sequences TO eventstream_auditor;

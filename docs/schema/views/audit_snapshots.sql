@@ -9,7 +9,7 @@
 --     created_at timestamp with time zone
 --     problem text
 
-CREATE VIEW eventstream.audit_snapshots AS
+CREATE VIEW eventstream.audit_snapshots WITH (security_invoker=true) AS
  SELECT s.stream_id,
      s.name,
      s.version,
@@ -34,3 +34,5 @@ CREATE VIEW eventstream.audit_snapshots AS
    WHERE (p.problem IS NOT NULL);
 
 COMMENT ON VIEW eventstream.audit_snapshots IS 'Snapshots that contradict the events, or whose state is damaged. They are not used, and the next one takes the place of each; but one that is ahead of its stream says that the stream once had more events. Reads every state.';
+
+GRANT SELECT ON TABLE eventstream.audit_snapshots TO eventstream_auditor;

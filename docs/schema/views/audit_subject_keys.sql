@@ -6,7 +6,7 @@
 --     forgotten_at timestamp with time zone
 --     problem text
 
-CREATE VIEW eventstream.audit_subject_keys AS
+CREATE VIEW eventstream.audit_subject_keys WITH (security_invoker=true) AS
  SELECT k.key_id,
      k.subject,
      f.forgotten_at,
@@ -15,3 +15,5 @@ CREATE VIEW eventstream.audit_subject_keys AS
       JOIN eventstream.forgotten_subjects f ON ((f.key_id = k.key_id)));
 
 COMMENT ON VIEW eventstream.audit_subject_keys IS 'Keys that were forgotten and are there again, as after the restore of a table. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_subject_keys TO eventstream_auditor;

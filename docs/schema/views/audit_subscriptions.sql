@@ -22,7 +22,7 @@
 --     epoch bigint
 --     updated_at timestamp with time zone
 
-CREATE VIEW eventstream.audit_subscriptions AS
+CREATE VIEW eventstream.audit_subscriptions WITH (security_invoker=true) AS
  SELECT subscription_lag.subscription,
      subscription_lag.shard,
      subscription_lag.shard_count,
@@ -46,3 +46,5 @@ CREATE VIEW eventstream.audit_subscriptions AS
     FROM eventstream.subscription_lag() subscription_lag(subscription, shard, shard_count, "position", stable_position, lag_events, lag_seconds, events, parked, state, member_id, application, lease_until, last_error, failing_position, failing_event, tries, failing_since, epoch, updated_at);
 
 COMMENT ON VIEW eventstream.audit_subscriptions IS 'How far each shard of each subscription is: events of its partitions not handled yet, whatever its filter, the age of the oldest of them in seconds, what is parked, who owns it, and what its handler fails on.';
+
+GRANT SELECT ON TABLE eventstream.audit_subscriptions TO eventstream_auditor;

@@ -7,7 +7,7 @@
 --     stream_tenant text COLLATE "C"
 --     place text
 
-CREATE VIEW eventstream.audit_tenants AS
+CREATE VIEW eventstream.audit_tenants WITH (security_invoker=true) AS
  SELECT e.stream_id,
      e.version,
      e.tenant_id,
@@ -30,3 +30,5 @@ CREATE VIEW eventstream.audit_tenants AS
    WHERE (p.tenant_id <> s.tenant_id);
 
 COMMENT ON VIEW eventstream.audit_tenants IS 'Events of another tenant than their stream''s first event. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_tenants TO eventstream_auditor;

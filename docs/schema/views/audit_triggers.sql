@@ -5,7 +5,7 @@
 --     name text
 --     problem text
 
-CREATE VIEW eventstream.audit_triggers AS
+CREATE VIEW eventstream.audit_triggers WITH (security_invoker=true) AS
  SELECT c.kind,
      c.name,
      c.problem
@@ -13,3 +13,5 @@ CREATE VIEW eventstream.audit_triggers AS
    WHERE (c.kind <> 'privilege'::text);
 
 COMMENT ON VIEW eventstream.audit_triggers IS 'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were installed. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_triggers TO eventstream_auditor;

@@ -5,7 +5,7 @@
 --     version bigint
 --     field text
 
-CREATE VIEW eventstream.audit_values AS
+CREATE VIEW eventstream.audit_values WITH (security_invoker=true) AS
  SELECT e.stream_id,
      e.version,
          CASE
@@ -24,3 +24,5 @@ CREATE VIEW eventstream.audit_values AS
    WHERE (NOT (eventstream.is_name(e.stream_id) AND eventstream.is_tenant_id(e.tenant_id) AND eventstream.is_name(e.type) AND eventstream.is_content(e.event_id, e.payload, e.data, e.metadata) AND eventstream.is_time(e.occurred_at) AND eventstream.is_time(e.recorded_at)));
 
 COMMENT ON VIEW eventstream.audit_values IS 'Events with a value that the gate would refuse. Empty when nothing is wrong.';
+
+GRANT SELECT ON TABLE eventstream.audit_values TO eventstream_auditor;

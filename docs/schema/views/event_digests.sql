@@ -9,7 +9,7 @@
 --     metadata_digest bytea
 --     digest bytea
 
-CREATE VIEW eventstream.event_digests AS
+CREATE VIEW eventstream.event_digests WITH (security_invoker=true) AS
  SELECT c."position",
      c.stream_id,
      c.version,
@@ -43,3 +43,7 @@ COMMENT ON COLUMN eventstream.event_digests.payload_digest IS 'SHA-256 of the pa
 COMMENT ON COLUMN eventstream.event_digests.data_digest IS 'SHA-256 of data; NULL if there is none.';
 COMMENT ON COLUMN eventstream.event_digests.metadata_digest IS 'SHA-256 of the metadata as the database prints it, in UTF-8.';
 COMMENT ON COLUMN eventstream.event_digests.digest IS 'SHA-256 of a zero byte, and of every column with its length before it; of payload, data and metadata, of their digests.';
+
+GRANT SELECT ON TABLE eventstream.event_digests TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.event_digests TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.event_digests TO eventstream_subscriber;

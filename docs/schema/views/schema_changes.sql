@@ -6,7 +6,7 @@
 --     severity text
 --     problem text
 
-CREATE VIEW eventstream.schema_changes AS
+CREATE VIEW eventstream.schema_changes WITH (security_invoker=true) AS
  SELECT COALESCE(r.kind, o.kind) AS kind,
      COALESCE(r.name, o.name) AS name,
          CASE
@@ -29,3 +29,5 @@ CREATE VIEW eventstream.schema_changes AS
    WHERE (((r.digest IS NOT NULL) AND (((o.name IS NULL) AND (r.kind <> 'privilege'::text)) OR (o.fault IS NOT NULL) OR (sha256(convert_to(o.definition, 'UTF8'::name)) <> r.digest))) OR ((r.name IS NULL) AND ((o.kind = ANY (ARRAY['function'::text, 'policy'::text])) OR (o.name ~~ 'PUBLIC on column %'::text))));
 
 COMMENT ON VIEW eventstream.schema_changes IS 'What holds the rules and is missing, disabled, not as it was installed, or was not installed: the rows of audit_triggers and audit_privileges.';
+
+GRANT SELECT ON TABLE eventstream.schema_changes TO eventstream_auditor;

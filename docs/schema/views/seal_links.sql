@@ -7,7 +7,7 @@
 --     whole boolean
 --     fault text
 
-CREATE VIEW eventstream.seal_links AS
+CREATE VIEW eventstream.seal_links WITH (security_invoker=true) AS
  SELECT s.block,
      s.from_position,
      s.to_position,
@@ -30,3 +30,7 @@ CREATE VIEW eventstream.seal_links AS
       LEFT JOIN eventstream.seals k ON ((k.block = (s.block & (s.block - 1)))));
 
 COMMENT ON VIEW eventstream.seal_links IS 'Whether each seal fits its columns (whole) and those before it; fault says how it does not. Reads no events.';
+
+GRANT SELECT ON TABLE eventstream.seal_links TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.seal_links TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.seal_links TO eventstream_subscriber;

@@ -10,7 +10,7 @@
 --     created_at timestamp with time zone
 --     updated_at timestamp with time zone
 
-CREATE VIEW eventstream.streams AS
+CREATE VIEW eventstream.streams WITH (security_invoker=true) AS
  SELECT f.stream_id,
      f.partition_id,
      f.tenant_id,
@@ -58,3 +58,8 @@ COMMENT ON COLUMN eventstream.streams.watermark IS 'Highest version up to which 
 COMMENT ON COLUMN eventstream.streams.last_position IS 'Position of the event at the watermark; 0 while there is none.';
 COMMENT ON COLUMN eventstream.streams.created_at IS 'When the stream''s first event arrived, by the database''s clock.';
 COMMENT ON COLUMN eventstream.streams.updated_at IS 'When an event of the stream arrived last, by the database''s clock.';
+
+GRANT SELECT ON TABLE eventstream.streams TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.streams TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.streams TO eventstream_subscriber;
+GRANT SELECT ON TABLE eventstream.streams TO eventstream_tenant;
