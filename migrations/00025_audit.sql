@@ -313,8 +313,6 @@ COMMENT ON FUNCTION eventstream.audit() IS
 
 REVOKE EXECUTE ON FUNCTION eventstream.record_schema() FROM PUBLIC;
 
-SELECT eventstream.record_schema();
-
 -- +goose Down
 DROP FUNCTION eventstream.audit();
 DROP FUNCTION eventstream.audit_objects();
