@@ -52,6 +52,7 @@ func TestReferenceErrorsAreThoseOfTheCode(t *testing.T) {
 	collect("../migrations/*.sql", `'(ES\d{3})'`, raised)
 	collect("../eventstream/pgerror.go", `case "(ES\d{3})"`, mapped)
 	collect("../eventstream/subscription/pgerror.go", `case "(ES\d{3})"`, mapped)
+	collect("../eventstream/shred/postgres.go", `case "(ES\d{3})"`, mapped)
 	codes := slices.Sorted(maps.Keys(page))
 	require.Equal(t, slices.Sorted(maps.Keys(raised)), codes, "what migrations raise")
 	require.Equal(t, slices.Sorted(maps.Keys(mapped)), codes, "what Go maps")
