@@ -166,6 +166,19 @@ var damages = map[string][]damage{
 			false,
 		},
 	},
+	"audit_erasures": {
+		{
+			"erased without a record", `UPDATE eventstream.events SET payload = 'null', metadata = '{"$erased": true}' WHERE position = 3`,
+			[]string{"erasures order-1: erased, and not on record"},
+			false,
+		},
+		{
+			"on record and not erased", `INSERT INTO eventstream.erasures (position, version, event_id, stream_id, reason, payload_digest, metadata_digest)
+				SELECT position, version, event_id, stream_id, 'forged', sha256('a'), sha256('b') FROM eventstream.events WHERE position = 3`,
+			[]string{"erasures order-1: on record as erased, and not erased"},
+			false,
+		},
+	},
 	"audit_pending": {
 		{
 			"waits for a version that exists", `UPDATE eventstream.pending_events SET version = 2 WHERE version = 4`,

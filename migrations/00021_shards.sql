@@ -3,9 +3,8 @@
 -- claims it later raises the epoch, and the earlier owner's checkpoint no longer moves, however late it wakes up.
 -- Locks: none at install. At run time rows of subscription_shards; a claim waits for no other claim.
 
--- A process that runs subscriptions keeps a transaction open which holds the lock of this key: 'EM', then the member
--- id. The lock ends with the connection, so that the death of the process is seen at once; a process that hangs is
--- found by its lease.
+-- A process that runs subscriptions holds the lock of this key ('EM', then the member id) in an open transaction. It ends
+-- with the connection, so that the death of the process is seen at once; one that hangs is found by its lease.
 CREATE FUNCTION eventstream.member_key(p_member_id bigint) RETURNS bigint
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
@@ -197,7 +196,6 @@ $$;
 
 COMMENT ON FUNCTION eventstream.release_shard(text, integer, bigint) IS
     'Gives a shard back if it is still owned in p_epoch. Returns whether it was.';
-
 REVOKE EXECUTE ON FUNCTION eventstream.release_shard(text, integer, bigint) FROM PUBLIC;
 
 -- So that a shard that is stuck does not look healthy to those who have psql alone.
@@ -331,13 +329,11 @@ $$;
 
 COMMENT ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) IS
     'Moves a shard''s checkpoint forward for its owner of p_epoch, whose member''s lock is held on this server; ES012 '
-    'for '
-    'anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
+    'for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) FROM PUBLIC;
 
--- Checkpoints of shards that got nothing need not be exact, so those of all idle shards of a process move in one
--- statement.
+-- Checkpoints of shards that got nothing need not be exact: those of all idle shards of a process move at once.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.move_idle_checkpoints(
     p_subscriptions text[],

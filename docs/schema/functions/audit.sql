@@ -22,6 +22,8 @@ BEGIN
     UNION ALL
     SELECT 'values', 'error', v.stream_id, v.version, to_jsonb(v) FROM eventstream.audit_values AS v
     UNION ALL
+    SELECT 'erasures', 'error', r.stream_id, r.version, to_jsonb(r) FROM eventstream.audit_erasures AS r
+    UNION ALL
     SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q
     UNION ALL
     SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s

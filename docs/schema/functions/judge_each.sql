@@ -40,16 +40,13 @@ BEGIN
         ORDER BY 1
     LOOP
         IF r.begins THEN
-            -- A request that is a unit by itself has changed nothing if it is refused.
+            -- Nothing of a refused unit is applied; one request that is refused has changed nothing.
             IF v_refused AND p_units IS NOT NULL THEN
-                -- Nothing of the unit before is applied.
                 v_now := v_now_before;
                 v_tenants := v_tenants_before;
                 FOR i IN v_unit_from .. r.n - 1 LOOP
                     IF v_outcomes[i] = 'appended' THEN
-                        v_outcomes[i] := NULL;
-                        v_first[i] := NULL;
-                        v_last[i] := NULL;
+                        v_outcomes[i] := NULL; v_first[i] := NULL; v_last[i] := NULL;
                     END IF;
                     v_watermarks[i] := v_now[v_numbers[i]];
                 END LOOP;
