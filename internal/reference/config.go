@@ -18,7 +18,8 @@ const configHead = `# Reference: configuration
 <!-- Written by "make generate" from the comments of the structs; not edited by hand. -->
 
 Every field that adjusts something, by package. Where no field is required, nil and the zero value mean the defaults; a value out of bounds is an
-error that names the field and its bounds. Nothing is read from environment variables or files: that is the program's business. The command has flags instead: [command.md](command.md).
+error that names the field and its bounds. Nothing is read from environment variables or files: that is the program's business.
+The command has flags instead: [command.md](command.md).
 `
 
 // configured are the packages whose configuration is on the page, by their directories.

@@ -72,7 +72,9 @@ func lay(root, work string) error {
 
 // copyLinked puts beside the pages what they show and link to: pictures, and the definitions of the schema.
 func copyLinked(root, work string) error {
-	for _, pattern := range []string{"docs/*.svg", "docs/*.png", "docs/schema/*.sql", "docs/schema/*/*.sql", "LICENSE"} {
+	for _, pattern := range []string{
+		"docs/*.svg", "docs/*.png", "docs/*/*.png", "docs/monitoring/*", "docs/schema/*.sql", "docs/schema/*/*.sql", "LICENSE", "compose.yaml",
+	} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		if err != nil {
 			return err

@@ -115,10 +115,10 @@ func (all *pages) target(name string) (string, error) {
 	if p := all.at[path.Join(name, "README.md")]; p != nil {
 		return p.url, nil
 	}
-	if rest, inDocs := strings.CutPrefix(name, "docs/"); inDocs && slices.Contains([]string{".svg", ".png", ".sql"}, path.Ext(name)) {
+	if rest, inDocs := strings.CutPrefix(name, "docs/"); inDocs && slices.Contains([]string{".svg", ".png", ".sql", ".json", ".yaml"}, path.Ext(name)) {
 		return rest, nil
 	}
-	if name == "LICENSE" {
+	if name == "LICENSE" || name == "compose.yaml" {
 		return name, nil
 	}
 	return "", fmt.Errorf("a link to %s, which is no page and no file of the site", name)
@@ -135,8 +135,8 @@ func (all *pages) menu() []group {
 	groups := []group{
 		{Title: "Start", Pages: []string{"_index.md", "quickstart.md", "concepts.md", "about.md"}},
 		{Title: "How to", Pages: all.files("howto-", "modelling", "subscriptions.", "importing.")},
-		{Title: "Operate", Pages: all.files("installing.", "operations", "command.")},
-		{Title: "Prove", Pages: all.files("audit.", "seals.", "guarantees.")},
+		{Title: "Operate", Pages: all.files("installing.", "operations", "command.", "inspector.", "monitoring.")},
+		{Title: "Prove", Pages: all.files("audit.", "seals.", "security.", "erasure.", "personal-data.", "guarantees.")},
 		{Title: "Look up", Pages: all.files("reference-", "schema.", "faq.", "comparison.", "benchmarks.", "design.")},
 	}
 	listed := map[string]bool{}
