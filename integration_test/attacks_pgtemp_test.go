@@ -75,7 +75,7 @@ func trapsInPgTemp(t *testing.T, b *bundle, conn *pgx.Conn) {
 // literals are an argument of each type that a function of the schema takes.
 var literals = map[string]string{
 	"text": `order-1`, "_text": `{order-1}`, "int8": `1`, "_int8": `{1}`, "int4": `1`, "_int4": `{1}`, "jsonb": `{"kind": "beginning"}`,
-	"_jsonb": `{"{}"}`, "bool": `true`, "uuid": `018f0000-0000-7000-8000-000000000001`, "_uuid": `{018f0000-0000-7000-8000-000000000001}`,
+	"_jsonb": `{"{}"}`, "bool": `true`, "int8range": `[1,2)`, "uuid": `018f0000-0000-7000-8000-000000000001`, "_uuid": `{018f0000-0000-7000-8000-000000000001}`,
 	"timestamptz": `2024-01-01`, "_timestamptz": `{2024-01-01}`, "bytea": `\x00`, "_bytea": `{"\\x00"}`, "interval": `0`, "_bool": `{true}`,
 }
 

@@ -80,7 +80,7 @@ func dumpInto(t testing.TB, from *cluster, to *pgserver.Server) *cluster {
 	name := createDatabase(t, to)
 	// Roles are the server's, and not in the dump of a database.
 	for _, role := range []string{"all_tenants", "writer", "reader", "subscriber", "auditor", "eraser", "tenant"} {
-		execSQL(t, from.ctx, connect(t, to.DSN(name), ""), `CREATE ROLE eventstream_`+role)
+		execSQL(t, from.ctx, connect(t, to.DSN(name), ""), `DO $$ BEGIN CREATE ROLE eventstream_`+role+`; EXCEPTION WHEN duplicate_object THEN NULL; END $$`)
 	}
 	require.NoError(t, to.Restore(from.ctx, name, dump))
 	return onServer(t, to, name)

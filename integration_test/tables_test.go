@@ -97,7 +97,7 @@ var tableColumns = map[string]map[string]string{
 		"forgotten_at": "timestamp with time zone", "recorded_at": "timestamp with time zone", "key_id": "uuid", "subject": "text",
 		"forgotten_by": "text", "recorded_by": "text", "reason": "text",
 	},
-	"tenant_roles":    {"role_name": "name", "tenant_id": "text"},
+	"tenant_roles": {"role_name": "name", "tenant_id": "text"},
 	"timers": {
 		"next_at": "timestamp with time zone", "due_at": "timestamp with time zone", "set_at": "timestamp with time zone",
 		"parked_at": "timestamp with time zone, may be NULL", "timer_id": "uuid", "tries": "integer", "process": "text", "key": "text",

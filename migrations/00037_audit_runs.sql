@@ -46,8 +46,16 @@ COMMENT ON VIEW eventstream.audit_clocks IS
 CREATE VIEW eventstream.audit_checkpoints AS
 SELECT h.subscription, h.shard, h.position, s.stable_position, 'beyond the stable position' AS problem
 FROM eventstream.subscription_shards AS h
--- Asked after this statement has begun, so that it is not below what the shards have read by then.
-CROSS JOIN (SELECT eventstream.stable_position() AS stable_position OFFSET 0) AS s
+-- Asked after this statement has begun, so that it is not below what the shards have read by then. In a transaction of
+-- one snapshot it is the kept one, which shards may be ahead of: there it is what was drawn. A standby knows neither.
+CROSS JOIN (
+    SELECT CASE
+        WHEN pg_is_in_recovery() THEN NULL
+        WHEN current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN eventstream.last_position()
+        ELSE eventstream.stable_position()
+    END AS stable_position
+    OFFSET 0
+) AS s
 WHERE h.position > s.stable_position;
 
 COMMENT ON VIEW eventstream.audit_checkpoints IS

@@ -14,7 +14,12 @@ CREATE VIEW eventstream.audit_checkpoints WITH (security_invoker=true) AS
      s.stable_position,
      'beyond the stable position'::text AS problem
     FROM (eventstream.subscription_shards h
-      CROSS JOIN ( SELECT eventstream.stable_position() AS stable_position
+      CROSS JOIN ( SELECT
+                 CASE
+                     WHEN pg_is_in_recovery() THEN NULL::bigint
+                     WHEN (current_setting('transaction_isolation'::text) = ANY (ARRAY['repeatable read'::text, 'serializable'::text])) THEN eventstream.last_position()
+                     ELSE eventstream.stable_position()
+                 END AS stable_position
           OFFSET 0) s)
    WHERE (h."position" > s.stable_position);
 

@@ -112,6 +112,7 @@ func TestReadNeedsNoMoreThanSelect(t *testing.T) {
 	b.exec(`CREATE ROLE ` + role + ` LOGIN PASSWORD 'test'`)
 	t.Cleanup(func() { _, _ = b.pool.Exec(t.Context(), `SELECT 1`) })
 	b.exec(`GRANT USAGE ON SCHEMA eventstream TO ` + role)
+	b.exec(`GRANT eventstream_all_tenants TO ` + role)
 	u, err := url.Parse(b.pool.Config().ConnString())
 	require.NoError(t, err)
 	u.User = url.UserPassword(role, "test")
