@@ -168,11 +168,6 @@ var damages = map[string][]damage{
 	},
 	"audit_erasures": {
 		{
-			"erased without a record", `UPDATE eventstream.events SET payload = 'null', metadata = '{"$erased": true}' WHERE position = 3`,
-			[]string{"erasures order-1: erased, and not on record"},
-			false,
-		},
-		{
 			"on record and not erased", `INSERT INTO eventstream.erasures (position, version, event_id, stream_id, reason, payload_digest, metadata_digest)
 				SELECT position, version, event_id, stream_id, 'forged', sha256('a'), sha256('b') FROM eventstream.events WHERE position = 3`,
 			[]string{"erasures order-1: on record as erased, and not erased"},
