@@ -80,7 +80,7 @@ func (r *Repository) appendMany(ctx context.Context, requests []AppendRequest, t
 		var refused []RequestError
 		for i, row := range rows {
 			results[i] = appendResult(row)
-			if err := refusal(requests[i], row); err != nil {
+			if err := refusal(requests[i], row, item.bound); err != nil {
 				refused = append(refused, RequestError{Index: i, StreamID: requests[i].StreamID, Err: err})
 			}
 		}
@@ -119,7 +119,7 @@ func (r *Repository) appendOne(ctx context.Context, request AppendRequest, trace
 		if err != nil {
 			return nil, mapError(err)
 		}
-		if result, err = appendOutcome(request, rows[0]); err != nil {
+		if result, err = appendOutcome(request, rows[0], item.bound); err != nil {
 			return nil, err
 		}
 		return added(requests, []AppendResult{result}), nil
@@ -132,8 +132,8 @@ func (r *Repository) appendOne(ctx context.Context, request AppendRequest, trace
 }
 
 // appendOutcome is the result of a request, or why it was refused.
-func appendOutcome(request AppendRequest, row db.AppendBatchRow) (AppendResult, error) {
-	if err := refusal(request, row); err != nil {
+func appendOutcome(request AppendRequest, row db.AppendBatchRow, bound bool) (AppendResult, error) {
+	if err := refusal(request, row, bound); err != nil {
 		return AppendResult{}, err
 	}
 	if row.Outcome != "appended" && row.Outcome != "duplicate" {
@@ -162,8 +162,9 @@ func appendResult(row db.AppendBatchRow) AppendResult {
 	}
 }
 
-// refusal turns the outcome of a request into its error. An empty outcome is a request that another one took down with it.
-func refusal(request AppendRequest, row db.AppendBatchRow) error {
+// refusal turns the outcome of a request into its error. An empty outcome is a request that another one took down with it. Where the append
+// was bound to a tenant, the row names that one, whosever the stream is.
+func refusal(request AppendRequest, row db.AppendBatchRow, bound bool) error {
 	id := request.StreamID
 	switch row.Outcome {
 	case "version_conflict":
@@ -173,11 +174,10 @@ func refusal(request AppendRequest, row db.AppendBatchRow) error {
 	case "stream_missing":
 		return &StreamMissingError{StreamID: id}
 	case "tenant_mismatch":
-		if named := request.Events[0].TenantID; named != "" && string(named) != row.TenantID {
-			return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: named}
+		if bound {
+			return &TenantMismatchError{StreamID: id, EventTenant: TenantID(row.TenantID)}
 		}
-		// In a repository for a tenant the row says no other than its own.
-		return &TenantMismatchError{StreamID: id, EventTenant: TenantID(row.TenantID)}
+		return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: request.Events[0].TenantID}
 	case "gap":
 		return &GapError{StreamID: id, FirstMissing: row.Watermark + 1, CurrentVersion: row.CurrentVersion}
 	case "closed":

@@ -206,7 +206,7 @@ func decided(position int64, requests []AppendRequest, item *appendItem, rows []
 	results := make([]AppendResult, len(requests))
 	for i, row := range item.asCalled(plain) {
 		results[i] = appendResult(row)
-		if err := refusal(requests[i], row); err != nil {
+		if err := refusal(requests[i], row, item.bound); err != nil {
 			refused = append(refused, RequestError{Index: i, StreamID: requests[i].StreamID, Err: err})
 		} else if row.Outcome != "" && row.Outcome != "appended" && row.Outcome != "duplicate" {
 			return nil, fmt.Errorf("decision on stream %s: the database answers %s: it is newer than this program",
