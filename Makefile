@@ -40,7 +40,7 @@ test: ## every test; its last line says what this machine could not run
 	else echo 'left out: nothing'; fi; exit $$status
 
 test-race: ## the tests with the race detector, but for those that are long and have one goroutine
-	$(TEST) -race -short -timeout=30m -parallel=4 ./...
+	$(TEST) -race -short -timeout=30m -parallel=4 $$($(GO) list ./... | grep -v -e /bench -e /internal/site -e /internal/pgserver)
 	@for module in $(MODULES); do $(GO) -C "$$module" test -race -short -timeout=10m ./...; done
 
 test-unit: ## the tests that need no database

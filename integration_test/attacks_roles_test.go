@@ -96,6 +96,7 @@ var attacksByHand = []string{
 // included that are added later. Each attempt is refused with the reason.
 func TestAttacksOfEachDocumentedRoleAreRefused(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for name, rights := range documentedRights {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +131,7 @@ func refusesRights(code string) bool {
 // The owner, who is no superuser, may do DDL, which the audit shows, and yet not change history: every table with a guard, by every statement.
 func TestAttacksOfTheOwnerOnGuardedTablesAreRefused(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := attackStore(t)
 	simple(t, session(t, b), hole, `SELECT eventstream.seal()`, `SELECT eventstream.forget_subject('customer-1', 'asked to')`,
 		`SELECT eventstream.create_subject_key('customer-2', gen_random_uuid(), '\x01')`, `SELECT * FROM eventstream.run_audit()`)

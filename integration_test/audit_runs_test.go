@@ -208,6 +208,7 @@ func TestAuditComparesSealedBlocks(t *testing.T) {
 // work as well.
 func TestAuditWorkIsBoundedByWhatIsNew(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	var pages []float64
 	for _, streams := range []int{500, 3500} {

@@ -16,6 +16,7 @@ import (
 // Whatever is appended, in whatever order and however often, the store in memory answers as the repository does, and holds the same.
 func TestMemoryAnswersAsTheRepository(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {

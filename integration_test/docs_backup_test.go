@@ -29,6 +29,7 @@ const backupPage = "docs/operations-backup.md"
 // test makes, with the settings of the page; directories and ports of the page become its own.
 func TestOperationsBackupPage(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	bin, err := postgresPrograms()
 	if err != nil {
 		if os.Getenv("CI") != "" {

@@ -62,6 +62,7 @@ func TestDocsEveryPromiseNamesATest(t *testing.T) {
 // Each page's SQL blocks are one psql session on a fresh database. A text block that follows one is its output.
 func TestDocsSQLGivesTheOutputShown(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for _, name := range docFiles {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()

@@ -395,6 +395,7 @@ func TestErasureReachesWhatIsSaidOfParkedEvents(t *testing.T) {
 // of changes (WAL) is another matter: its files are recycled, and archives of it and backups are the operator's.
 func TestErasureLeavesNothingInTheDataDirectory(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `CREATE INDEX CONCURRENTLY events_tags_idx ON eventstream.events
 		USING gin ((metadata -> 'tags')) WHERE metadata ? 'tags'`)

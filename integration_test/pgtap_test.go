@@ -17,6 +17,7 @@ import (
 // volatility, search_path and policies.
 func TestCatalogFactsByPgTAP(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	if number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_catalog.pg_available_extensions WHERE name = 'pgtap'`) == 0 {
 		leftout.Skip(t, errors.New("the server has no pgTAP: apt-get install postgresql-17-pgtap where it runs, or build the image anew "+

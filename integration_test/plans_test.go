@@ -261,6 +261,7 @@ func requireWritesTouchOnlyTheStreamsInHand(t *testing.T, b *bundle) {
 // What waits is looked at by the key of the stream in hand, whatever waits elsewhere.
 func TestWritesLookAtWhatWaitsOnlyBehindAHole(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	conn := session(t, b)
 	simple(t, conn, `SELECT eventstream.append('order-' || n, 't') FROM generate_series(1, 100) AS n`,

@@ -51,6 +51,7 @@ var sessionDefaults = []struct{ name, value string }{
 // Whatever a database, a role or a session has as its defaults, everything works in each query mode.
 func TestSettingsThatADatabaseComesWith(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for _, setting := range sessionDefaults {
 		t.Run(setting.name+" "+setting.value, func(t *testing.T) {
 			t.Parallel()
@@ -153,6 +154,7 @@ func lastOf[T any](seq iter.Seq2[T, error]) (last T, err error) {
 // It makes no difference who says it: the database, the role, or the session when it is opened.
 func TestSettingsOfARoleAndASession(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	for _, level := range []string{"repeatable read", "serializable"} {
 		t.Run("role/"+level, func(t *testing.T) {
 			t.Parallel()

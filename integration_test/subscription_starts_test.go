@@ -77,6 +77,7 @@ func withHoles(t *testing.T) *bundle {
 
 func TestSubscriptionStartsAtAPlace(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := withHoles(t)
 	last := drawn(t, b)
 	requireStart(t, b, nil, `true`)

@@ -119,6 +119,7 @@ func (a *tenantTarget) requireNothingTold(t testing.TB, told, attack string, arg
 // rival's: functions that are added later are called too.
 func TestTenantsNoFunctionTellsOfAnother(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	target := newTenantTarget(t)
 	functions := functionsFor(t, target)
 	require.Greater(t, len(functions), 60, "those open to PUBLIC, and the tenant's")
@@ -141,6 +142,7 @@ func TestTenantsNoFunctionTellsOfAnother(t *testing.T) {
 // Every table and view is denied, or shows nothing of the rival's: also those that are added later.
 func TestTenantsNoRelationTellsOfAnother(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	target := newTenantTarget(t)
 	// Though somebody granted what nobody should: the policies hold then too, and views do not go past them.
 	execSQL(t, target.ctx, target.pool, `GRANT SELECT ON ALL TABLES IN SCHEMA eventstream TO `+target.login)

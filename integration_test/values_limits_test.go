@@ -19,6 +19,7 @@ func expanding(numbers int) string {
 // 75 KB that a server takes and nobody would ever read again: no text has a gigabyte.
 func TestJSONThatExpandsIsRefusedAtTheDoor(t *testing.T) {
 	t.Parallel()
+	oneGoroutine(t)
 	b := setup(t)
 	text := expanding(8300)
 	var invalid *eventstream.InvalidValueError
