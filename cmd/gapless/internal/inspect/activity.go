@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 const (
@@ -182,7 +184,7 @@ func (s *Server) readSizes(ctx context.Context, tx pgx.Tx) (bars, error) {
 	var values []bar
 	next := 0
 	for exponent := rows[0].Bucket; exponent <= rows[len(rows)-1].Bucket; exponent++ {
-		b := bar{Label: "up to " + size(int64(1)<<exponent), Short: shortSize(exponent)}
+		b := bar{Label: "up to " + output.Bytes(int64(1)<<exponent), Short: shortSize(exponent)}
 		if rows[next].Bucket == exponent {
 			b.Value = rows[next].Events
 			next++

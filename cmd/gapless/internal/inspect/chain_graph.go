@@ -1,6 +1,10 @@
 package inspect
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
+)
 
 // Sizes of the drawing, in its own units.
 const (
@@ -34,7 +38,7 @@ func newGraph(links []link, this string) graph {
 	var boxes []box
 	for _, l := range links {
 		places[strings.ToLower(l.EventID)] = len(boxes)
-		boxes = append(boxes, box{link: l, This: l.EventID == this, Text: brief(show(l.Type), 24), Under: brief(show(l.StreamID), 18)})
+		boxes = append(boxes, box{link: l, This: l.EventID == this, Text: brief(output.Clean(l.Type), 24), Under: brief(output.Clean(l.StreamID), 18)})
 	}
 	for _, l := range links {
 		cause := strings.ToLower(l.Causation)
@@ -42,7 +46,7 @@ func newGraph(links []link, this string) graph {
 			continue
 		}
 		places[cause] = len(boxes)
-		boxes = append(boxes, box{Outside: true, Text: brief(show(l.Causation), 22), Under: "not an event here"})
+		boxes = append(boxes, box{Outside: true, Text: brief(output.Clean(l.Causation), 22), Under: "not an event here"})
 	}
 	return drawBoxes(boxes, places)
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 // Sizes of the charts. Across, a chart is as wide as there is room: in percent.
@@ -75,7 +77,7 @@ func timeBars(counts []float64, start time.Time, p period) bars {
 
 // shortSize is a power of two as a name under a bar.
 func shortSize(exponent int) string {
-	return strings.NewReplacer(".0", "", "iB", "", " ", "").Replace(size(int64(1) << exponent))
+	return strings.NewReplacer(".0", "", "iB", "", " ", "").Replace(output.Bytes(int64(1) << exponent))
 }
 
 // cell is a partition in a heat map.

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
@@ -96,13 +97,13 @@ func TestTextIsReadable(t *testing.T) {
 	require.Equal(t, "1,234,567", number(1234567))
 	require.Equal(t, "-1,000", number(-1000))
 	require.Equal(t, "999", number(999))
-	require.Equal(t, "1.5 KiB", size(1536))
-	require.Equal(t, "10 B", size(10))
+	require.Equal(t, "1.5 KiB", output.Bytes(1536))
+	require.Equal(t, "10 B", output.Bytes(10))
 	require.Equal(t, "12 ms", span(0.012))
 	require.Equal(t, "1 min 5 s", span(65))
 	require.Equal(t, "25 h 0 min", span(90000))
 	require.Equal(t, "11 days", span(1e6))
-	require.Equal(t, `a\u202eb\x00\u2028`+"\ufffd", show("a\u202eb\x00\u2028\xff"))
-	require.Equal(t, "שלום €", show("שלום €"))
+	require.Equal(t, `a\u202eb\x00\u2028`+"\ufffd", output.Clean("a\u202eb\x00\u2028\xff"))
+	require.Equal(t, "שלום €", output.Clean("שלום €"))
 	require.Equal(t, "ab…", brief("abc", 2))
 }

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 // policy lets a page load what this server has, and nothing else: no inline script or style, no frame, no form to elsewhere.
@@ -28,7 +30,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		setHeaders(w.Header())
 		switch {
 		case !s.knowsHost(r.Host):
-			s.fail(w, http.StatusMisdirectedRequest, "This server does not go by the name "+show(r.Host)+": start it with --host, or use its address.")
+			s.fail(w, http.StatusMisdirectedRequest, "This server does not go by the name "+output.Clean(r.Host)+": start it with --host, or use its address.")
 		case !s.mayPass(r):
 			s.refuse(w, r)
 		case r.Method == http.MethodPost && !s.isOurForm(w, r):

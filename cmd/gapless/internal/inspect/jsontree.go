@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 const (
@@ -110,4 +112,4 @@ func leaf(token json.Token) *node {
 }
 
 // clip makes text of a value fit to be shown.
-func clip(text string) string { return show(brief(text, maxString)) }
+func clip(text string) string { return output.Clean(brief(text, maxString)) }

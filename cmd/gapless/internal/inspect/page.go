@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"path"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 //go:embed templates assets
@@ -31,7 +33,7 @@ var views = []string{"login", "problem", "log", "event", "stream", "streams", "a
 
 func parsePages() (map[string]*template.Template, error) {
 	shared, err := template.New("").Funcs(template.FuncMap{
-		"show": show, "brief": brief, "number": number, "size": size, "when": when, "iso": iso, "span": span,
+		"show": output.Clean, "brief": brief, "number": number, "size": output.Bytes, "when": when, "iso": iso, "span": span,
 		"int": func(n int) int64 { return int64(n) }, "dict": dict, "add": func(a, b int64) int64 { return a + b },
 	}).ParseFS(files, "templates/layout.html", "templates/parts.html")
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 const (
@@ -76,7 +78,7 @@ func mergeBoth(ctx context.Context, tx pgx.Tx, stream string, at, compared int64
 	}
 	if events > maxFold || bytes > maxFoldBytes {
 		return nil, nil, fmt.Sprintf("The state at version %s is not computed here: a page merges %s events and %s at most.", number(last), number(maxFold),
-			size(maxFoldBytes)), nil
+			output.Bytes(maxFoldBytes)), nil
 	}
 	rows, err := tx.Query(ctx, `SELECT e.version, e.payload::text FROM eventstream.events AS e WHERE e.stream_id = $1 AND e.version <= $2 ORDER BY e.version`,
 		stream, last)

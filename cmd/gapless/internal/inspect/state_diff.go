@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 // maxChanges bounds how many differences a page shows.
@@ -68,5 +70,5 @@ func text(value any) string {
 	if err != nil {
 		return "?"
 	}
-	return show(brief(string(encoded), 400))
+	return output.Clean(brief(string(encoded), 400))
 }

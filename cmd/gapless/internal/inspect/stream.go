@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 )
 
 const (
@@ -76,7 +78,7 @@ func (s *Server) showStream(w http.ResponseWriter, r *http.Request) {
 	view.State = fill(r.Context(), s, func(tx pgx.Tx) (stateView, error) {
 		return s.readStates(r.Context(), tx, view.StreamID, view.At, view.Compared)
 	})
-	s.render(w, r, http.StatusOK, "stream", "Stream "+show(view.StreamID), view)
+	s.render(w, r, http.StatusOK, "stream", "Stream "+output.Clean(view.StreamID), view)
 }
 
 func (s *Server) readStream(ctx context.Context, tx pgx.Tx, view streamView, query url.Values) (streamView, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
@@ -62,7 +63,7 @@ func (s *Server) replayParked(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		defer context.AfterFunc(s.ctx, cancel)()
 		if n, err := s.Replay(ctx, r.PostFormValue("subscription")); err != nil {
-			s.fail(w, http.StatusConflict, "Events handled: "+strconv.Itoa(max(n, 0))+". Then it stopped: "+show(err.Error()))
+			s.fail(w, http.StatusConflict, "Events handled: "+strconv.Itoa(max(n, 0))+". Then it stopped: "+output.Clean(err.Error()))
 			return
 		}
 		http.Redirect(w, r, "/subscriptions?done=replayed", http.StatusSeeOther)

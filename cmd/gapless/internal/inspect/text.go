@@ -2,31 +2,9 @@ package inspect
 
 import (
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
-
-// show makes text safe to look at: what is not printed, and what would change the order of the characters around it, is escaped. Templates
-// escape what HTML would take for itself.
-func show(text string) string {
-	if strings.IndexFunc(text, isHidden) < 0 && utf8.ValidString(text) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if isHidden(r) {
-			quoted := strconv.QuoteRuneToASCII(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func isHidden(r rune) bool { return !unicode.IsPrint(r) && r != ' ' }
 
 // brief cuts text to so many characters.
 func brief(text string, most int) string {
@@ -47,19 +25,6 @@ func number(n int64) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return sign + digits
-}
-
-// size prints a number of bytes.
-func size(n int64) string {
-	const units = "KMGTPE"
-	if n < 1024 {
-		return strconv.FormatInt(n, 10) + " B"
-	}
-	value, unit := float64(n)/1024, 0
-	for value >= 1024 && unit < len(units)-1 {
-		value, unit = value/1024, unit+1
-	}
-	return strconv.FormatFloat(value, 'f', 1, 64) + " " + string(units[unit]) + "iB"
 }
 
 // when prints a time for people, in UTC, and iso for programs.

@@ -36,7 +36,7 @@ func (l *List) Add(value any, cells ...string) error {
 	}
 	row := make([]string, len(cells))
 	for i, cell := range cells {
-		row[i] = clean(cell)
+		row[i] = Clean(cell)
 	}
 	if !l.p.Table {
 		_, err := fmt.Fprintln(l.p.w, strings.Join(row, "\t"))

@@ -17,7 +17,7 @@ func TestNothingMovesTheCursor(t *testing.T) {
 		"bad \xff byte":     "bad \ufffd byte",
 		"c1 \u009b control": `c1 \u009b control`,
 	} {
-		require.Equal(t, want, clean(given))
+		require.Equal(t, want, Clean(given))
 	}
 }
 

@@ -57,7 +57,7 @@ func (p *Printer) Record(value any, fields ...[2]string) error {
 	}
 	out := bufio.NewWriter(p.w)
 	for _, field := range fields {
-		name, text := clean(field[0]), clean(field[1])
+		name, text := Clean(field[0]), Clean(field[1])
 		if p.Table {
 			fmt.Fprintln(out, strings.TrimRight(p.paint(bold, pad(name, width, false))+"  "+p.state(text), " "))
 		} else {
@@ -72,7 +72,7 @@ func (p *Printer) Say(format string, args ...any) error {
 	if p.JSON {
 		return nil
 	}
-	_, err := fmt.Fprintln(p.w, clean(fmt.Sprintf(format, args...)))
+	_, err := fmt.Fprintln(p.w, Clean(fmt.Sprintf(format, args...)))
 	return err
 }
 

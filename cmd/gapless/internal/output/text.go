@@ -45,9 +45,9 @@ func Bytes(n int64) string {
 	return strconv.FormatFloat(value, 'f', 1, 64) + " " + string(units[unit]) + "iB"
 }
 
-// clean makes text safe for a terminal and for lines of cells: what is not printed is escaped, as a line feed or a sequence that moves the
+// Clean makes text safe for a terminal, for lines of cells and for a page: what is not printed is escaped, as a line feed or a sequence that moves the
 // cursor.
-func clean(text string) string {
+func Clean(text string) string {
 	if strings.IndexFunc(text, isUnsafe) < 0 && utf8.ValidString(text) {
 		return text
 	}
