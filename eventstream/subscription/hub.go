@@ -41,6 +41,8 @@ type hub struct {
 	seen atomic.Pointer[time.Time]
 	// active says that somebody would notice a kick.
 	active atomic.Bool
+	// waiting is how many shards have read all that is stable. While there is none, nobody gains by a look at the log.
+	waiting atomic.Int32
 	// claimSoon makes the poller claim shards at its next look.
 	claimSoon atomic.Bool
 
@@ -49,9 +51,9 @@ type hub struct {
 	// stop ends serving, and stopped is closed when it has; nil while no subscription runs.
 	stop    context.CancelFunc
 	stopped chan struct{}
-	// stable is the stable position as the poller saw it last; changed is closed when it rises.
-	stable  int64
-	changed chan struct{}
+	// stable is the stable position as the poller saw it last; rose is raised when it is higher than before.
+	stable int64
+	rose   signal
 }
 
 // run is one Subscription.Run.
@@ -80,7 +82,7 @@ func (r *run) fail(err error) {
 func hubOf(c core) *hub {
 	return c.Runtime(func() (any, func()) { //nolint:forcetypeassert // nobody else makes one
 		h := newHub(c)
-		return h, h.wake
+		return h, h.grew
 	}).(*hub)
 }
 
@@ -92,11 +94,10 @@ func newHub(c core) *hub {
 	workers = min(workers, int(pool.Config().MaxConns)-2)
 	return &hub{
 		core: c, settings: settings,
-		pool:    pool,
-		slots:   make(chan struct{}, max(workers, 1)),
-		kick:    make(chan struct{}, 1),
-		runs:    map[string]*run{},
-		changed: make(chan struct{}),
+		pool:  pool,
+		slots: make(chan struct{}, max(workers, 1)),
+		kick:  make(chan struct{}, 1),
+		runs:  map[string]*run{},
 	}
 }
 
@@ -151,7 +152,21 @@ func (h *hub) join(r *run) error {
 	return nil
 }
 
-// wake lets the poller look at once. It is called after every append, and costs nothing while no subscription runs.
+// grew lets the poller look at once, if a shard waits for more. It is called after every append, and costs nothing while none does.
+func (h *hub) grew() {
+	if h.waiting.Load() > 0 {
+		h.wake()
+	}
+}
+
+// hasten lets the poller look at once if that can bring a checkpoint on that somebody waits for.
+func (h *hub) hasten() {
+	if h.waiting.Load() > 0 || h.wanted() {
+		h.wake()
+	}
+}
+
+// wake lets the poller look at once.
 func (h *hub) wake() {
 	if !h.active.Load() {
 		return
@@ -170,23 +185,28 @@ func (h *hub) publish(stable int64) bool {
 	rose := stable > h.stable
 	h.stable = stable
 	if rose {
-		close(h.changed)
-		h.changed = make(chan struct{})
+		h.rose.raise()
 	}
 	return rose
 }
 
 // waitStable returns the stable position once it is above a position.
 func (h *hub) waitStable(ctx context.Context, above int64) (int64, error) {
-	for {
+	for waits := false; ; {
 		h.mu.Lock()
-		stable, changed := h.stable, h.changed
+		stable, rose := h.stable, h.rose.next()
 		h.mu.Unlock()
 		if stable > above {
 			return stable, nil
 		}
+		if !waits {
+			waits = true
+			h.waiting.Add(1)
+			defer h.waiting.Add(-1)
+			h.wake() // the last look was before it had come this far
+		}
 		select {
-		case <-changed:
+		case <-rose:
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}

@@ -121,7 +121,7 @@ func (h *hub) listenOnce(ctx context.Context) error {
 		if _, err := session.WaitForNotification(ctx); err != nil {
 			return err
 		}
-		h.wake()
+		h.grew()
 	}
 }
 

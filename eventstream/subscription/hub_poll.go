@@ -89,8 +89,12 @@ func (p *poller) wait(ctx context.Context, d time.Duration) error {
 }
 
 func (p *poller) pause() time.Duration {
+	shortest := shortestPoll
+	if p.waiting.Load() == 0 {
+		shortest = logend.KeepEvery // until a shard has read all that is stable, and asks for a look
+	}
 	quiet := time.Since(*p.busy.Load())
-	return min(max(quiet/pollShare, shortestPoll), longestPoll)
+	return min(max(quiet/pollShare, shortest), longestPoll)
 }
 
 // look does what is due.
@@ -233,10 +237,10 @@ func (h *hub) cancelWorkers() {
 }
 
 // wanted says whether somebody waits for a checkpoint that only an idle move will bring.
-func (p *poller) wanted() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, r := range p.runs {
+func (h *hub) wanted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range h.runs {
 		for _, w := range r.workers {
 			if at := w.checkpoint.Load(); at < r.sub.wanted.Load() && at < w.idle.Load() {
 				return true
@@ -290,4 +294,5 @@ func (w *shardWorker) raise(position int64) {
 	for at := w.checkpoint.Load(); at < position && !w.checkpoint.CompareAndSwap(at, position); {
 		at = w.checkpoint.Load()
 	}
+	w.sub.reached(position)
 }

@@ -77,6 +77,7 @@ func (w *shardWorker) move(ctx context.Context, h db.DBTX, events int, upto int6
 func (w *shardWorker) moved(upto int64) {
 	w.checkpoint.Store(upto)
 	w.idle.Store(upto)
+	w.sub.reached(upto)
 }
 
 // batchOptions begins a transaction for a handler. A hung process must not hold it for longer than its shard. The token tells it from

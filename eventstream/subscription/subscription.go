@@ -79,8 +79,9 @@ type Subscription struct {
 	slots chan struct{}
 	// filter is the config's, in normal form.
 	filter eventstream.LogFilter
-	// wanted is the highest position that somebody in this process waits for.
+	// wanted is the highest position that somebody in this process waits for, and moved is raised when a shard has come as far.
 	wanted atomic.Int64
+	moved  signal
 }
 
 // subscriptionName is the rule of the constraint subscriptions_name_valid.
@@ -218,6 +219,7 @@ func (s *Subscription) waitFor(ctx context.Context, h db.DBTX, position int64) e
 		previous = s.wanted.Load()
 	}
 	for look := pause.NewBackoff(2*time.Millisecond, 50*time.Millisecond); ; {
+		moved := s.moved.next()
 		at, err := db.New().SubscriptionCheckpoint(ctx, h, s.name)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -229,10 +231,17 @@ func (s *Subscription) waitFor(ctx context.Context, h db.DBTX, position int64) e
 		case position > at.LastPosition:
 			return &eventstream.BeyondLogError{Field: "position", Value: position, Last: at.LastPosition}
 		}
-		s.hub.wake()
-		if err := look.Wait(ctx); err != nil {
+		s.hub.hasten()
+		if err := look.WaitOr(ctx, moved); err != nil {
 			return err
 		}
+	}
+}
+
+// reached tells those in this process who wait for a position that a shard has come as far.
+func (s *Subscription) reached(position int64) {
+	if wanted := s.wanted.Load(); wanted > 0 && position >= wanted {
+		s.moved.raise()
 	}
 }
 

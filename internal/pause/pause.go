@@ -7,11 +7,15 @@ import (
 )
 
 // For waits, or returns the context's error.
-func For(ctx context.Context, d time.Duration) error {
+func For(ctx context.Context, d time.Duration) error { return forOr(ctx, d, nil) }
+
+func forOr(ctx context.Context, d time.Duration, soon <-chan struct{}) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return nil
+	case <-soon:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -36,6 +40,11 @@ func (b *Backoff) Reset() { b.next = b.first }
 
 // Wait waits for the pause, or returns the context's error.
 func (b *Backoff) Wait(ctx context.Context) error { return For(ctx, b.Next()) }
+
+// WaitOr waits for the pause, or until soon is closed, or returns the context's error.
+func (b *Backoff) WaitOr(ctx context.Context, soon <-chan struct{}) error {
+	return forOr(ctx, b.Next(), soon)
+}
 
 // NextSince is Next, which begins anew after a try that lasted for longer than the longest pause: it had got somewhere.
 func (b *Backoff) NextSince(began time.Time) time.Duration {

@@ -20,6 +20,14 @@ func TestAPauseEndsWithItsContext(t *testing.T) {
 	require.ErrorIs(t, pause.NewBackoff(time.Hour, time.Hour).Wait(ctx), context.Canceled)
 }
 
+func TestAPauseEndsEarlyWhenItIsTold(t *testing.T) {
+	t.Parallel()
+	soon := make(chan struct{})
+	close(soon)
+	require.NoError(t, pause.NewBackoff(time.Hour, time.Hour).WaitOr(t.Context(), soon))
+	require.NoError(t, pause.NewBackoff(time.Microsecond, time.Hour).WaitOr(t.Context(), nil))
+}
+
 func TestBackoffDoublesUpToItsBound(t *testing.T) {
 	t.Parallel()
 	b := pause.NewBackoff(200*time.Millisecond, 5*time.Second)

@@ -46,7 +46,7 @@ func (b *benchmark) measureGrowth(ctx context.Context) (err error) {
 		name    string
 		callers int
 		side    func(*grown) side
-	}{{"append", growthCallers, (*grown).appends}, {"load", 1, (*grown).loads}} {
+	}{{"append", growthCallers, (*grown).appends}, {"raw", growthCallers, (*grown).raws}, {"load", 1, (*grown).loads}} {
 		sides := make([]side, len(stores))
 		for i, g := range stores {
 			sides[i] = part.side(g)
@@ -65,7 +65,7 @@ func (b *benchmark) measureGrowth(ctx context.Context) (err error) {
 	return nil
 }
 
-// grow makes a store of a size. Its events pass the gate, as all do.
+// grow makes a store of a size, and beside it a table without rules that has the same events.
 func (b *benchmark) grow(ctx context.Context, size int) (*grown, func() error, error) {
 	start := time.Now()
 	s, drop, err := b.open(ctx, growthCallers)
@@ -74,9 +74,12 @@ func (b *benchmark) grow(ctx context.Context, size int) (*grown, func() error, e
 	}
 	g := &grown{store: s, size: size, long: max(size/10/longStream, 1)}
 	g.short = (size - g.long*longStream) / shortStream
-	err = errors.Join(
-		baseline.Seed{First: 1, Last: g.long, Events: longStream, Limit: s.sizes.growLimit}.Fill(ctx, s.Gapless),
-		baseline.Seed{First: g.long + 1, Last: g.long + g.short, Events: shortStream, Limit: s.sizes.growLimit}.Fill(ctx, s.Gapless))
+	for _, seed := range []baseline.Seed{
+		{First: 1, Last: g.long, Events: longStream, Limit: s.sizes.growLimit},
+		{First: g.long + 1, Last: g.long + g.short, Events: shortStream, Limit: s.sizes.growLimit},
+	} {
+		err = errors.Join(err, seed.Fill(ctx, s.Gapless), seed.FillBare(ctx, s.Raw))
+	}
 	if err == nil {
 		err = database.Vacuum(ctx, s.Gapless)
 	}
@@ -89,13 +92,25 @@ func (b *benchmark) grow(ctx context.Context, size int) (*grown, func() error, e
 
 // appends is case append1-existing, on all streams of the store.
 func (g *grown) appends() side {
-	s := side{name: fmt.Sprintf("%d events", g.size), check: counts(g.Gapless, countGapless, g.long*longStream+g.short*shortStream)}
+	return g.toOwn(counts(g.Gapless, countGapless, g.events()), func(ctx context.Context, own *baseline.Streams) (int, error) {
+		return g.appendExact(ctx, own.Next(), 1)
+	})
+}
+
+// raws is its plain side: what a table without rules loses as it grows.
+func (g *grown) raws() side { return g.toOwn(counts(g.Raw, countBare, g.events()), g.insertTo(1, 1)) }
+
+func (g *grown) events() int { return g.long*longStream + g.short*shortStream }
+
+// toOwn gives each caller its part of the short streams.
+func (g *grown) toOwn(check check, do func(context.Context, *baseline.Streams) (int, error)) side {
+	s := side{name: fmt.Sprintf("%d events", g.size), check: check}
 	for caller := range growthCallers {
 		own := &baseline.Streams{}
 		for n := caller; n < g.short; n += growthCallers {
 			own.Add(baseline.SeededStream(g.long+1+n, shortStream))
 		}
-		s.calls = append(s.calls, func(ctx context.Context) (int, error) { return g.appendExact(ctx, own.Next(), 1) })
+		s.calls = append(s.calls, func(ctx context.Context) (int, error) { return do(ctx, own) })
 	}
 	return s
 }

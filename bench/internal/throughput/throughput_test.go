@@ -40,7 +40,7 @@ func TestRunMeasuresEveryCase(t *testing.T) {
 			}
 		}
 		require.Equal(t, slices.Concat(names()[:len(cases())],
-			[]string{"growth-append-1000", "growth-append-2000", "growth-load-1000", "growth-load-2000"}), measured)
+			[]string{"growth-append-1000", "growth-append-2000", "growth-raw-1000", "growth-raw-2000", "growth-load-1000", "growth-load-2000"}), measured)
 		require.Equal(t, measured, shown)
 		require.Contains(t, r.Chart, "append1-new")
 		require.Len(t, r.Tables, 3)
