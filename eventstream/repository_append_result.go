@@ -3,11 +3,69 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/gaplesspg/gapless/db"
 )
+
+// appendOutcome is the result of a request, or why it was refused.
+func appendOutcome(request AppendRequest, row db.AppendBatchRow, bound bool) (AppendResult, error) {
+	if err := refusal(request, row, bound); err != nil {
+		return AppendResult{}, err
+	}
+	if row.Outcome != "appended" && row.Outcome != "duplicate" {
+		return AppendResult{}, fmt.Errorf("append to stream %s: the database answers %s: it is newer than this program",
+			quote(string(request.StreamID)), quote(row.Outcome))
+	}
+	return appendResult(row), nil
+}
+
+// appendFailed says of an append that its context ended, where that is why it failed.
+func appendFailed(ctx context.Context, request AppendRequest, err error) error {
+	var canceled *AppendCanceledError
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) && !errors.As(err, &canceled) {
+		return &AppendCanceledError{StreamID: request.StreamID, Sent: !pgconn.SafeToRetry(err), Err: err}
+	}
+	return err
+}
+
+func appendResult(row db.AppendBatchRow) AppendResult {
+	return AppendResult{
+		FirstVersion:   row.FirstVersion,
+		LastVersion:    row.LastVersion,
+		LastPosition:   row.LastPosition,
+		CurrentVersion: row.CurrentVersion,
+		Duplicate:      row.Outcome == "duplicate",
+	}
+}
+
+// refusal turns the outcome of a request into its error. An empty outcome is a request that another one took down with it. Where the append
+// was bound to a tenant, the row names that one, whosever the stream is.
+func refusal(request AppendRequest, row db.AppendBatchRow, bound bool) error {
+	id := request.StreamID
+	switch row.Outcome {
+	case "version_conflict":
+		return &VersionConflictError{StreamID: id, Expected: request.Expected.wire(), Actual: row.CurrentVersion}
+	case "stream_exists":
+		return &StreamExistsError{StreamID: id, Actual: row.CurrentVersion}
+	case "stream_missing":
+		return &StreamMissingError{StreamID: id}
+	case "tenant_mismatch":
+		if bound {
+			return &TenantMismatchError{StreamID: id, EventTenant: TenantID(row.TenantID)}
+		}
+		return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: request.Events[0].TenantID}
+	case "gap":
+		return &GapError{StreamID: id, FirstMissing: row.Watermark + 1, CurrentVersion: row.CurrentVersion}
+	case "closed":
+		return &StreamClosedError{StreamID: id, Version: row.CurrentVersion}
+	}
+	return nil
+}
 
 const (
 	// maxNewer is how many events a refusal brings at most; the database knows no more either.

@@ -66,13 +66,13 @@ func (e *AppendCanceledError) Error() string {
 // Unwrap gives what ended the wait.
 func (e *AppendCanceledError) Unwrap() error { return e.Err }
 
-// IngestConflictError says that an ingest brings another event for a version than the one that is there. The store keeps
+// IngestConflictError says that an ingest brings another event for a version than the one that exists. The store keeps
 // what it has.
 type IngestConflictError struct {
 	// StreamID and Version are what both events claim.
 	StreamID StreamID
 	Version  int64
-	// EventID is the event that was refused; OtherEventID the one that is there. Equal ids mean other content.
+	// EventID is the event that was refused; OtherEventID the one that exists. Equal ids mean other content.
 	EventID, OtherEventID uuid.UUID
 	// Place is where the other event is: "events", "pending_events" or "this call".
 	Place string
@@ -132,3 +132,42 @@ func (e *NotMigratedError) Error() string {
 
 // Is matches ErrNotMigrated.
 func (e *NotMigratedError) Is(target error) bool { return target == ErrNotMigrated }
+
+// ImportError says which event of the source an Import could not take. Nothing of the event's chunk is written.
+type ImportError struct {
+	// Index is the event's place in the source, from 0.
+	Index int64
+	// StreamID, Version and EventID are what the source says of the event; each may be missing.
+	StreamID StreamID
+	Version  int64
+	EventID  uuid.UUID
+	// Err is what is wrong: an *InvalidValueError, *GapError, *IngestConflictError, *EventIDConflictError or
+	// *TenantMismatchError.
+	Err error
+}
+
+// Error names the event by all that the source says of it, and what is wrong.
+func (e *ImportError) Error() string {
+	return fmt.Sprintf("event %d of the source (version %d of stream %s, id %s) cannot be imported: %v",
+		e.Index, e.Version, quote(string(e.StreamID)), e.EventID, e.Err)
+}
+
+// Unwrap returns what is wrong with the event.
+func (e *ImportError) Unwrap() error { return e.Err }
+
+// DecisionConflictError says that AppendIf appended nothing, since an event that matches the query came after the position.
+type DecisionConflictError struct {
+	// Position is the one that was decided on.
+	Position int64
+	// Found is the position of the first matching event after it.
+	Found int64
+}
+
+// Error names both positions.
+func (e *DecisionConflictError) Error() string {
+	return fmt.Sprintf("decided at position %d, but the event at position %d matches the query: read the query again and decide anew",
+		e.Position, e.Found)
+}
+
+// Is matches ErrDecisionConflict.
+func (e *DecisionConflictError) Is(target error) bool { return target == ErrDecisionConflict }
