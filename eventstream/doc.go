@@ -31,7 +31,7 @@
 //		fmt.Println(event.Version, event.Type, string(event.Payload))
 //	}
 //
-// [Repository.WithTx] is the same repository in a transaction of yours: what it writes is there if and only if that commits.
+// [Repository.WithTx] is the same repository in a transaction of yours: what it writes exists if and only if that commits.
 //
 // # The aggregate
 //
@@ -79,7 +79,7 @@
 //		fmt.Println(event.Sequence, event.StreamID, event.Version, event.Type)
 //	}
 //
-// [Repository.OpenLog] gives a [LogCursor] to who pages by hand:
+// [Repository.OpenLog] gives a [LogCursor] to code that pages by hand:
 //
 //	cursor, err := repo.OpenLog(ctx, eventstream.LogOptions{})
 //

@@ -46,6 +46,15 @@ var (
 	ErrTxEnded = errors.New("handler ended its transaction: leave COMMIT and ROLLBACK to the subscription")
 	// ErrReadOnly says that the database takes no writes, as a standby does.
 	ErrReadOnly = errors.New("database is read-only: connect to the primary")
+	// ErrBeyondLog says that the log has not reached a position or sequence number. See BeyondLogError.
+	ErrBeyondLog = errors.New("beyond the end of the log")
+	// ErrDecisionConflict says that an event came that a decision should have known. See DecisionConflictError.
+	ErrDecisionConflict = errors.New("decision conflict: read the query again and decide anew")
+	// ErrUnreadableEvent matches an *UnreadableEventError.
+	ErrUnreadableEvent = errors.New("event cannot be read: skip or park it, or restore it from a backup")
+	// ErrSessionFormat says that the server writes values in a format that is not read. See SessionFormatError.
+	ErrSessionFormat = errors.New("the session writes values in another format: set DateStyle to ISO and bytea_output to hex for the role, " +
+		"or use a query mode with binary results")
 )
 
 // VersionConflictError says that somebody else appended since the writer looked, or that the writer's number was wrong.

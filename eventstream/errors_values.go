@@ -1,7 +1,10 @@
 package eventstream
 
 import (
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/internal/shown"
 )
@@ -122,3 +125,61 @@ func (e *ReconstructError) Unwrap() error { return e.cause }
 
 // quote makes a value safe to print: on one line, escaped, and short.
 func quote(s string) string { return shown.Quote(s) }
+
+// fieldEvent is the field of a BeyondLogError about an event that was read.
+const fieldEvent = "event"
+
+// BeyondLogError says that the log has not reached a position or sequence number, so that it comes from elsewhere.
+type BeyondLogError struct {
+	// Field is what is beyond the end: position, sequence, sequence of partition n; or event, for one that was read and that the log does
+	// not hold any more.
+	Field string
+	// Value is what was asked for.
+	Value int64
+	// Last is where the log ends.
+	Last int64
+}
+
+// Error says which value, and where the log ends.
+func (e *BeyondLogError) Error() string {
+	if e.Field == fieldEvent {
+		return fmt.Sprintf("the log, which is at %d, does not hold the event that was read at position %d: it went back since, by a failover or a "+
+			"restore, or is another; go on behind an event that it holds, or from the beginning", e.Last, e.Value)
+	}
+	return fmt.Sprintf("%s %d is beyond the end of the log, which is at %d: a value from another database does not fit this one",
+		e.Field, e.Value, e.Last)
+}
+
+// Is matches ErrBeyondLog.
+func (e *BeyondLogError) Is(target error) bool { return target == ErrBeyondLog }
+
+// SessionFormatError says that a value came in a format that is not read. With pgx.QueryExecModeExec and pgx.QueryExecModeSimpleProtocol
+// values come as text, as DateStyle and bytea_output have the server write it; the other modes depend on neither.
+type SessionFormatError struct {
+	// Column is the column of the result.
+	Column string
+	// Err says what could not be read.
+	Err error
+}
+
+// Error names the column, and says what to set.
+func (e *SessionFormatError) Error() string {
+	return fmt.Sprintf("column %s cannot be read: %v. In the query modes exec and simple protocol values come as text, and are read as written "+
+		"with DateStyle ISO and bytea_output hex: set both for the role or the connection, or use another query mode", e.Column, e.Err)
+}
+
+// Is matches ErrSessionFormat.
+func (e *SessionFormatError) Is(target error) bool { return target == ErrSessionFormat }
+
+// Unwrap gives the error of the value.
+func (e *SessionFormatError) Unwrap() error { return e.Err }
+
+// unreadable names the column of a value that could not be read. It is for what this package reads: an error of the user's code, who reads
+// other things, stays what it is.
+func unreadable(err error) error {
+	var scan pgx.ScanArgError
+	if !errors.As(err, &scan) {
+		return err
+	}
+	return &SessionFormatError{Column: scan.FieldName, Err: err}
+}

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/gaplesspg/gapless/internal/keptrows"
+	"github.com/gaplesspg/gapless/internal/paging"
+	"github.com/gaplesspg/gapless/internal/readbudget"
 )
 
 // rowsOf are the rows of a query of events, which are read one by one.
@@ -136,4 +138,45 @@ func (s *eventScanner) typeOf(name []byte) EventType {
 
 func timeOf(b []byte) time.Time {
 	return time.UnixMicro(int64(binary.BigEndian.Uint64(b)) + postgresEpoch).UTC()
+}
+
+// collect reads the rows of a page, which have the columns of eventstream.events in their order, into a buffer, and says why it ended. Rows
+// after that are dropped as they come.
+func collect[T any](r *rowsOf, buffer []T, event func(*T) *Event, asked int, limit int64) (events []T, end paging.End, err error) {
+	defer r.Rows.Close()
+	events = buffer[:0]
+	scanner, cutter := eventScanner{rows: r.Rows}, paging.NewCutter(limit)
+	for r.Rows.Next() {
+		if end = cutter.Next(r.Rows.RawValues()); end != paging.EndOfRange {
+			break
+		}
+		var none T
+		events = append(events, none)
+		if err := scanner.scan(event(&events[len(events)-1])); err != nil {
+			return nil, paging.EndOfRange, err
+		}
+	}
+	if end == paging.EndOfRange && len(events) == asked {
+		end = paging.EndOfCount
+	}
+	r.Rows.Close()
+	return events, end, r.Rows.Err()
+}
+
+func logEvent(e *LogEvent) *Event { return &e.Event }
+
+func streamEvent(e *Event) *Event { return e }
+
+// bytes is what an event takes in memory.
+func (e *Event) bytes() int64 {
+	return int64(readbudget.EventOverhead + len(e.Payload) + len(e.Data) + len(e.Metadata))
+}
+
+// bytesOf is what events take in memory.
+func bytesOf(events []LogEvent) int64 {
+	bytes := int64(0)
+	for i := range events {
+		bytes += events[i].bytes()
+	}
+	return bytes
 }

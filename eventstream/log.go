@@ -140,3 +140,42 @@ func startJSON(start Start) json.RawMessage {
 	}
 	return text
 }
+
+// UnmarshalJSON reads a log event as json.Marshal writes it, with the checks of Event. On error the event keeps its value.
+func (e *LogEvent) UnmarshalJSON(data []byte) error {
+	var decoded LogEvent
+	if err := decoded.Event.UnmarshalJSON(data); err != nil {
+		return err
+	}
+	var numbers struct {
+		Sequence          int64 `json:"sequence"`
+		PartitionSequence int64 `json:"partition_sequence"`
+	}
+	if err := json.Unmarshal(data, &numbers); err != nil {
+		return err
+	}
+	if numbers.Sequence < 0 {
+		return invalidValue("sequence", strconv.FormatInt(numbers.Sequence, 10), "1 or more")
+	}
+	if numbers.PartitionSequence < 0 {
+		return invalidValue("partition_sequence", strconv.FormatInt(numbers.PartitionSequence, 10), "1 or more")
+	}
+	decoded.Sequence, decoded.PartitionSequence = numbers.Sequence, numbers.PartitionSequence
+	*e = decoded
+	return nil
+}
+
+// String returns the start as the database is told of it: {"from":"latest"}, {"position":7}.
+func (s startWord) String() string { return string(startJSON(s)) }
+
+// String returns the start as the database is told of it: {"position":7}.
+func (s startNumber) String() string { return string(startJSON(s)) }
+
+// String returns the start as the database is told of it: {"time":"2026-01-01T00:00:00Z"}.
+func (s startTime) String() string { return string(startJSON(s)) }
+
+// String returns the start as the database is told of it: {"after":{"event_id":"...","position":7}}.
+func (s startAfter) String() string { return string(startJSON(s)) }
+
+// String returns the start as the database is told of it: {"partition_sequences":{"3":7}}.
+func (s startPartitions) String() string { return string(startJSON(s)) }

@@ -5,16 +5,21 @@ import (
 	"errors"
 	"math"
 	"strconv"
+
+	"github.com/gaplesspg/gapless/internal/readahead"
 )
 
 // ErrCursorClosed says that a LogCursor was closed before.
 var ErrCursorClosed = errors.New("log cursor is closed: open another one, from After the last event")
 
-// LogCursor goes through a part of the log for who pages by hand, as a service does that answers with pages. ReadLog is a loop over one. It is
+// LogCursor goes through a part of the log for code that pages by hand, as a service that answers with pages does. ReadLog is a loop over one. It is
 // not safe for use by several goroutines. Between two calls it holds no connection and no transaction.
 type LogCursor struct {
-	// ahead is nil once the cursor is closed.
-	ahead *logAhead
+	repo *Repository
+	// pages are nil once the cursor is closed.
+	pages *readahead.Reader[LogEvent]
+	// readsAhead says that the next page is read while this one is handed out: on a pool, where another connection is to be had.
+	readsAhead bool
 	// page is what was read and not handed out yet, and left how many events may be handed out after it.
 	page []LogEvent
 	left int
@@ -27,7 +32,7 @@ func (r *Repository) OpenLog(ctx context.Context, opts LogOptions) (*LogCursor, 
 	if err != nil {
 		return nil, err
 	}
-	cursor := &LogCursor{ahead: &logAhead{pages: pages, repo: r, handle: r.handle, share: r.budget.Share()}, left: opts.Limit}
+	cursor := &LogCursor{repo: r, pages: readahead.New(pagesOn{pages, r, r.handle}, r.budget.Share()), left: opts.Limit}
 	if cursor.left == 0 {
 		cursor.left = math.MaxInt
 	}
@@ -41,7 +46,7 @@ func (r *Repository) OpenLog(ctx context.Context, opts LogOptions) (*LogCursor, 
 // After an error the same call may be made again: no event is left out or comes twice. An *UnreadableEventError comes in the place of
 // its event, and the next call goes on behind that. After Close it is ErrCursorClosed. To follow the log, open another cursor from After the last event.
 func (c *LogCursor) Next(ctx context.Context, limit int) (events []LogEvent, atEnd bool, err error) {
-	if c.ahead == nil {
+	if c.pages == nil {
 		return nil, true, ErrCursorClosed
 	}
 	if limit < 0 {
@@ -63,12 +68,12 @@ func (c *LogCursor) Next(ctx context.Context, limit int) (events []LogEvent, atE
 	return events, c.atEnd(), nil
 }
 
-func (c *LogCursor) atEnd() bool { return len(c.page) == 0 && (c.left <= 0 || c.ahead.atEnd()) }
+func (c *LogCursor) atEnd() bool { return len(c.page) == 0 && (c.left <= 0 || c.pages.AtEnd()) }
 
 // read reads the next page.
 func (c *LogCursor) read(ctx context.Context) error {
-	reading, trace := c.ahead.repo.startRead(ctx, OperationReadLog, "")
-	events, err := c.ahead.next(reading, c.left)
+	reading, trace := c.repo.startRead(ctx, OperationReadLog, "")
+	events, err := c.pages.Next(reading, c.left)
 	trace.end(len(events), err)
 	if unreadable := asUnreadable(err); unreadable != nil {
 		c.left--
@@ -79,14 +84,32 @@ func (c *LogCursor) read(ctx context.Context) error {
 	}
 	c.page = events
 	c.left -= len(events)
-	c.ahead.start(ctx, c.left)
+	if c.readsAhead {
+		c.pages.Start(ctx, c.left)
+	}
 	return nil
 }
 
 // Close gives back the memory that the cursor holds. A second time changes nothing.
 func (c *LogCursor) Close() {
-	if c.ahead != nil {
-		c.ahead.stop()
-		c.ahead, c.page = nil, nil
+	if c.pages != nil {
+		c.pages.Close()
+		c.pages, c.page = nil, nil
 	}
+}
+
+// pagesOn are pages that are read on a handle.
+type pagesOn struct {
+	*logPages
+	repo   *Repository
+	handle Handle
+}
+
+func (p pagesOn) AtEnd() bool { return p.atEnd() }
+
+func (p pagesOn) Grown() bool { return p.size.Grown() }
+
+func (p pagesOn) Next(ctx context.Context, limit int, bytes int64, buffer []LogEvent) ([]LogEvent, int64, error) {
+	events, err := p.next(ctx, p.repo, p.handle, limit, bytes, buffer)
+	return events, bytesOf(events), err
 }

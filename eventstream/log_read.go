@@ -5,13 +5,12 @@ import (
 	"iter"
 	"strconv"
 
-	"github.com/google/uuid"
-
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/internal/apart"
-	"github.com/gaplesspg/gapless/internal/isolation"
-	"github.com/gaplesspg/gapless/internal/logend"
 )
+
+// pagesPerRead is how many times Config.PageSize a page of the log may grow to.
+const pagesPerRead = 8
 
 // insufficientPrivilege is the SQLSTATE for what a role may not do.
 const insufficientPrivilege = "42501"
@@ -54,7 +53,7 @@ func (r *Repository) ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[Log
 			return
 		}
 		defer cursor.Close()
-		cursor.ahead.may = r.onPool(r.handle)
+		cursor.readsAhead = r.onPool(r.handle)
 		for atEnd := false; !atEnd; {
 			var events []LogEvent
 			events, atEnd, err = cursor.Next(ctx, 0)
@@ -188,100 +187,4 @@ func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at 
 	}
 	position, err := r.queries.LogPositionOfSequence(ctx, h, db.LogPositionOfSequenceParams{Sequence: sequence, Stable: stable})
 	return position, mapError(err)
-}
-
-// logPages reads a range of the log, from after, exclusive, to until, page by page.
-type logPages struct {
-	after, until int64
-	apart        apart.Positions
-	size         pageSize
-	numbers      numberer
-	// unreadable is an event that was met and is not passed yet.
-	unreadable *UnreadableEventError
-	// same knows the connections that go to the log that is read.
-	same logend.Same
-	// position and id are of the last event that was read; 0 before the first.
-	position int64
-	id       uuid.UUID
-}
-
-func newLogPages(filter LogFilter, backwards bool, after, until int64, most int) *logPages {
-	return &logPages{
-		after: after, until: until,
-		size:    pageSize{most: most},
-		numbers: numberer{filter: filter, backwards: backwards},
-	}
-}
-
-// skipTo leaves out what comes before the first event of every partition that is read.
-func (p *logPages) skipTo(partitions int) {
-	if len(p.apart) == 0 {
-		return
-	}
-	read := p.numbers.filter.Partitions
-	if len(read) == 0 {
-		read = make([]int, partitions)
-		for i := range read {
-			read[i] = i
-		}
-	}
-	first := p.until
-	for _, partition := range read {
-		first = min(first, p.apart[partition])
-	}
-	p.after = max(p.after, first)
-}
-
-func (p *logPages) atEnd() bool { return p.after >= p.until }
-
-// next reads the next page, of so many events and bytes at most, and moves on over the positions that it covered. After an
-// *UnreadableEventError it goes on behind that event.
-func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int, bytes int64, buffer []LogEvent) ([]LogEvent, error) {
-	h, release, err := p.on(ctx, r, h)
-	if err != nil || p.atEnd() {
-		return nil, err
-	}
-	defer release()
-	for {
-		size := p.size.next(limit)
-		window := min(p.size.window, p.until-p.after)
-		wanted := pageWanted{after: p.after, until: p.after + window, size: size, bytes: bytes, large: p.size.large > 0}
-		if p.numbers.backwards {
-			wanted.after, wanted.until = p.until-window, p.until
-		}
-		if p.clip(&wanted) {
-			return nil, p.pass()
-		}
-		var events []LogEvent
-		var end pageEnd
-		err := isolation.OrReadCommitted(ctx, h, func(h db.DBTX) (err error) {
-			events, end, err = r.logPage(ctx, h, wanted, &p.numbers, buffer)
-			return err
-		})
-		if err != nil {
-			p.unreadable, err = r.unreadableInLog(ctx, h, wanted, &p.numbers, err)
-			return nil, err // without one, the next page ends before the event that cannot be read
-		}
-		p.read(events)
-		p.size.adapt(len(events), end, window < p.until-p.after, bytesOf(events), bytes)
-		if end == endAtLarge && len(events) == 0 {
-			continue // the first one is large, and now comes with the page
-		}
-		p.moveOn(wanted, events, end)
-		return dropBefore(events, p.apart), nil
-	}
-}
-
-// moveOn leaves behind what a page covered.
-func (p *logPages) moveOn(wanted pageWanted, events []LogEvent, end pageEnd) {
-	switch backwards := p.numbers.backwards; {
-	case backwards && end != endOfRange:
-		p.until = events[len(events)-1].Position - 1
-	case backwards:
-		p.until = wanted.after
-	case end != endOfRange:
-		p.after = events[len(events)-1].Position
-	default:
-		p.after = wanted.until
-	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -150,17 +149,6 @@ func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 	return nil
 }
 
-// retryCodes are SQLSTATEs after which nothing of the statement is left, and another try may do better.
-var retryCodes = []string{
-	"40001", // serialization failure
-	"40P01", // deadlock detected
-	"53300", // too many connections
-	"57P01", // terminated by an administrator
-	"57P02", // crash shutdown
-	"57P03", // starting up
-	"ES006", // another writer drew its position in between
-}
-
 // SafeToRetry reports whether a call that failed with err may be tried again as it was, with the same events, and whether that
 // may help: the connection was lost or could not be had, the server ended it, or a concurrent transaction was in the way. The
 // call may have gone through all the same; its event ids tell, and the second try is then a Duplicate.
@@ -172,7 +160,7 @@ func SafeToRetry(err error) bool {
 	}
 	var cause *pgconn.PgError
 	if errors.As(err, &cause) {
-		return strings.HasPrefix(cause.Code, "08") || slices.Contains(retryCodes, cause.Code)
+		return pgerr.MayRetry(cause.Code)
 	}
 	var network net.Error
 	return pgconn.SafeToRetry(err) || errors.As(err, &network) ||

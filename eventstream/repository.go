@@ -2,8 +2,10 @@ package eventstream
 
 import (
 	"context"
+	"iter"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -74,7 +76,7 @@ func NewRepository(handle Handle, config *Config) (*Repository, error) {
 }
 
 // WithTx returns the same repository in a transaction of the caller: what it reads and writes is part of that transaction, and what it writes
-// is there for others once that commits. A refused append leaves the transaction usable, but for *EventIDConflictError and
+// is visible to others once that commits. A refused append leaves the transaction usable, but for *EventIDConflictError and
 // *InvalidValueError, which the database raises as errors; other writers of a stream that was appended to wait until the transaction ends. A
 // nil tx is an *InvalidValueError of each call.
 func (r *Repository) WithTx(tx pgx.Tx) *Repository {
@@ -95,3 +97,56 @@ func (r *Repository) partitionCount(ctx context.Context, h Handle) (int, error) 
 	r.partitions.Store(count)
 	return int(count), nil
 }
+
+// errNoTx says that a caller's transaction is nil.
+var errNoTx = invalidValue("tx", "nil", "a transaction that has begun; without WithTx, each call takes its own")
+
+// handleOf is a caller's transaction, or what refuses everything if that is nil.
+func handleOf(tx pgx.Tx) Handle {
+	if unset.IsNil(tx) {
+		return noHandle{errNoTx}
+	}
+	return tx
+}
+
+// noHandle refuses everything.
+type noHandle struct{ err error }
+
+func (h noHandle) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, h.err
+}
+func (h noHandle) Query(context.Context, string, ...any) (pgx.Rows, error) { return nil, h.err }
+func (h noHandle) QueryRow(context.Context, string, ...any) pgx.Row        { return noRow(h) }
+func (h noHandle) Begin(context.Context) (pgx.Tx, error)                   { return nil, h.err }
+
+type noRow struct{ err error }
+
+func (r noRow) Scan(...any) error { return r.err }
+
+// Store is what code that only writes and reads events needs of a Repository, so that its tests can run without a database: package
+// eventstreamtest has a store in memory, and tests that hold both to what is said here of Repository's methods. What such code uses less of, it
+// had better declare itself; what it uses more of, a Repository alone can do.
+type Store interface {
+	// Append is Repository.Append.
+	Append(ctx context.Context, id StreamID, expected Expected, events ...Event) (AppendResult, error)
+	// AppendMany is Repository.AppendMany.
+	AppendMany(ctx context.Context, requests ...AppendRequest) ([]AppendResult, error)
+	// Load is Repository.Load.
+	Load(ctx context.Context, id StreamID) (*EventStream, error)
+	// GetOrCreate is Repository.GetOrCreate.
+	GetOrCreate(ctx context.Context, id StreamID) (*EventStream, error)
+	// Save is Repository.Save.
+	Save(ctx context.Context, stream *EventStream) (AppendResult, error)
+	// Read is Repository.Read.
+	Read(ctx context.Context, id StreamID, opts ReadOptions) iter.Seq2[Event, error]
+	// ReadLog is Repository.ReadLog.
+	ReadLog(ctx context.Context, opts LogOptions) iter.Seq2[LogEvent, error]
+	// Event is Repository.Event.
+	Event(ctx context.Context, eventID uuid.UUID) (Event, error)
+	// Stream is Repository.Stream.
+	Stream(ctx context.Context, id StreamID) (StreamHead, error)
+	// Streams is Repository.Streams.
+	Streams(ctx context.Context, filter StreamFilter) iter.Seq2[StreamHead, error]
+}
+
+var _ Store = (*Repository)(nil)

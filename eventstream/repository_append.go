@@ -1,13 +1,12 @@
 package eventstream
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/gaplesspg/gapless/db"
+	"github.com/google/uuid"
 )
 
 // MaxEventsPerCall bounds the events of one Append, AppendMany or Ingest: the call is one statement, and holds its streams
@@ -42,6 +41,85 @@ type AppendRequest struct {
 	// many, from 0 to 1000: who decides anew then needs no second look. All refusals of a statement bring 1 MiB together at most, so there may
 	// be fewer; and there are none for a role that may not read eventstream.events. Default: 0, which brings none.
 	Newer int
+}
+
+// Expected says what a stream must look like for an append to go through: Any, Exists, Empty or Exact. It is closed: no
+// other package can add a kind, so that every kind has a meaning in the database too.
+type Expected interface {
+	// String returns "any", "exists", "empty" or "exact(5)".
+	String() string
+
+	// wire returns the number that the SQL functions take: n >= 0 is exactly n, and the others lie below.
+	wire() int64
+	// validate returns an *InvalidValueError for an expectation that no stream can meet.
+	validate() error
+}
+
+// expectation is the type of the expectations that carry no number. Its values are those that travel to the database.
+type expectation int64
+
+const (
+	// Any expects nothing: the append goes through at every version. It gives up protection against a concurrent writer.
+	Any expectation = -1
+	// Exists expects at least one event, else the append fails with ErrStreamMissing.
+	Exists expectation = -2
+	// Empty expects no event yet, else the append fails with ErrStreamExists.
+	Empty expectation = -3
+)
+
+// String returns "any", "exists" or "empty".
+func (e expectation) String() string {
+	switch e {
+	case Any:
+		return "any"
+	case Exists:
+		return "exists"
+	case Empty:
+		return "empty"
+	default:
+		return "invalid(" + strconv.FormatInt(int64(e), 10) + ")"
+	}
+}
+
+func (e expectation) wire() int64 { return int64(e) }
+
+// A caller can make others out of the constants, as in Any+1, though not by accident.
+func (e expectation) validate() error {
+	if e < Empty || e > Any {
+		return invalidValue("expected version", e.String(), "Any, Exists, Empty or Exact(n)")
+	}
+	return nil
+}
+
+// exact is a type of its own so that Exact(-1) is an error rather than another spelling of Any.
+type exact int64
+
+// Exact expects the stream to be at version, which counts its events: Exact(0) is a stream without any. Otherwise the append
+// fails with a *VersionConflictError. A negative version is reported by the append, as an *InvalidValueError.
+func Exact(version int64) Expected { return exact(version) }
+
+// String returns "exact(5)".
+func (e exact) String() string { return "exact(" + strconv.FormatInt(int64(e), 10) + ")" }
+
+func (e exact) wire() int64 { return int64(e) }
+
+func (e exact) validate() error {
+	if e < 0 {
+		return invalidValue("expected version", strconv.FormatInt(int64(e), 10), "0 or more")
+	}
+	return nil
+}
+
+// expectedWire returns the number that stands for e in SQL. A nil Expected is refused rather than read as Any: leaving
+// the expectation out must not switch the protection off.
+func expectedWire(e Expected) (int64, error) {
+	if e == nil {
+		return 0, invalidValue("expected version", "nil", "Any, Exists, Empty or Exact(n)")
+	}
+	if err := e.validate(); err != nil {
+		return 0, err
+	}
+	return e.wire(), nil
 }
 
 // Append appends events to a stream, all or nothing, in one round trip. Events whose ids were appended before, to this stream
@@ -131,57 +209,37 @@ func (r *Repository) appendOne(ctx context.Context, request AppendRequest, trace
 	return result, nil
 }
 
-// appendOutcome is the result of a request, or why it was refused.
-func appendOutcome(request AppendRequest, row db.AppendBatchRow, bound bool) (AppendResult, error) {
-	if err := refusal(request, row, bound); err != nil {
-		return AppendResult{}, err
+// checkRepeats refuses requests that hold one event twice: the database would say no more than that the id is taken. Ids that rise, as those of
+// NewEvent do, cost one comparison each; others a map of all.
+func checkRepeats(requests []AppendRequest, count int) error {
+	if idsRise(requests) {
+		return nil
 	}
-	if row.Outcome != "appended" && row.Outcome != "duplicate" {
-		return AppendResult{}, fmt.Errorf("append to stream %s: the database answers %s: it is newer than this program",
-			quote(string(request.StreamID)), quote(row.Outcome))
-	}
-	return appendResult(row), nil
-}
-
-// appendFailed says of an append that its context ended, where that is why it failed.
-func appendFailed(ctx context.Context, request AppendRequest, err error) error {
-	var canceled *AppendCanceledError
-	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) && !errors.As(err, &canceled) {
-		return &AppendCanceledError{StreamID: request.StreamID, Sent: !pgconn.SafeToRetry(err), Err: err}
-	}
-	return err
-}
-
-func appendResult(row db.AppendBatchRow) AppendResult {
-	return AppendResult{
-		FirstVersion:   row.FirstVersion,
-		LastVersion:    row.LastVersion,
-		LastPosition:   row.LastPosition,
-		CurrentVersion: row.CurrentVersion,
-		Duplicate:      row.Outcome == "duplicate",
-	}
-}
-
-// refusal turns the outcome of a request into its error. An empty outcome is a request that another one took down with it. Where the append
-// was bound to a tenant, the row names that one, whosever the stream is.
-func refusal(request AppendRequest, row db.AppendBatchRow, bound bool) error {
-	id := request.StreamID
-	switch row.Outcome {
-	case "version_conflict":
-		return &VersionConflictError{StreamID: id, Expected: request.Expected.wire(), Actual: row.CurrentVersion}
-	case "stream_exists":
-		return &StreamExistsError{StreamID: id, Actual: row.CurrentVersion}
-	case "stream_missing":
-		return &StreamMissingError{StreamID: id}
-	case "tenant_mismatch":
-		if bound {
-			return &TenantMismatchError{StreamID: id, EventTenant: TenantID(row.TenantID)}
+	seen := make(map[uuid.UUID]StreamID, count)
+	for _, request := range requests {
+		for i := range request.Events {
+			id := request.Events[i].ID
+			if stream, again := seen[id]; again {
+				return &EventIDConflictError{
+					EventID: id, StreamID: request.StreamID, Problem: fmt.Sprintf("is given twice in one call, first for stream %s", quote(string(stream))),
+				}
+			}
+			seen[id] = request.StreamID
 		}
-		return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(row.TenantID), EventTenant: request.Events[0].TenantID}
-	case "gap":
-		return &GapError{StreamID: id, FirstMissing: row.Watermark + 1, CurrentVersion: row.CurrentVersion}
-	case "closed":
-		return &StreamClosedError{StreamID: id, Version: row.CurrentVersion}
 	}
 	return nil
+}
+
+func idsRise(requests []AppendRequest) bool {
+	var last uuid.UUID
+	for _, request := range requests {
+		for i := range request.Events {
+			id := request.Events[i].ID
+			if bytes.Compare(id[:], last[:]) <= 0 {
+				return false
+			}
+			last = id
+		}
+	}
+	return true
 }

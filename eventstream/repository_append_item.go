@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/appendargs"
 	"github.com/gaplesspg/gapless/internal/groupcommit"
 )
 
@@ -28,7 +29,7 @@ type appendItem struct {
 type preparedRequest struct {
 	stream   string
 	expected int64
-	// tenant is "" and partition -1 where none is given.
+	// tenant is "" and partition appendargs.NoPartition where none is given.
 	tenant    string
 	partition int32
 	events    []Event
@@ -97,7 +98,7 @@ func inOrderOfStreams(items []*appendItem) []*appendItem {
 }
 
 func prepare(request AppendRequest) (preparedRequest, error) {
-	p := preparedRequest{stream: string(request.StreamID), partition: -1, events: request.Events}
+	p := preparedRequest{stream: string(request.StreamID), partition: appendargs.NoPartition, events: request.Events}
 	var err error
 	if p.expected, err = expectedWire(request.Expected); err != nil {
 		return p, err
@@ -180,4 +181,45 @@ func (i *appendItem) Detach() {
 			e.Payload, e.Data, e.Metadata = copies.of(e.Payload), copies.of(e.Data), copies.of(e.Metadata)
 		}
 	}
+}
+
+// layOut lays out items as the arguments of one statement. Each item is applied all or none, apart from the others.
+func layOut(items []*appendItem) db.AppendBatchParams {
+	requests, events := 0, 0
+	for _, item := range items {
+		requests += len(item.requests)
+		events += item.size.Count
+	}
+	all := appendargs.NewRequests(requests, events, len(items))
+	for unit, item := range items {
+		for n := range item.requests {
+			r := &item.requests[n]
+			all.Add(unit+1, r.stream, r.expected, r.tenant, r.partition, len(r.events))
+			for i := range r.events {
+				r.events[i].addTo(&all.Events)
+			}
+		}
+	}
+	return all.Params()
+}
+
+// addTo lays out the event among others.
+func (e *Event) addTo(events *appendargs.Events) {
+	events.Add(e.ID, string(e.Type), e.Payload, e.Data, e.Metadata, e.OccurredAt)
+}
+
+// oneEvent are the arguments of the short way, for an item of one request with one event.
+func oneEvent(r *preparedRequest) db.AppendEventParams {
+	e := &r.events[0]
+	p := db.AppendEventParams{
+		StreamID: r.stream, Expected: r.expected, EventID: e.ID.String(), Type: string(e.Type),
+		Payload: e.Payload, Data: e.Data, Metadata: e.Metadata, OccurredAt: e.OccurredAt,
+	}
+	if r.tenant != "" {
+		p.TenantID = &r.tenant
+	}
+	if r.partition != appendargs.NoPartition {
+		p.PartitionID = &r.partition
+	}
+	return p
 }

@@ -6,7 +6,15 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/gaplesspg/gapless/internal/importplan"
 	"github.com/gaplesspg/gapless/internal/isolation"
+)
+
+const (
+	// MaxImportEvents is how many events a chunk of an Import holds at most.
+	MaxImportEvents = 10_000
+	// MaxImportBytes is how much payload, data and metadata fill a chunk of an Import; the event that reaches it is the chunk's last.
+	MaxImportBytes = 16 << 20
 )
 
 // ImportResult says how far an Import came. It counts what is committed, and is valid beside an error too.
@@ -20,7 +28,7 @@ type ImportResult struct {
 }
 
 // Import copies events of any number of streams into the store, in the order of the source, in bounded memory: in chunks of
-// MaxImportEvents events or MaxImportBytes of content, each of which commits on its own. What is there already is skipped, so
+// MaxImportEvents events or MaxImportBytes of content, each of which commits separately. What exists already is skipped, so
 // after a failure of any kind the same source, imported again, brings the rest.
 //
 // An event needs its StreamID and whatever Validate demands. Its id, type, content and OccurredAt are kept. Position,
@@ -47,7 +55,7 @@ func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error],
 	if err != nil {
 		return ImportResult{}, err
 	}
-	run.keepPartitions = slices.Contains(options, KeepPartitions)
+	run.rules.KeepPartitions = slices.Contains(options, KeepPartitions)
 	err = run.takeAll(ctx, events)
 	return run.result, err
 }
@@ -61,12 +69,10 @@ const KeepPartitions ImportOption = 1
 
 // importRun is one call of Import.
 type importRun struct {
-	repo       *Repository
-	handle     isolation.Beginner
-	partitions int
-	// keepPartitions says that the events name the partitions.
-	keepPartitions bool
-	chunk          *importChunk
+	repo   *Repository
+	handle isolation.Beginner
+	rules  importplan.Rules
+	chunk  *importplan.Chunk
 	// taken is how many events of the source are in chunks that are committed.
 	taken  int64
 	result ImportResult
@@ -89,13 +95,17 @@ func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &importRun{repo: r, handle: handle, partitions: partitions, chunk: newImportChunk()}, nil
+	return &importRun{
+		repo: r, handle: handle,
+		rules: importplan.Rules{DefaultTenant: string(DefaultTenant), Partitions: partitions},
+		chunk: importplan.NewChunk(MaxImportEvents, MaxImportBytes),
+	}, nil
 }
 
 func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error]) error {
 	for event, err := range events {
 		if err != nil {
-			return fmt.Errorf("import: the source failed after %d events: %w", i.taken+int64(len(i.chunk.events)), err)
+			return fmt.Errorf("import: the source failed after %d events: %w", i.taken+int64(i.chunk.Len()), err)
 		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("import: %w", err)
@@ -108,11 +118,12 @@ func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error])
 }
 
 func (i *importRun) take(ctx context.Context, event Event) error {
+	planned := planned(&event)
 	if err := checkImported(&event); err != nil {
-		return i.refused(len(i.chunk.events), &event, err)
+		return i.refused(i.chunk.Len(), &planned, err)
 	}
-	i.chunk.add(event)
-	if !i.chunk.full() {
+	i.chunk.Add(planned)
+	if !i.chunk.Full() {
 		return nil
 	}
 	return i.flush(ctx)
@@ -125,14 +136,22 @@ func checkImported(e *Event) error {
 	return e.Validate()
 }
 
+// planned is an event as a chunk holds it.
+func planned(e *Event) importplan.Event {
+	return importplan.Event{
+		ID: e.ID, Stream: string(e.StreamID), Version: e.Version, Tenant: string(e.TenantID), Partition: e.PartitionID,
+		Type: string(e.Type), OccurredAt: e.OccurredAt, Payload: e.Payload, Data: e.Data, Metadata: e.Metadata,
+	}
+}
+
 // refused names the event at a place of the chunk.
-func (i *importRun) refused(at int, e *Event, err error) error {
-	return &ImportError{Index: i.taken + int64(at), StreamID: e.StreamID, Version: e.Version, EventID: e.ID, Err: err}
+func (i *importRun) refused(at int, e *importplan.Event, err error) error {
+	return &ImportError{Index: i.taken + int64(at), StreamID: StreamID(e.Stream), Version: e.Version, EventID: e.ID, Err: err}
 }
 
 // flush writes the chunk and makes room for the next.
 func (i *importRun) flush(ctx context.Context) error {
-	if len(i.chunk.events) == 0 {
+	if i.chunk.Len() == 0 {
 		return nil
 	}
 	written, err := i.writeChunk(ctx)
@@ -140,12 +159,12 @@ func (i *importRun) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i.taken += int64(len(i.chunk.events))
-	i.result.Imported += int64(len(i.chunk.rows))
-	i.result.Skipped += int64(len(i.chunk.events) - len(i.chunk.rows))
+	i.taken += int64(i.chunk.Len())
+	i.result.Imported += int64(i.chunk.Rows())
+	i.result.Skipped += int64(i.chunk.Len() - i.chunk.Rows())
 	if written > 0 {
 		i.result.LastPosition = written
 	}
-	i.chunk.reset()
+	i.chunk.Reset()
 	return nil
 }

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gaplesspg/gapless/internal/importplan"
 )
 
 const (
@@ -19,6 +22,9 @@ const (
 	// than the look-ups that it would compile.
 	beginImport = `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL enable_seqscan = off; SET LOCAL jit = off`
 )
+
+// errImportMoved says that another writer created a stream while a chunk was looked at. The chunk is tried again.
+var errImportMoved = errors.New("import: another writer created the streams first")
 
 // importAgainCodes are SQLSTATEs that the copy of a chunk meets if another writer was faster, one that takes no lock, or
 // where the chunk has too many streams to lock.
@@ -70,18 +76,112 @@ func (i *importRun) failed(err error) error {
 		return err
 	}
 	return fmt.Errorf("import: events %d to %d of the source: %w",
-		i.taken, i.taken+int64(len(i.chunk.events))-1, mapError(err))
+		i.taken, i.taken+int64(i.chunk.Len())-1, mapError(err))
+}
+
+// plan decides what becomes of the events of the chunk.
+func (i *importRun) plan(ctx context.Context, tx pgx.Tx, thorough bool) error {
+	if err := i.findStreams(ctx, tx); err != nil {
+		return err
+	}
+	there, err := i.findEvents(ctx, tx, i.chunk.Doubtful(thorough))
+	if err != nil {
+		return err
+	}
+	refusal := i.chunk.Plan(there, &i.rules)
+	switch {
+	case refusal == nil:
+		return nil
+	case refusal.Reason == importplan.Moved:
+		return errImportMoved
+	}
+	e := i.chunk.Event(refusal.At)
+	return i.refused(refusal.At, e, i.explain(ctx, tx, e, refusal))
+}
+
+// findStreams locks the streams of the chunk, unless they are many, and reads where those stand that exist. Where it does not lock, or a raw
+// INSERT does not ask, the key settles, and the chunk is planned again.
+func (i *importRun) findStreams(ctx context.Context, tx pgx.Tx) error {
+	streams := i.chunk.Streams()
+	if err := i.repo.queries.StreamLockMany(ctx, tx, streams); err != nil {
+		return err
+	}
+	rows, err := i.repo.queries.StreamLastMany(ctx, tx, streams)
+	if err != nil {
+		return err
+	}
+	i.chunk.Begin(func(stream string) int32 { return int32(partitionOf(StreamID(stream), i.rules.Partitions).ID) })
+	for _, row := range rows {
+		i.chunk.Find(row.StreamID, importplan.Head{
+			Tenant: row.TenantID, Partition: row.PartitionID, Watermark: row.Watermark, Current: row.CurrentVersion,
+		})
+	}
+	return nil
+}
+
+// findEvents looks for events that may be in the store already.
+func (i *importRun) findEvents(ctx context.Context, tx pgx.Tx, ids []string) (map[uuid.UUID]importplan.Place, error) {
+	if ids == nil {
+		return nil, nil
+	}
+	rows, err := i.repo.queries.EventPlaceMany(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	there := make(map[uuid.UUID]importplan.Place, len(rows))
+	for _, row := range rows {
+		there[row.EventID] = importplan.Place{Stream: row.StreamID, Version: row.Version}
+	}
+	return there, nil
+}
+
+// explain is the error for a refusal.
+func (i *importRun) explain(ctx context.Context, tx pgx.Tx, e *importplan.Event, r *importplan.Refusal) error {
+	id := StreamID(e.Stream)
+	switch r.Reason {
+	case importplan.Hole:
+		return &GapError{StreamID: id, FirstMissing: r.FirstMissing, CurrentVersion: r.Current}
+	case importplan.VersionTaken:
+		return i.versionTaken(ctx, tx, e, r)
+	case importplan.IDTaken:
+		return &EventIDConflictError{
+			EventID: e.ID, StreamID: id, FoundStreamID: StreamID(r.Found.Stream), FoundVersion: r.Found.Version, Problem: "is there already",
+		}
+	case importplan.OtherTenant:
+		return &TenantMismatchError{StreamID: id, StreamTenant: TenantID(r.Tenant), EventTenant: TenantID(e.Tenant)}
+	case importplan.OtherPartition:
+		return &PartitionMismatchError{StreamID: id, StreamPartition: r.Partition, EventPartition: e.Partition}
+	default: // NoPartition
+		_, err := NewPartitionKey(e.Partition, i.rules.Partitions)
+		return err
+	}
+}
+
+// versionTaken says which other event has the version.
+func (i *importRun) versionTaken(ctx context.Context, tx pgx.Tx, e *importplan.Event, r *importplan.Refusal) error {
+	conflict := &IngestConflictError{StreamID: StreamID(e.Stream), Version: e.Version, EventID: e.ID, OtherEventID: r.Other, Place: "this call"}
+	if r.InChunk {
+		return conflict
+	}
+	conflict.Place = "events"
+	rows, err := i.repo.eventRange(ctx, tx, conflict.StreamID, e.Version, 1)
+	if err != nil {
+		return mapError(err)
+	}
+	for _, row := range rows {
+		conflict.OtherEventID = row.ID
+	}
+	return conflict
 }
 
 // copyRows sends the rows of the chunk through the gate, and returns the last one's position.
 func (i *importRun) copyRows(ctx context.Context, tx pgx.Tx) (int64, error) {
-	if len(i.chunk.rows) == 0 {
+	if i.chunk.Rows() == 0 {
 		return 0, nil
 	}
-	if _, err := tx.Conn().PgConn().CopyFrom(ctx, newCopyReader(i.chunk), copyEvents); err != nil {
+	if _, err := tx.Conn().PgConn().CopyFrom(ctx, i.chunk.Copy(), importplan.CopyEvents); err != nil {
 		return 0, err
 	}
-	last := i.chunk.rows[len(i.chunk.rows)-1]
-	row, err := i.repo.queries.StreamGet(ctx, tx, string(i.chunk.events[last.event].StreamID))
+	row, err := i.repo.queries.StreamGet(ctx, tx, i.chunk.LastStream())
 	return row.LastPosition, err
 }

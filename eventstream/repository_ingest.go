@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/appendargs"
 	"github.com/gaplesspg/gapless/internal/isolation"
 )
 
@@ -24,7 +25,7 @@ type IngestResult struct {
 
 // Ingest takes events of a stream that come with their Version set, in any order and any number of times, in one round trip.
 // What follows the watermark enters the stream; what leaves a hole waits, unseen by readers, until the hole is filled. An
-// event that is there already changes nothing.
+// event that exists already changes nothing.
 //
 // A version more than Config.MaxAhead above the watermark is an *InvalidValueError. Another event for a version that is taken is an
 // *IngestConflictError, an id used for two events an *EventIDConflictError; then nothing of the call is kept.
@@ -109,14 +110,14 @@ func ingestParams(id StreamID, events []Event) (db.IngestParams, error) {
 	if err != nil {
 		return db.IngestParams{}, err
 	}
-	columns := newEventColumns(len(events))
+	columns := appendargs.NewEvents(len(events))
 	for i := range events {
-		columns.add(&events[i])
+		events[i].addTo(&columns)
 	}
 	p := db.IngestParams{
 		StreamID: string(id), Versions: make([]int64, len(events)),
-		EventIds: columns.ids, Types: columns.types, Payloads: columns.payloads,
-		Data: columns.data, Metadata: columns.metadata, OccurredAt: columns.occurredAt,
+		EventIds: columns.IDs, Types: columns.Types, Payloads: columns.Payloads,
+		Data: columns.Data, Metadata: columns.Metadata, OccurredAt: columns.OccurredAt,
 	}
 	if tenant != "" {
 		name := string(tenant)

@@ -49,7 +49,7 @@ func (r *Repository) Stream(ctx context.Context, id StreamID) (StreamHead, error
 	return r.stream(ctx, r.handle, id)
 }
 
-// Watermark returns the version up to which every event of a stream is there, or a *StreamNotFoundError.
+// Watermark returns the version up to which every event of a stream exists, or a *StreamNotFoundError.
 func (r *Repository) Watermark(ctx context.Context, id StreamID) (int64, error) {
 	head, err := r.stream(ctx, r.handle, id)
 	return head.Watermark, err

@@ -9,7 +9,7 @@ import (
 // EventStream is the ordered history of one thing: events whose versions run 1, 2, 3 ... without a gap. It does no I/O: New,
 // Reconstruct or a repository makes one, AppendEvent adds to it in memory, and a repository saves what was added.
 //
-// The watermark is the highest version up to which every event is there and confirmed by the database; events above it are
+// The watermark is the highest version up to which every event exists and is confirmed by the database; events above it are
 // new (NewEvents). A stream loaded on top of a snapshot has a base version, and its events follow that.
 //
 // An EventStream is not safe for use by several goroutines at once; Clone gives each its own.
@@ -96,7 +96,7 @@ func (s *EventStream) unsaved() []Event { return s.events[s.watermark-s.base:] }
 // lastVersion is the version of the last event in memory. It is below the current version if the database holds events back.
 func (s *EventStream) lastVersion() int64 { return s.base + int64(len(s.events)) }
 
-// IsGapless reports whether every version from the base to the watermark is there, once, in order. The other functions keep
+// IsGapless reports whether every version from the base to the watermark is present, once, in order. The other functions keep
 // it so; this one looks.
 func (s *EventStream) IsGapless() bool {
 	confirmed := s.watermark - s.base

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/paging"
 	"github.com/gaplesspg/gapless/internal/readbudget"
 )
 
@@ -16,7 +17,7 @@ type streamPages struct {
 	from      int64
 	left      int
 	backwards bool
-	size      pageSize
+	size      paging.Size
 	// unreadable is an event that was met and is not passed yet, and most how many events to ask for before it; 0 is no bound.
 	unreadable *UnreadableEventError
 	most       int
@@ -27,7 +28,7 @@ type streamPages struct {
 func (r *Repository) streamPages(h Handle, id StreamID, opts ReadOptions) *streamPages {
 	p := &streamPages{
 		repo: r, handle: h, id: id, from: opts.From, left: opts.Limit, backwards: opts.Backwards,
-		size: pageSize{most: r.config.PageSize, size: r.config.PageSize},
+		size: paging.NewSize(r.config.PageSize, r.config.PageSize),
 	}
 	if p.backwards && p.from == 0 {
 		p.from = math.MaxInt64
@@ -53,13 +54,13 @@ func (p *streamPages) nextWithin(ctx context.Context, share *readbudget.Share) (
 // next reads the next page, of so many bytes at most, and says how many it has. After an *UnreadableEventError it goes on behind that event.
 func (p *streamPages) next(ctx context.Context, limit int64) ([]Event, int64, error) {
 	for {
-		size := p.size.next(p.left)
+		size := p.size.Next(p.left)
 		if p.clip(&size) {
 			return nil, 0, p.pass()
 		}
 		rows := rowsOn(p.handle)
 		var events []Event
-		var end pageEnd
+		var end paging.End
 		err := p.query(ctx, rows, int32(size), limit)
 		if err == nil {
 			events, end, err = collect(rows, nil, streamEvent, size, limit)
@@ -71,8 +72,8 @@ func (p *streamPages) next(ctx context.Context, limit int64) ([]Event, int64, er
 		for i := range events {
 			bytes += events[i].bytes()
 		}
-		p.size.adapt(len(events), end, false, bytes, limit)
-		if end == endAtLarge && len(events) == 0 {
+		p.size.Adapt(len(events), end, false, bytes, limit)
+		if end == paging.EndAtLarge && len(events) == 0 {
 			continue // the first one is large, and now comes with the page
 		}
 		p.moveOn(events, end)
@@ -82,7 +83,7 @@ func (p *streamPages) next(ctx context.Context, limit int64) ([]Event, int64, er
 
 func (p *streamPages) query(ctx context.Context, h Handle, size int32, limit int64) (err error) {
 	queries, id := p.repo.queries, string(p.id)
-	switch large := p.size.large > 0; {
+	switch large := p.size.Weighed(); {
 	case large && p.backwards:
 		_, err = queries.EventListHeavyBackward(ctx, h, db.EventListHeavyBackwardParams{
 			StreamID: id, FromVersion: p.from, PageSize: size, MaxBytes: limit,
@@ -100,9 +101,9 @@ func (p *streamPages) query(ctx context.Context, h Handle, size int32, limit int
 }
 
 // moveOn leaves a page behind.
-func (p *streamPages) moveOn(events []Event, end pageEnd) {
+func (p *streamPages) moveOn(events []Event, end paging.End) {
 	p.left -= len(events)
-	if end == endOfRange || p.left == 0 {
+	if end == paging.EndOfRange || p.left == 0 {
 		p.atEnd = true
 		return
 	}

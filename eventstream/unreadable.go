@@ -3,6 +3,7 @@ package eventstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 
@@ -10,6 +11,36 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 )
+
+// UnreadableEventError says that an event is stored and the server cannot give it to anybody. No event gets in that way: somebody put it there
+// past the rules, or a disk has lost a part of it.
+type UnreadableEventError struct {
+	// Event is all of it that can be read: neither Payload, Data nor Metadata.
+	Event Event
+	// Problem is what the server says of it.
+	Problem string
+	// Err is the error that a reader got.
+	Err error
+}
+
+// Error names the event and what is wrong with it.
+func (e *UnreadableEventError) Error() string {
+	return fmt.Sprintf("event %s at position %d (%s, version %d of stream %s) cannot be read: %s: skip or park it, or restore it from a backup",
+		e.Event.ID, e.Event.Position, quote(string(e.Event.Type)), e.Event.Version, quote(string(e.Event.StreamID)), e.Problem)
+}
+
+// Is matches ErrUnreadableEvent.
+func (e *UnreadableEventError) Is(target error) bool { return target == ErrUnreadableEvent }
+
+// Unwrap returns the error that a reader got.
+func (e *UnreadableEventError) Unwrap() error { return e.Err }
+
+// asUnreadable returns the error as what it is, nil for any other.
+func asUnreadable(err error) *UnreadableEventError {
+	var unreadable *UnreadableEventError
+	errors.As(err, &unreadable)
+	return unreadable
+}
 
 // mayBeUnreadable says whether an error may be due to a stored value rather than to the query: a text longer than there can be (54000, or an
 // internal error where memory for it is asked for), or damage.
@@ -80,35 +111,4 @@ func unreadableFrom(row db.EventFirstUnreadableRow, err error) *UnreadableEventE
 		Problem: row.Fault,
 		Err:     err,
 	}
-}
-
-// clip ends a page before an event that cannot be read, if one was met, and says whether nothing is left before it.
-func (p *logPages) clip(page *pageWanted) (reached bool) {
-	switch {
-	case p.unreadable == nil:
-		return false
-	case p.numbers.backwards:
-		page.after = max(page.after, p.unreadable.Event.Position)
-		return p.until <= p.unreadable.Event.Position
-	default:
-		page.until = min(page.until, p.unreadable.Event.Position-1)
-		return p.after >= p.unreadable.Event.Position-1
-	}
-}
-
-// pass moves on over the event that cannot be read, and returns the error that names it; nil if it is none of the reader's.
-func (p *logPages) pass() error {
-	unreadable := p.unreadable
-	p.unreadable = nil
-	if p.numbers.backwards {
-		p.until = unreadable.Event.Position - 1
-	} else {
-		p.after = unreadable.Event.Position
-	}
-	// It has a number in its partition, which the next event there must not get.
-	p.numbers.partition(unreadable.Event.PartitionID).countable = false
-	if unreadable.Event.Position <= p.apart[unreadable.Event.PartitionID] {
-		return nil
-	}
-	return unreadable
 }

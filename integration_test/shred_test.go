@@ -37,8 +37,8 @@ func vaultOn(t testing.TB, keys *pgxpool.Pool, config shred.Config) *shred.Vault
 	t.Helper()
 	master, err := shred.MasterKeys(masterKeyOfTests)
 	require.NoError(t, err)
-	if config.CacheFor == 0 {
-		config.CacheFor = -1
+	if config.CacheTTL == 0 {
+		config.CacheTTL = -1
 	}
 	vault, err := shred.NewVault(shred.PostgresKeys(keys), master, &config)
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestShredForgetsASubject(t *testing.T) {
 	require.ErrorIs(t, err, shred.ErrForgotten)
 	require.Contains(t, err.Error(), "customer-1")
 	require.EqualValues(t, 4, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events`))
-	again := shredCodec(t, vaultOn(t, b.pool, shred.Config{Again: true}))
+	again := shredCodec(t, vaultOn(t, b.pool, shred.Config{AllowNewKey: true}))
 	_, err = again.Append(b.ctx, b.repo, "customers", eventstream.Any, customerRegistered{Customer: "customer-1", Name: "Ada"})
 	require.NoError(t, err)
 	customers = readCustomers(t, b, again, "customers")
@@ -147,7 +147,7 @@ func TestShredKeyIsMadeOnce(t *testing.T) {
 	var group sync.WaitGroup
 	errs := make([]error, writers)
 	for w := range writers {
-		c := shredCodec(t, vaultOn(t, b.pool, shred.Config{CacheFor: map[bool]time.Duration{true: -1, false: 60e9}[w%2 == 0]}))
+		c := shredCodec(t, vaultOn(t, b.pool, shred.Config{CacheTTL: map[bool]time.Duration{true: -1, false: 60e9}[w%2 == 0]}))
 		group.Add(1)
 		go func() {
 			defer group.Done()
@@ -368,7 +368,7 @@ func TestShredForgetReachesOtherProcesses(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	vault := vaultOn(t, b.pool, shred.Config{})
-	cached := shredCodec(t, vaultOn(t, b.pool, shred.Config{CacheFor: 1e9}))
+	cached := shredCodec(t, vaultOn(t, b.pool, shred.Config{CacheTTL: 1e9}))
 	fresh := shredCodec(t, vaultOn(t, b.pool, shred.Config{}))
 	event, err := cached.Encode(b.ctx, "a", customerRegistered{Customer: "customer-1", Name: "Ada"})
 	require.NoError(t, err)

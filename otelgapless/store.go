@@ -73,7 +73,7 @@ type StoreReader struct {
 	err    error
 }
 
-// NewStoreReader returns a reader, for who gives the metrics to something else than OpenTelemetry. A nil config means the defaults.
+// NewStoreReader returns a reader, for code that gives the metrics to something other than OpenTelemetry. A nil config means the defaults.
 func NewStoreReader(pool *pgxpool.Pool, config *StoreConfig) (*StoreReader, error) {
 	if pool == nil {
 		return nil, errors.New("otelgapless: pool is nil, and must be a *pgxpool.Pool")

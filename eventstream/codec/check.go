@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Source is what Check asks: an *eventstream.Repository.
@@ -21,7 +22,7 @@ func Check(ctx context.Context, source Source, registries ...*Registry) ([]event
 	var known []eventstream.KnownType
 	for i, r := range registries {
 		if r == nil {
-			return nil, invalid("registry "+strconv.Itoa(i+1), "nil", "one that New made")
+			return nil, invalid.Value("registry "+strconv.Itoa(i+1), "nil", "one that New made")
 		}
 		known = append(known, r.Types()...)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // eventType is one registered type of events.
@@ -39,7 +40,7 @@ func Event[T any](name string, options ...TypeOption) Option {
 		t.steps = map[int]step{}
 		for i, option := range options {
 			if option == nil {
-				return invalid(fmt.Sprintf("option %d of %s", i+1, name), "nil", "Version, Upcast, UpcastEvent, Split, Drop, Formerly or In")
+				return invalid.Value(fmt.Sprintf("option %d of %s", i+1, name), "nil", "Version, Upcast, UpcastEvent, Split, Drop, Formerly or In")
 			}
 			if err := option(&t); err != nil {
 				return err
@@ -57,7 +58,7 @@ func Event[T any](name string, options ...TypeOption) Option {
 func Version(version int) TypeOption {
 	return func(t *eventType) error {
 		if version < 1 || version > maxVersion {
-			return invalid("Version of "+string(t.name), strconv.Itoa(version), fmt.Sprintf("from 1 to %d", maxVersion))
+			return invalid.Value("Version of "+string(t.name), strconv.Itoa(version), fmt.Sprintf("from 1 to %d", maxVersion))
 		}
 		t.version = version
 		return nil
@@ -77,7 +78,7 @@ func Formerly(name string) TypeOption {
 func In(format Format) TypeOption {
 	return func(t *eventType) error {
 		if format == nil {
-			return invalid("In of "+string(t.name), "nil", "a Format")
+			return invalid.Value("In of "+string(t.name), "nil", "a Format")
 		}
 		t.format = format
 		return nil
@@ -87,10 +88,10 @@ func In(format Format) TypeOption {
 // addStep registers what is done to a schema version.
 func (t *eventType) addStep(version int, s step) error {
 	if version < 1 || version >= maxVersion {
-		return invalid("schema version of "+string(t.name), strconv.Itoa(version), fmt.Sprintf("from 1 to %d", maxVersion-1))
+		return invalid.Value("schema version of "+string(t.name), strconv.Itoa(version), fmt.Sprintf("from 1 to %d", maxVersion-1))
 	}
 	if t.steps[version] != nil {
-		return invalid("schema version of "+string(t.name), strconv.Itoa(version), "upcast once: it has two Upcasts, Splits or Drops")
+		return invalid.Value("schema version of "+string(t.name), strconv.Itoa(version), "upcast once: it has two Upcasts, Splits or Drops")
 	}
 	t.steps[version] = s
 	return nil
@@ -106,11 +107,11 @@ func (t *eventType) checkVersions() error {
 		t.version = last + 1
 	}
 	if last >= t.version {
-		return invalid("Version of "+string(t.name), strconv.Itoa(t.version), fmt.Sprintf("above %d, which has an upcaster", last))
+		return invalid.Value("Version of "+string(t.name), strconv.Itoa(t.version), fmt.Sprintf("above %d, which has an upcaster", last))
 	}
 	for version := oldest; version < t.version && len(t.steps) > 0; version++ {
 		if t.steps[version] == nil {
-			return invalid("upcasters of "+string(t.name), "none for schema version "+strconv.Itoa(version),
+			return invalid.Value("upcasters of "+string(t.name), "none for schema version "+strconv.Itoa(version),
 				fmt.Sprintf("there for each from %d to %d: add Upcast, Split or Drop", oldest, t.version-1))
 		}
 	}

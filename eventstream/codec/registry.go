@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Registry knows the events of a program: the Go type of each, its name in the store, and how old ones are read. It is made once, by New, does
@@ -31,7 +32,7 @@ func New(options ...Option) (*Registry, error) {
 	r := &Registry{names: map[eventstream.EventType]*eventType{}, values: map[reflect.Type]*eventType{}}
 	for i, option := range options {
 		if option == nil {
-			return nil, invalid(fmt.Sprintf("option %d", i+1), "nil", "Event, Ignore, KeepUnknown, KeepErased or WithFormat")
+			return nil, invalid.Value(fmt.Sprintf("option %d", i+1), "nil", "Event, Ignore, KeepUnknown, KeepErased or WithFormat")
 		}
 		if err := option(r); err != nil {
 			return nil, err
@@ -62,7 +63,7 @@ func KeepUnknown() Option {
 func WithFormat(format Format) Option {
 	return func(r *Registry) error {
 		if format == nil {
-			return invalid("WithFormat", "nil", "a Format")
+			return invalid.Value("WithFormat", "nil", "a Format")
 		}
 		r.format = format
 		return nil
@@ -111,7 +112,7 @@ func (r *Registry) add(t *eventType) error {
 			return err
 		}
 		if r.names[name] != nil {
-			return invalid("event type", string(name), "registered once, under one Go type")
+			return invalid.Value("event type", string(name), "registered once, under one Go type")
 		}
 		r.names[name] = t
 	}
@@ -119,12 +120,8 @@ func (r *Registry) add(t *eventType) error {
 		return nil
 	}
 	if other := r.values[t.value]; other != nil {
-		return invalid("Go type of "+string(t.name), t.value.String(), "registered once: it is "+string(other.name)+" already")
+		return invalid.Value("Go type of "+string(t.name), t.value.String(), "registered once: it is "+string(other.name)+" already")
 	}
 	r.values[t.value] = t
 	return nil
-}
-
-func invalid(field, value, rule string) error {
-	return &eventstream.InvalidValueError{Field: field, Value: value, Rule: rule}
 }

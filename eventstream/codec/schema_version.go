@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // SchemaVersionKey is where the schema version of an event stands in its metadata: a whole number from 1. An event without has version 1,
@@ -47,7 +48,7 @@ func versionText(metadata json.RawMessage) ([]byte, bool) {
 // setSchemaVersion writes a version into the metadata of an event that has none.
 func setSchemaVersion(e *eventstream.Event, version int) error {
 	if text, found := versionText(e.Metadata); found {
-		return invalid("metadata "+SchemaVersionKey, string(text), "left to the registry, which writes "+strconv.Itoa(version))
+		return invalid.Value("metadata "+SchemaVersionKey, string(text), "left to the registry, which writes "+strconv.Itoa(version))
 	}
 	if version == 1 {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"reflect"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // step turns the content of one schema version into that of the next, or of several events.
@@ -51,7 +52,7 @@ func Upcast[From, To any](version int, upcast func(From) (To, error)) TypeOption
 func UpcastEvent[From, To any](version int, upcast func(eventstream.Event, From) (To, error)) TypeOption {
 	return func(t *eventType) error {
 		if upcast == nil {
-			return invalid("Upcast of "+string(t.name), "nil", "a function")
+			return invalid.Value("Upcast of "+string(t.name), "nil", "a function")
 		}
 		return t.addStep(version, func(e eventstream.Event, c content) ([]piece, error) {
 			old, err := as[From](c, true)
@@ -72,7 +73,7 @@ func UpcastEvent[From, To any](version int, upcast func(eventstream.Event, From)
 func Split[From any](version int, split func(From) ([]any, error)) TypeOption {
 	return func(t *eventType) error {
 		if split == nil {
-			return invalid("Split of "+string(t.name), "nil", "a function")
+			return invalid.Value("Split of "+string(t.name), "nil", "a function")
 		}
 		return t.addStep(version, func(_ eventstream.Event, c content) ([]piece, error) {
 			old, err := as[From](c, true)

@@ -5,6 +5,7 @@ import (
 	"iter"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
 
@@ -93,13 +94,13 @@ func (d Decider[Command, State]) HandleAcross(
 func (d Decider[Command, State]) check(store Store, ids []eventstream.StreamID) error {
 	switch {
 	case d.Decide == nil:
-		return invalid("Decider.Decide", "nil", "a function")
+		return invalid.Value("Decider.Decide", "nil", "a function")
 	case d.Evolve == nil:
-		return invalid("Decider.Evolve", "nil", "a function")
+		return invalid.Value("Decider.Evolve", "nil", "a function")
 	case unset.IsNil(store):
-		return invalid("store", "nil", "a *eventstream.Repository, or what does the same")
+		return invalid.Value("store", "nil", "a *eventstream.Repository, or what does the same")
 	case len(ids) == 0:
-		return invalid("streams", "none", "at least 1")
+		return invalid.Value("streams", "none", "at least 1")
 	}
 	seen := make(map[eventstream.StreamID]bool, len(ids))
 	for _, id := range ids {
@@ -107,7 +108,7 @@ func (d Decider[Command, State]) check(store Store, ids []eventstream.StreamID) 
 			return err
 		}
 		if seen[id] {
-			return invalid("streams", string(id), "each given once")
+			return invalid.Value("streams", string(id), "each given once")
 		}
 		seen[id] = true
 	}

@@ -44,7 +44,3 @@ func (e *EvolveError) Error() string {
 
 // Unwrap gives what Evolve returned.
 func (e *EvolveError) Unwrap() error { return e.Err }
-
-func invalid(field, value, rule string) error {
-	return &eventstream.InvalidValueError{Field: field, Value: value, Rule: rule}
-}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // newer is how many events a refusal brings: a stream that gets more between a look and an append is read on.
@@ -116,7 +117,7 @@ func (h *handling[Command, State]) route(events []eventstream.Event) ([]eventstr
 		}
 		i, known := at[e.StreamID]
 		if !known {
-			return nil, invalid("stream_id", string(e.StreamID), "of each decided event, one of the streams that the command is handled for")
+			return nil, invalid.Value("stream_id", string(e.StreamID), "of each decided event, one of the streams that the command is handled for")
 		}
 		if h.options.command != nil {
 			e.ID = EventID(*h.options.command, e.StreamID, len(perStream[i]))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 const (
@@ -32,7 +34,7 @@ type options struct {
 func WithTries(tries int) Option {
 	return func(o *options) error {
 		if tries < 1 || tries > maxTries {
-			return invalid("WithTries", strconv.Itoa(tries), "from 1 to 1000")
+			return invalid.Value("WithTries", strconv.Itoa(tries), "from 1 to 1000")
 		}
 		o.tries = tries
 		return nil
@@ -44,7 +46,7 @@ func WithTries(tries int) Option {
 func WithBackoff(least, most time.Duration) Option {
 	return func(o *options) error {
 		if least < 0 || most < least || most > maxBackoff {
-			return invalid("WithBackoff", least.String()+" to "+most.String(), "from 0s to 1m0s, the lower bound first")
+			return invalid.Value("WithBackoff", least.String()+" to "+most.String(), "from 0s to 1m0s, the lower bound first")
 		}
 		o.minBackoff, o.maxBackoff = least, most
 		return nil
@@ -60,7 +62,7 @@ func WithBackoff(least, most time.Duration) Option {
 func WithCommandID(id uuid.UUID) Option {
 	return func(o *options) error {
 		if id == uuid.Nil {
-			return invalid("WithCommandID", id.String(), "an id of the command's own")
+			return invalid.Value("WithCommandID", id.String(), "an id of the command's own")
 		}
 		o.command = &id
 		return nil
@@ -71,7 +73,7 @@ func optionsOf(opts []Option) (options, error) {
 	o := options{tries: defaultTries, minBackoff: defaultMinBackoff, maxBackoff: defaultMaxBackoff}
 	for i, opt := range opts {
 		if opt == nil {
-			return o, invalid("option "+strconv.Itoa(i+1), "nil", "one of those that begin with With")
+			return o, invalid.Value("option "+strconv.Itoa(i+1), "nil", "one of those that begin with With")
 		}
 		if err := opt(&o); err != nil {
 			return o, err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Memory is a store in memory, for tests without a database: an eventstream.Store with the contract of a Repository, as far as it can be seen
@@ -95,7 +96,7 @@ func (m *Memory) append(ctx context.Context, requests []eventstream.AppendReques
 // Save is Repository.Save.
 func (m *Memory) Save(ctx context.Context, s *eventstream.EventStream) (eventstream.AppendResult, error) {
 	if s == nil {
-		return eventstream.AppendResult{}, invalid("stream", "nil", "made by New, Load or GetOrCreate")
+		return eventstream.AppendResult{}, invalid.Value("stream", "nil", "made by New, Load or GetOrCreate")
 	}
 	events := s.NewEvents()
 	if len(events) == 0 {
@@ -159,10 +160,6 @@ func copyOf(e *stored) eventstream.Event { return e.Clone() }
 
 // now is a time as the database gives it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
-
-func invalid(field, value, rule string) error {
-	return &eventstream.InvalidValueError{Field: field, Value: value, Rule: rule}
-}
 
 // sameContent says whether an event that is appended again is the one that is there: metadata and times do not count.
 func sameContent(a, b *eventstream.Event) bool {

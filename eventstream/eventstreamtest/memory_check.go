@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // checkRequests says what is wrong with a call, whatever is stored.
@@ -16,7 +17,7 @@ func checkRequests(requests []eventstream.AppendRequest) error {
 		count += len(request.Events)
 	}
 	if count < 1 || count > eventstream.MaxEventsPerCall {
-		return invalid("number of events", strconv.Itoa(count), "from 1 to 100000 in one call: split the call")
+		return invalid.Value("number of events", strconv.Itoa(count), "from 1 to 100000 in one call: split the call")
 	}
 	for _, request := range requests {
 		if err := checkRequest(request); err != nil {
@@ -50,7 +51,7 @@ func checkRequest(request eventstream.AppendRequest) error {
 		return err
 	}
 	if len(request.Events) == 0 {
-		return invalid("number of events", "0", "at least 1 for stream "+strconv.Quote(string(request.StreamID)))
+		return invalid.Value("number of events", "0", "at least 1 for stream "+strconv.Quote(string(request.StreamID)))
 	}
 	if err := checkEvents(request.StreamID, request.Events); err != nil {
 		return err
@@ -88,17 +89,17 @@ func checkEvents(id eventstream.StreamID, events []eventstream.Event) error {
 func versionOf(expected eventstream.Expected) (int64, error) {
 	switch expected {
 	case nil:
-		return 0, invalid("expected version", "nil", "Any, Exists, Empty or Exact(n)")
+		return 0, invalid.Value("expected version", "nil", "Any, Exists, Empty or Exact(n)")
 	case eventstream.Any, eventstream.Exists, eventstream.Empty:
 		return -1, nil
 	}
 	number, exact := strings.CutPrefix(strings.TrimSuffix(expected.String(), ")"), "exact(")
 	version, err := strconv.ParseInt(number, 10, 64)
 	if !exact || err != nil {
-		return 0, invalid("expected version", expected.String(), "Any, Exists, Empty or Exact(n)")
+		return 0, invalid.Value("expected version", expected.String(), "Any, Exists, Empty or Exact(n)")
 	}
 	if version < 0 {
-		return 0, invalid("expected version", number, "0 or more")
+		return 0, invalid.Value("expected version", number, "0 or more")
 	}
 	return version, nil
 }

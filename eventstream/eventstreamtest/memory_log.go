@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // ReadLog is Repository.ReadLog.
@@ -119,7 +120,7 @@ func (s *logStart) read(log []*stored, opts eventstream.LogOptions) error {
 			s.position++
 		}
 		if words.Time.After(time.Now().Add(5 * time.Minute)) {
-			return invalid("start time", words.Time.String(), "not in the future: for what is to come, use the start latest")
+			return invalid.Value("start time", words.Time.String(), "not in the future: for what is to come, use the start latest")
 		}
 		return nil
 	case words.From == "latest":
@@ -143,7 +144,7 @@ func (s *logStart) readNumber(words startWords, last int64) error {
 	}
 	switch {
 	case value < 1:
-		return invalid("start "+field, strconv.FormatInt(value, 10), "1 or more")
+		return invalid.Value("start "+field, strconv.FormatInt(value, 10), "1 or more")
 	case value > last+1:
 		return &eventstream.BeyondLogError{Field: field, Value: value, Last: last}
 	}
@@ -155,11 +156,11 @@ func (s *logStart) readAfter(log []*stored, position int64, id uuid.UUID, backwa
 	last := int64(len(log))
 	switch {
 	case position < 1:
-		return invalid("start after position", strconv.FormatInt(position, 10), "that of an event that was read: 1 or more")
+		return invalid.Value("start after position", strconv.FormatInt(position, 10), "that of an event that was read: 1 or more")
 	case position > last || log[position-1].ID != id:
 		return &eventstream.BeyondLogError{Field: "event", Value: position, Last: last}
 	case backwards:
-		return invalid("LogOptions.From", "After", "another start, to read backwards")
+		return invalid.Value("LogOptions.From", "After", "another start, to read backwards")
 	}
 	s.position = position + 1
 	return nil
@@ -175,16 +176,16 @@ func (s *logStart) readPartitions(log []*stored, sequences map[string]int64, bac
 		partition, err := strconv.Atoi(name)
 		switch {
 		case err != nil || partition < 0 || partition >= eventstream.DefaultPartitionCount:
-			return invalid("start partition", name, fmt.Sprintf("from 0 to %d", eventstream.DefaultPartitionCount-1))
+			return invalid.Value("start partition", name, fmt.Sprintf("from 0 to %d", eventstream.DefaultPartitionCount-1))
 		case n < 1:
-			return invalid("start sequence of partition "+name, strconv.FormatInt(n, 10), "1 or more")
+			return invalid.Value("start sequence of partition "+name, strconv.FormatInt(n, 10), "1 or more")
 		case n > counts[partition]+1:
 			return &eventstream.BeyondLogError{Field: "sequence of partition " + name, Value: n, Last: counts[partition]}
 		}
 		s.partitions[partition] = n
 	}
 	if backwards {
-		return invalid("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
+		return invalid.Value("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
 	}
 	return nil
 }
@@ -193,7 +194,7 @@ func checkLogOptions(opts eventstream.LogOptions) error {
 	f := opts.Filter
 	for _, partition := range f.Partitions {
 		if partition < 0 || partition >= eventstream.DefaultPartitionCount {
-			return invalid("LogFilter.Partitions", strconv.Itoa(partition), fmt.Sprintf("from 0 to %d", eventstream.DefaultPartitionCount-1))
+			return invalid.Value("LogFilter.Partitions", strconv.Itoa(partition), fmt.Sprintf("from 0 to %d", eventstream.DefaultPartitionCount-1))
 		}
 	}
 	for _, name := range f.Types {
@@ -210,7 +211,7 @@ func checkLogOptions(opts eventstream.LogOptions) error {
 		}
 	}
 	if opts.Limit < 0 {
-		return invalid("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
+		return invalid.Value("LogOptions.Limit", strconv.Itoa(opts.Limit), "0 or more")
 	}
 	return nil
 }

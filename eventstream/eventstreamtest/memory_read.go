@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Load is Repository.Load.
@@ -87,7 +88,7 @@ func (s *stream) head() eventstream.StreamHead {
 func (m *Memory) Read(ctx context.Context, id eventstream.StreamID, opts eventstream.ReadOptions) iter.Seq2[eventstream.Event, error] {
 	return func(yield func(eventstream.Event, error) bool) {
 		if opts.From < 0 || opts.Limit < 0 {
-			yield(eventstream.Event{}, invalid("ReadOptions", strconv.FormatInt(min(opts.From, int64(opts.Limit)), 10), "0 or more"))
+			yield(eventstream.Event{}, invalid.Value("ReadOptions", strconv.FormatInt(min(opts.From, int64(opts.Limit)), 10), "0 or more"))
 			return
 		}
 		head, err := m.Stream(ctx, id)
@@ -173,7 +174,7 @@ func (m *Memory) heads(filter eventstream.StreamFilter) (heads []eventstream.Str
 
 func checkStreamFilter(filter eventstream.StreamFilter) error {
 	if filter.Limit < 0 {
-		return invalid("StreamFilter.Limit", strconv.Itoa(filter.Limit), "0 or more")
+		return invalid.Value("StreamFilter.Limit", strconv.Itoa(filter.Limit), "0 or more")
 	}
 	if filter.Tenant != "" {
 		if err := filter.Tenant.Validate(); err != nil {
@@ -196,5 +197,5 @@ func checkCategory(field, category string) error {
 	if category == "" || id.Category() == category && (id.Validate() == nil || (id+"-").Validate() == nil) {
 		return nil
 	}
-	return invalid(field, category, "the part of a stream id before its first -")
+	return invalid.Value(field, category, "the part of a stream id before its first -")
 }

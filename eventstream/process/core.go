@@ -3,7 +3,6 @@ package process
 import (
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/access"
-	"github.com/gaplesspg/gapless/internal/shown"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // core is a repository from inside.
@@ -20,11 +19,11 @@ type core = access.Core[eventstream.LogEvent, eventstream.LogFilter, eventstream
 // coreOf is a repository from inside, or an error for nil.
 func coreOf(repo *eventstream.Repository) (core, error) {
 	if repo == nil {
-		return nil, invalidValue("repository", "nil", "made by NewRepository")
+		return nil, invalid.Value("repository", "nil", "made by NewRepository")
 	}
 	c := access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo)
 	if c.Tenant() != "" {
-		return nil, invalidValue("repository", "for tenant "+c.Tenant(), "for all tenants: what processes know and timers are not one tenant's")
+		return nil, invalid.Value("repository", "for tenant "+c.Tenant(), "for all tenants: what processes know and timers are not one tenant's")
 	}
 	return c, nil
 }
@@ -36,31 +35,10 @@ func coreOnPool(repo *eventstream.Repository) (core, error) {
 		return nil, err
 	}
 	if err != nil || c.Pool() == nil {
-		return nil, invalidValue("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: it begins transactions of its own")
+		return nil, invalid.Value("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: it begins transactions of its own")
 	}
 	return c, nil
 }
-
-func invalidValue(field, value, rule string) *eventstream.InvalidValueError {
-	return &eventstream.InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
-}
-
-func checkRange(field string, value, lowest, highest int) error {
-	if value < lowest || value > highest {
-		return invalidValue(field, strconv.Itoa(value), "from "+strconv.Itoa(lowest)+" to "+strconv.Itoa(highest)+", or 0 for the default")
-	}
-	return nil
-}
-
-func checkDuration(field string, value, shortest, longest time.Duration) error {
-	if value < shortest || value > longest {
-		return invalidValue(field, value.String(), "from "+shortest.String()+" to "+longest.String()+", or 0 for the default")
-	}
-	return nil
-}
-
-// longestTimeout is what PostgreSQL can keep of milliseconds.
-const longestTimeout = (1<<31 - 1) * time.Millisecond
 
 // interval is a duration as PostgreSQL takes it; it keeps microseconds.
 func interval(d time.Duration) pgtype.Interval {
@@ -71,7 +49,7 @@ func interval(d time.Duration) pgtype.Interval {
 func marshal(field string, value any) (json.RawMessage, error) {
 	text, err := json.Marshal(value)
 	if err != nil {
-		return nil, invalidValue(field, err.Error(), "a value that encoding/json can marshal")
+		return nil, invalid.Value(field, err.Error(), "a value that encoding/json can marshal")
 	}
 	return text, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Process says how to get something done that takes several steps and some time: which events are about the same thing, and what to do about
@@ -45,10 +46,10 @@ type Manager[S any] struct {
 // not on a *pgxpool.Pool; it does not talk to the database.
 func NewManager[S any](repo *eventstream.Repository, process Process[S]) (*Manager[S], error) {
 	if process.Key == nil {
-		return nil, invalidValue("Process.Key", "nil", "a function that says what an event is about")
+		return nil, invalid.Value("Process.Key", "nil", "a function that says what an event is about")
 	}
 	if process.On == nil {
-		return nil, invalidValue("Process.On", "nil", "a function that handles an event")
+		return nil, invalid.Value("Process.On", "nil", "a function that handles an event")
 	}
 	m := &Manager[S]{repo: repo, process: process}
 	var err error
@@ -87,7 +88,7 @@ func (m *Manager[S]) handle(ctx context.Context, tx pgx.Tx, events []eventstream
 	for i, event := range events {
 		keys[i] = m.process.Key(event)
 		if keys[i] != "" && !validName(keys[i]) {
-			return subscription.HandledFirst(i, invalidValue("key of the event", keys[i], nameRule))
+			return subscription.HandledFirst(i, invalid.Value("key of the event", keys[i], nameRule))
 		}
 	}
 	b, err := m.begin(ctx, tx, keys)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Step is the handling of one event or timer of a process. It is lent until the handler returns, and not safe for several goroutines.
@@ -42,7 +43,7 @@ func (s *Step[S]) Append(
 	ctx context.Context, name string, id eventstream.StreamID, expected eventstream.Expected, events ...eventstream.Event,
 ) (eventstream.AppendResult, error) {
 	if name == "" || slices.Contains(s.used, name) {
-		return eventstream.AppendResult{}, invalidValue("name of the append", name, "given, and another one for each append of a step")
+		return eventstream.AppendResult{}, invalid.Value("name of the append", name, "given, and another one for each append of a step")
 	}
 	s.used = append(s.used, name)
 	own := slices.Clone(events)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
 
@@ -28,7 +29,7 @@ type Publisher interface {
 // subscription.New says which errors there are.
 func NewOutbox(repo *eventstream.Repository, name string, to Publisher, config *subscription.Config) (*subscription.Subscription, error) {
 	if unset.IsNil(to) {
-		return nil, invalidValue("publisher", "nil", "a Publisher, as NewWebhook makes one")
+		return nil, invalid.Value("publisher", "nil", "a Publisher, as NewWebhook makes one")
 	}
 	return subscription.New(repo, name, publish(to), config)
 }

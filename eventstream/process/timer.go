@@ -9,6 +9,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/isolation"
 )
 
@@ -111,7 +112,7 @@ func (t timing) set(ctx context.Context, h db.DBTX, payload json.RawMessage) err
 // Cancel waits: it then has fired, or that failed and it is removed. With repo.WithTx(tx) it is removed if that commits.
 func Cancel(ctx context.Context, repo *eventstream.Repository, ref TimerRef) (bool, error) {
 	if ref.Name == "" {
-		return false, invalidValue("timer name", "", "given: CancelAll removes all timers of a key")
+		return false, invalid.Value("timer name", "", "given: CancelAll removes all timers of a key")
 	}
 	cancelled, err := cancel(ctx, repo, ref)
 	return cancelled > 0, err

@@ -9,10 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
 
-// TimerHandler handles a timer that is due, in the transaction that removes it: what it writes through tx is there exactly once, and
+// TimerHandler handles a timer that is due, in the transaction that removes it: what it writes through tx is stored exactly once, and
 // so is what it appends by a repository in tx (Repository.WithTx). It may set the timer again. Returning nil commits, an error rolls back;
 // it must not end the transaction by itself. What it does elsewhere than in tx can happen more than once.
 //
@@ -60,18 +61,18 @@ func (c *TimersConfig) withDefaults(inside core) (TimersConfig, error) {
 	unset.Default(&out.MaxTries, defaultMaxTries)
 	unset.Default(&out.MinBackoff, defaultMinBackoff)
 	unset.Default(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
-	unset.Default(&out.IdleTimeout, min(inside.Settings().Lease, longestTimeout))
+	unset.Default(&out.IdleTimeout, min(inside.Settings().Lease, invalid.LongestTimeout))
 	if out.OnError == nil {
 		out.OnError = func(err error) { slog.Default().Warn("gapless: timers", slog.String("error", err.Error())) }
 	}
 	return out, cmp.Or(
-		checkRange("process.TimersConfig.Workers", out.Workers, 1, 1000),
-		checkDuration("process.TimersConfig.PollInterval", out.PollInterval, time.Millisecond, time.Hour),
-		checkRange("process.TimersConfig.MaxTries", out.MaxTries, 1, 1_000_000),
-		checkDuration("process.TimersConfig.MinBackoff", out.MinBackoff, time.Microsecond, longestTimeout),
-		checkDuration("process.TimersConfig.MaxBackoff", out.MaxBackoff, out.MinBackoff, longestTimeout),
-		checkDuration("process.TimersConfig.HandlerTimeout", out.HandlerTimeout, 0, longestTimeout),
-		checkDuration("process.TimersConfig.IdleTimeout", out.IdleTimeout, time.Millisecond, longestTimeout),
+		invalid.Range("process.TimersConfig.Workers", out.Workers, 1, 1000),
+		invalid.Duration("process.TimersConfig.PollInterval", out.PollInterval, time.Millisecond, time.Hour),
+		invalid.Range("process.TimersConfig.MaxTries", out.MaxTries, 1, 1_000_000),
+		invalid.Duration("process.TimersConfig.MinBackoff", out.MinBackoff, time.Microsecond, invalid.LongestTimeout),
+		invalid.Duration("process.TimersConfig.MaxBackoff", out.MaxBackoff, out.MinBackoff, invalid.LongestTimeout),
+		invalid.Duration("process.TimersConfig.HandlerTimeout", out.HandlerTimeout, 0, invalid.LongestTimeout),
+		invalid.Duration("process.TimersConfig.IdleTimeout", out.IdleTimeout, time.Millisecond, invalid.LongestTimeout),
 	)
 }
 
@@ -95,10 +96,10 @@ func NewTimers(repo *eventstream.Repository, process string, handle TimerHandler
 		return nil, err
 	}
 	if !validName(process) {
-		return nil, invalidValue("process name", process, nameRule)
+		return nil, invalid.Value("process name", process, nameRule)
 	}
 	if handle == nil {
-		return nil, invalidValue("handler", "nil", "a TimerHandler")
+		return nil, invalid.Value("handler", "nil", "a TimerHandler")
 	}
 	complete, err := config.withDefaults(inside)
 	if err != nil {

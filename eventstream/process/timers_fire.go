@@ -12,6 +12,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/lenttx"
 )
 
@@ -63,7 +64,7 @@ func (t *Timers) beginQuery() string {
 	if t.config.HandlerTimeout == 0 {
 		return begin
 	}
-	return begin + fmt.Sprintf("; SET LOCAL statement_timeout = %d", min(t.config.HandlerTimeout+statementMargin, longestTimeout).Milliseconds())
+	return begin + fmt.Sprintf("; SET LOCAL statement_timeout = %d", min(t.config.HandlerTimeout+statementMargin, invalid.LongestTimeout).Milliseconds())
 }
 
 // statementMargin lets the handler's context end first, which says what happened.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/shown"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
@@ -56,7 +57,7 @@ type Webhook struct {
 func NewWebhook(to, secret string, config *WebhookConfig) (*Webhook, error) {
 	parsed, err := url.Parse(to)
 	if err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
-		return nil, invalidValue("URL", to, "absolute, and of scheme https or http")
+		return nil, invalid.Value("URL", to, "absolute, and of scheme https or http")
 	}
 	w := &Webhook{url: to}
 	if config != nil {
@@ -66,7 +67,7 @@ func NewWebhook(to, secret string, config *WebhookConfig) (*Webhook, error) {
 		return nil, err
 	}
 	unset.Default(&w.config.MaxRetryAfter, defaultMaxRetryAfter)
-	if err := checkDuration("process.WebhookConfig.MaxRetryAfter", w.config.MaxRetryAfter, time.Second, longestTimeout); err != nil {
+	if err := invalid.Duration("process.WebhookConfig.MaxRetryAfter", w.config.MaxRetryAfter, time.Second, invalid.LongestTimeout); err != nil {
 		return nil, err
 	}
 	if w.config.Judge == nil {

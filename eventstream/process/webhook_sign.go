@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 const (
@@ -45,7 +47,7 @@ func parseSecrets(texts []string) ([][]byte, error) {
 		encoded, found := strings.CutPrefix(text, secretPrefix)
 		secret, err := base64.StdEncoding.DecodeString(encoded)
 		if !found || err != nil || len(secret) < leastSecret || len(secret) > longestSecret {
-			return nil, invalidValue("webhook secret", "(not shown)", "whsec_ and then base64 of 24 to 64 bytes: NewWebhookSecret draws one")
+			return nil, invalid.Value("webhook secret", "(not shown)", "whsec_ and then base64 of 24 to 64 bytes: NewWebhookSecret draws one")
 		}
 		secrets = append(secrets, secret)
 	}
@@ -86,7 +88,7 @@ type WebhookVerifier struct {
 // NewWebhookVerifier returns a verifier that takes each of these secrets, so that they can be changed one side after the other.
 func NewWebhookVerifier(secrets ...string) (*WebhookVerifier, error) {
 	if len(secrets) == 0 {
-		return nil, invalidValue("webhook secrets", "none", "one or more")
+		return nil, invalid.Value("webhook secrets", "none", "one or more")
 	}
 	parsed, err := parseSecrets(secrets)
 	if err != nil {
@@ -103,7 +105,7 @@ func (v *WebhookVerifier) Request(r *http.Request) (body []byte, id string, err 
 		return nil, "", err
 	}
 	if int64(len(body)) > v.MaxBody {
-		return nil, "", invalidValue("webhook body", "more than that", fmt.Sprintf("at most %d bytes (MaxBody)", v.MaxBody))
+		return nil, "", invalid.Value("webhook body", "more than that", fmt.Sprintf("at most %d bytes (MaxBody)", v.MaxBody))
 	}
 	id, err = v.Verify(r.Header, body)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/codec"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // MetadataKey is where the metadata of an event list its encrypted fields, as JSON pointers into the payload.
@@ -25,9 +26,9 @@ type Codec struct {
 func NewCodec(vault *Vault, registry *codec.Registry) (*Codec, error) {
 	switch {
 	case vault == nil:
-		return nil, invalid("vault", "nil", "what NewVault gives")
+		return nil, invalid.Value("vault", "nil", "what NewVault gives")
 	case registry == nil:
-		return nil, invalid("registry", "nil", "what codec.New gives")
+		return nil, invalid.Value("registry", "nil", "what codec.New gives")
 	}
 	for _, t := range registry.GoTypes() {
 		if _, err := mayHold(t, map[reflect.Type]bool{}); err != nil {
@@ -86,13 +87,13 @@ func (c *Codec) Append(
 // encrypt replaces fields of an event, and lists them in its metadata.
 func (c *Codec) encrypt(ctx context.Context, e *eventstream.Event, fields *tree) error {
 	if listed, _ := encryptedFields(*e); listed != nil {
-		return invalid("metadata "+MetadataKey, "given", "left to package shred")
+		return invalid.Value("metadata "+MetadataKey, "given", "left to package shred")
 	}
 	switch {
 	case fields == nil:
 		return nil
 	case e.Payload == nil:
-		return invalid("format of "+string(e.Type), "binary", "JSON: of bytes no fields can be encrypted")
+		return invalid.Value("format of "+string(e.Type), "binary", "JSON: of bytes no fields can be encrypted")
 	}
 	var listed []string
 	payload, err := fields.replace("", e.Payload, func(pointer string, f *tree, value json.RawMessage) (json.RawMessage, error) {

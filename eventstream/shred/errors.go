@@ -22,7 +22,7 @@ var (
 	ErrWrongMasterKey = errors.New("the key of the subject cannot be unwrapped: the Wrapper does not have the master key that it was wrapped with")
 )
 
-// ForgottenError says that a subject was forgotten, so that nothing can be encrypted for it. Config.Again lets it have a new key.
+// ForgottenError says that a subject was forgotten, so that nothing can be encrypted for it. Config.AllowNewKey lets it have a new key.
 type ForgottenError struct {
 	// Subject is the subject.
 	Subject string
@@ -32,7 +32,7 @@ type ForgottenError struct {
 
 // Error names the subject and says when it was forgotten.
 func (e *ForgottenError) Error() string {
-	return fmt.Sprintf("subject %q was forgotten at %s: write nothing about it any more, or set Config.Again if it is back",
+	return fmt.Sprintf("subject %q was forgotten at %s: write nothing about it any more, or set Config.AllowNewKey if it is back",
 		e.Subject, e.ForgottenAt.UTC().Format(time.RFC3339))
 }
 
@@ -59,7 +59,3 @@ func (e *FieldError) Error() string {
 
 // Unwrap gives the reason.
 func (e *FieldError) Unwrap() error { return e.Err }
-
-func invalid(field, value, rule string) error {
-	return &eventstream.InvalidValueError{Field: field, Value: value, Rule: rule}
-}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // tagKey is the struct tag: `shred:"subject"` and `shred:"personal"`, and with a name, for several subjects in one struct,
@@ -72,7 +74,7 @@ func planOf(t reflect.Type) *plan {
 }
 
 func errWritesItself(t reflect.Type) error {
-	return invalid("shred tags in "+t.String(), "a type with MarshalJSON or MarshalText", "in a type whose JSON encoding/json writes, field by field")
+	return invalid.Value("shred tags in "+t.String(), "a type with MarshalJSON or MarshalText", "in a type whose JSON encoding/json writes, field by field")
 }
 
 func writesItself(t reflect.Type) bool {
@@ -137,7 +139,7 @@ func (p *plan) tag(f *field, where, tag string, t reflect.Type) {
 
 func (p *plan) fail(name, value, rule string) {
 	if p.err == nil {
-		p.err = invalid(name, value, rule)
+		p.err = invalid.Value(name, value, rule)
 	}
 }
 

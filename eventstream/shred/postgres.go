@@ -13,6 +13,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/pgerr"
 )
 
@@ -144,7 +145,7 @@ func mapError(err error) error {
 	case "ES020":
 		return &pgerr.Explained{Domain: &ForgottenError{Subject: d.Subject, ForgottenAt: d.ForgottenAt}, Cause: cause}
 	case "ES008":
-		return &pgerr.Explained{Domain: &eventstream.InvalidValueError{Field: d.Field, Value: d.Value, Rule: d.Rule}, Cause: cause}
+		return &pgerr.Explained{Domain: invalid.Value(d.Field, d.Value, d.Rule), Cause: cause}
 	case "42P01", "3F000", "42883", "42703": // undefined table, schema, function, column
 		return &pgerr.Explained{Domain: &eventstream.NotMigratedError{Missing: cause.Message}, Cause: cause}
 	}

@@ -186,7 +186,7 @@ func TestForgottenSubjectsGetANewKeyByChoice(t *testing.T) {
 	require.ErrorIs(t, err, ErrForgotten)
 	require.Equal(t, record.KeyID, forget(t, c, "customer-7").KeyID, "twice")
 
-	back := newCodec(t, keys, &Config{Again: true})
+	back := newCodec(t, keys, &Config{AllowNewKey: true})
 	after, err := back.Encode(t.Context(), "customer-7", ada)
 	require.NoError(t, err)
 	values, err := back.DecodeAll(t.Context(), []eventstream.Event{before, after})
@@ -264,7 +264,7 @@ func TestTamperedFieldsAreErrors(t *testing.T) {
 func TestKeysAreBoundToTheirSubject(t *testing.T) {
 	t.Parallel()
 	keys := MemoryKeys().(*memoryKeys)
-	c := newCodec(t, keys, &Config{CacheFor: -1})
+	c := newCodec(t, keys, &Config{CacheTTL: -1})
 	event, err := c.Encode(t.Context(), "customer-7", ada)
 	require.NoError(t, err)
 	_, err = c.Encode(t.Context(), "customer-8", registered{Customer: "customer-8"})

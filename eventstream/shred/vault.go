@@ -10,31 +10,32 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
 
 const (
-	defaultCacheFor = time.Minute
+	defaultCacheTTL = time.Minute
 	defaultMaxKeys  = 10_000
 )
 
 // Config says how a Vault works.
 type Config struct {
-	// CacheFor is how long a key is used without asking the key store whether its subject was forgotten meanwhile, by another process: for so
+	// CacheTTL is how long a key is used without asking the key store whether its subject was forgotten meanwhile, by another process: for so
 	// long this one may still read what was forgotten, and write what nobody can read afterwards. What this Vault forgets it forgets at once.
 	// Negative asks each time. Default: 1 min.
-	CacheFor time.Duration
+	CacheTTL time.Duration
 	// MaxKeys bounds the keys that are cached; those used last stay. From 1. Default: 10,000.
 	MaxKeys int
-	// Again lets a subject that was forgotten have a new key: what was forgotten stays unreadable, what is written from now on does not.
+	// AllowNewKey lets a subject that was forgotten have a new key: what was forgotten stays unreadable, what is written from now on does not.
 	// Default: false, which refuses it with a *ForgottenError.
-	Again bool
+	AllowNewKey bool
 	// BeforeForget is called with the record of each subject before its key goes: put it where it outlives this database. Its error stops
 	// the forgetting. It may be called again with a record that it has seen. Default: nothing is called.
 	BeforeForget func(ctx context.Context, r Record) error
 }
 
-// Vault gives keys to who encrypts and decrypts, and forgets subjects. It is safe for use by several goroutines: make one for a process.
+// Vault gives out the keys to encrypt and decrypt with, and forgets subjects. It is safe for use by several goroutines: make one for a process.
 type Vault struct {
 	store   KeyStore
 	wrapper Wrapper
@@ -49,17 +50,17 @@ func NewVault(store KeyStore, wrapper Wrapper, config *Config) (*Vault, error) {
 	if config != nil {
 		c = *config
 	}
-	unset.Default(&c.CacheFor, defaultCacheFor)
+	unset.Default(&c.CacheTTL, defaultCacheTTL)
 	unset.Default(&c.MaxKeys, defaultMaxKeys)
 	switch {
 	case unset.IsNil(store):
-		return nil, invalid("key store", "nil", "PostgresKeys(pool), MemoryKeys() or one of yours")
+		return nil, invalid.Value("key store", "nil", "PostgresKeys(pool), MemoryKeys() or one of yours")
 	case unset.IsNil(wrapper):
-		return nil, invalid("wrapper", "nil", "MasterKeys(key) or one of yours")
+		return nil, invalid.Value("wrapper", "nil", "MasterKeys(key) or one of yours")
 	case c.MaxKeys < 1:
-		return nil, invalid("shred.Config.MaxKeys", strconv.Itoa(c.MaxKeys), "1 or more, or 0 for 10,000")
+		return nil, invalid.Value("shred.Config.MaxKeys", strconv.Itoa(c.MaxKeys), "1 or more, or 0 for 10,000")
 	}
-	return &Vault{store: store, wrapper: wrapper, config: c, cache: newCache(c.MaxKeys, c.CacheFor)}, nil
+	return &Vault{store: store, wrapper: wrapper, config: c, cache: newCache(c.MaxKeys, c.CacheTTL)}, nil
 }
 
 // Forget deletes the key of a subject: its fields read as their zero values from now on, in every event, every copy and every backup of the
@@ -81,7 +82,7 @@ func (v *Vault) Forget(ctx context.Context, r Request) (Record, error) {
 // forWriting gives the key that the fields of a subject are encrypted with; a new one, if it has none.
 func (v *Vault) forWriting(ctx context.Context, subject string) (subjectKey, error) {
 	if _, err := eventstream.NewStreamID(subject); err != nil {
-		return subjectKey{}, invalid("subject", subject,
+		return subjectKey{}, invalid.Value("subject", subject,
 			"1 to 128 bytes of UTF-8, without control characters, and without white space at either end")
 	}
 	if key, found := v.cache.ofSubject(subject); found {
@@ -115,7 +116,7 @@ func (v *Vault) create(ctx context.Context, subject string) (StoredKey, error) {
 	if err != nil {
 		return StoredKey{}, fmt.Errorf("cannot wrap the key of subject %q: %w", subject, err)
 	}
-	return v.store.Create(ctx, StoredKey{ID: id, Subject: subject, Wrapped: wrapped}, v.config.Again)
+	return v.store.Create(ctx, StoredKey{ID: id, Subject: subject, Wrapped: wrapped}, v.config.AllowNewKey)
 }
 
 // forReading gives keys by their ids. Those that the key store knows nothing of are left out.

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strconv"
 
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
 
@@ -101,7 +102,7 @@ func (w *walk) structure(v reflect.Value, path []string, around map[string]strin
 		}
 		if f.role == personal {
 			if subjects[f.subject] == "" {
-				return invalid("subject of "+v.Type().String()+"."+v.Type().Field(f.index).Name, "empty",
+				return invalid.Value("subject of "+v.Type().String()+"."+v.Type().Field(f.index).Name, "empty",
 					`given: a field with the tag shred:"subject" in the same struct, or in one around it`)
 			}
 			w.found.add(at, tree{leaf: true, subject: subjects[f.subject], optional: f.optional})
@@ -125,7 +126,7 @@ func subjectsIn(v reflect.Value, p *plan) (map[string]string, error) {
 		case f.role == subject:
 			text, ok := textOf(in)
 			if !ok {
-				return nil, invalid("subject of "+v.Type().String(), in.String(), "a text")
+				return nil, invalid.Value("subject of "+v.Type().String(), in.String(), "a text")
 			}
 			named[f.subject] = text
 		case f.name == "": // embedded

@@ -8,6 +8,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"strconv"
+
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Wrapper wraps the keys of subjects, so that what a KeyStore holds, and a dump of it, opens nothing. MasterKeys is one; another one may call a
@@ -30,7 +32,7 @@ func MasterKeys(current []byte, older ...[]byte) (Wrapper, error) {
 	w := masterKeys{}
 	for i, key := range append([][]byte{current}, older...) {
 		if len(key) != keyBytes {
-			return nil, invalid(fmt.Sprintf("master key %d", i+1), strconv.Itoa(len(key))+" bytes", "32 random bytes")
+			return nil, invalid.Value(fmt.Sprintf("master key %d", i+1), strconv.Itoa(len(key))+" bytes", "32 random bytes")
 		}
 		aead, err := newAEAD(key)
 		if err != nil {

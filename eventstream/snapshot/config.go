@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 const (
-	defaultEvery   = 100
-	defaultWaiting = 128
-	defaultTimeout = time.Minute
+	defaultEvery     = 100
+	defaultQueueSize = 128
+	defaultTimeout   = time.Minute
 )
 
 // Config says what a Store makes of streams, and when it keeps that.
@@ -32,9 +33,9 @@ type Config[S any] struct {
 	Codec Codec[S]
 	// Policy says when a snapshot is made. Default: on reading and on writing, every 100 events.
 	Policy Policy
-	// MaxWaiting is how many streams may wait for their snapshots to be made, from 1; more are left out, until they are read the next
+	// QueueSize is how many streams may wait for their snapshots to be made, from 1; more are dropped, until they are read the next
 	// time. Default: 128.
-	MaxWaiting int
+	QueueSize int
 	// Timeout bounds the making of one snapshot in the background, from 1 ms. Default: 1 min.
 	Timeout time.Duration
 	// Observer is told what becomes of snapshots. Default: SlogObserver(nil).
@@ -91,8 +92,8 @@ func (c Config[S]) complete() (Config[S], error) {
 	if c.Policy.Every == 0 {
 		c.Policy.Every = defaultEvery
 	}
-	if c.MaxWaiting == 0 {
-		c.MaxWaiting = defaultWaiting
+	if c.QueueSize == 0 {
+		c.QueueSize = defaultQueueSize
 	}
 	if c.Timeout == 0 {
 		c.Timeout = defaultTimeout
@@ -105,28 +106,24 @@ func (c Config[S]) complete() (Config[S], error) {
 
 func (c Config[S]) validate() error {
 	if _, err := eventstream.NewStreamID(c.Name); err != nil {
-		return invalid("Name", strconv.Quote(c.Name),
+		return invalid.Value("snapshot.Config.Name", c.Name,
 			"1 to 128 bytes of UTF-8, without control characters, and without white space at either end")
 	}
 	switch {
 	case c.SchemaVersion < 1 || c.SchemaVersion > math.MaxInt32:
-		return invalid("SchemaVersion", strconv.Itoa(c.SchemaVersion), "from 1 to 2147483647, or 0 for 1")
+		return invalid.Value("snapshot.Config.SchemaVersion", strconv.Itoa(c.SchemaVersion), "from 1 to 2147483647, or 0 for 1")
 	case c.Evolve == nil:
-		return invalid("Evolve", "nil", "a function that gives the state after an event")
+		return invalid.Value("snapshot.Config.Evolve", "nil", "a function that gives the state after an event")
 	case c.Policy.Every < 1:
-		return invalid("Policy.Every", strconv.Itoa(c.Policy.Every), "1 or more, or 0 for 100")
+		return invalid.Value("snapshot.Config.Policy.Every", strconv.Itoa(c.Policy.Every), "1 or more, or 0 for 100")
 	case c.Policy.When < OnReadAndWrite || c.Policy.When > Never:
-		return invalid("Policy.When", strconv.Itoa(int(c.Policy.When)), "OnReadAndWrite, OnRead, OnWrite or Never")
-	case c.MaxWaiting < 1:
-		return invalid("MaxWaiting", strconv.Itoa(c.MaxWaiting), "1 or more, or 0 for 128")
+		return invalid.Value("snapshot.Config.Policy.When", strconv.Itoa(int(c.Policy.When)), "OnReadAndWrite, OnRead, OnWrite or Never")
+	case c.QueueSize < 1:
+		return invalid.Value("snapshot.Config.QueueSize", strconv.Itoa(c.QueueSize), "1 or more, or 0 for 128")
 	case c.Timeout < time.Millisecond:
-		return invalid("Timeout", c.Timeout.String(), "1ms or more, or 0 for 1m0s")
+		return invalid.Value("snapshot.Config.Timeout", c.Timeout.String(), "1ms or more, or 0 for 1m0s")
 	}
 	return nil
-}
-
-func invalid(field, value, rule string) error {
-	return &eventstream.InvalidValueError{Field: "snapshot.Config." + field, Value: value, Rule: rule}
 }
 
 // EvolveError says that Evolve refused an event of a stream.

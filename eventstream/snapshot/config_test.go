@@ -30,14 +30,14 @@ func TestConfigBounds(t *testing.T) {
 	complete, err := good.complete()
 	require.NoError(t, err)
 	require.Equal(t, []any{1, 100, OnReadAndWrite, 128, time.Minute, state{}},
-		[]any{complete.SchemaVersion, complete.Policy.Every, complete.Policy.When, complete.MaxWaiting, complete.Timeout, complete.Initial()})
+		[]any{complete.SchemaVersion, complete.Policy.Every, complete.Policy.When, complete.QueueSize, complete.Timeout, complete.Initial()})
 	for field, change := range map[string]func(*Config[state]){
 		"Name":          func(c *Config[state]) { c.Name = "" },
 		"SchemaVersion": func(c *Config[state]) { c.SchemaVersion = -1 },
 		"Evolve":        func(c *Config[state]) { c.Evolve = nil },
 		"Policy.Every":  func(c *Config[state]) { c.Policy.Every = -1 },
 		"Policy.When":   func(c *Config[state]) { c.Policy.When = 4 },
-		"MaxWaiting":    func(c *Config[state]) { c.MaxWaiting = -1 },
+		"QueueSize":     func(c *Config[state]) { c.QueueSize = -1 },
 		"Timeout":       func(c *Config[state]) { c.Timeout = time.Microsecond },
 	} {
 		bad := good
@@ -100,7 +100,7 @@ func TestSlogObserver(t *testing.T) {
 	require.Contains(t, out.String(), `msg="gapless: snapshot failed" snapshot=tally stream_id=order-2`)
 	require.Contains(t, out.String(), "error=broken")
 	SlogObserver(nil)(Notice{Kind: Saved})
-	require.Equal(t, []string{"saved", "left out", "NoticeKind(0)", "NoticeKind(9)"},
-		[]string{Saved.String(), LeftOut.String(), NoticeKind(0).String(), NoticeKind(9).String()})
+	require.Equal(t, []string{"saved", "dropped", "NoticeKind(0)", "NoticeKind(9)"},
+		[]string{Saved.String(), Dropped.String(), NoticeKind(0).String(), NoticeKind(9).String()})
 	require.Equal(t, "SnapshotStatus(9)", eventstream.SnapshotStatus(9).String())
 }

@@ -16,7 +16,7 @@
 // # When snapshots are made
 //
 // A [Policy] says how many events may follow a snapshot before the next one is due, and which calls look. The snapshot is then made in the
-// background: one at a time, each of what is stored by then, with no more streams waiting than [Config].MaxWaiting. What goes wrong there is
+// background: one at a time, each of what is stored by then, with no more streams waiting than [Config].QueueSize. What goes wrong there is
 // told to an [Observer], and reaches no caller; after a failure nothing is tried for a while. [Store.Flush] waits for what is under way,
 // [Store.Close] ends it. [Store.Rebuild] makes one before it returns.
 //

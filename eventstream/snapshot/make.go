@@ -69,7 +69,7 @@ func (s *Store[S]) keep(ctx context.Context, loaded *Loaded[S], started time.Tim
 	}
 	notice := Notice{Kind: Saved, StreamID: stream.StreamID(), Version: at[0].Version, Bytes: len(state), Took: time.Since(started)}
 	if !saved {
-		notice.Kind = Outrun
+		notice.Kind = Superseded
 	}
 	s.tell(notice)
 	return saved, nil
@@ -92,6 +92,6 @@ func (s *Store[S]) ask(loaded *Loaded[S]) {
 	}
 	loaded.asked = at
 	if id := loaded.Stream.StreamID(); !s.work.add(id) {
-		s.tell(Notice{Kind: LeftOut, StreamID: id})
+		s.tell(Notice{Kind: Dropped, StreamID: id})
 	}
 }

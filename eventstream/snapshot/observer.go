@@ -19,17 +19,17 @@ type NoticeKind int
 const (
 	// Saved says that a snapshot was made and kept.
 	Saved NoticeKind = iota + 1
-	// Outrun says that a snapshot was made, and a newer one was there.
-	Outrun
+	// Superseded says that a snapshot was made, and a newer one existed.
+	Superseded
 	// Ignored says that a snapshot was found and could not be used: Status says why. The stream was read whole.
 	Ignored
 	// Failed says that a snapshot could not be made. Nothing is made for a while, from 1 s after the first failure to 5 min.
 	Failed
-	// LeftOut says that a snapshot was due and Config.MaxWaiting others waited.
-	LeftOut
+	// Dropped says that a snapshot was due and not made, since Config.QueueSize others waited.
+	Dropped
 )
 
-var noticeKinds = [...]string{1: "saved", "outrun", "ignored", "failed", "left out"}
+var noticeKinds = [...]string{1: "saved", "superseded", "ignored", "failed", "dropped"}
 
 // String returns the kind in a word or two.
 func (k NoticeKind) String() string {

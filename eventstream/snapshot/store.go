@@ -11,6 +11,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Store loads streams with the state that their events lead to, on top of snapshots, which it has made when they are due. It is safe for
@@ -29,7 +30,7 @@ type Store[S any] struct {
 // database. Make one for a process and a name, and Close it.
 func New[S any](repo *eventstream.Repository, config Config[S]) (*Store[S], error) {
 	if repo == nil {
-		return nil, &eventstream.InvalidValueError{Field: "snapshot repository", Value: "nil", Rule: "made by eventstream.NewRepository"}
+		return nil, invalid.Value("snapshot repository", "nil", "made by eventstream.NewRepository")
 	}
 	complete, err := config.complete()
 	if err != nil {
@@ -37,7 +38,7 @@ func New[S any](repo *eventstream.Repository, config Config[S]) (*Store[S], erro
 	}
 	s := &Store[S]{repo: repo, config: complete}
 	if isOnPool(repo) {
-		s.work = newBackground(complete.MaxWaiting, complete.Timeout, s.refresh)
+		s.work = newBackground(complete.QueueSize, complete.Timeout, s.refresh)
 	}
 	return s, nil
 }
@@ -116,7 +117,7 @@ func (s *Store[S]) LoadOrNew(ctx context.Context, id eventstream.StreamID) (*Loa
 // made of that: it is made of the events as they are stored.
 func (s *Store[S]) Save(ctx context.Context, loaded *Loaded[S]) (eventstream.AppendResult, error) {
 	if loaded == nil || loaded.Stream == nil {
-		return eventstream.AppendResult{}, &eventstream.InvalidValueError{Field: "loaded", Value: "nil", Rule: "what Load or LoadOrNew returned"}
+		return eventstream.AppendResult{}, invalid.Value("loaded", "nil", "what Load or LoadOrNew returned")
 	}
 	result, err := s.repo.Save(ctx, loaded.Stream)
 	if err != nil {

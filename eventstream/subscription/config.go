@@ -7,6 +7,7 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
 
@@ -87,31 +88,28 @@ func (c *Config) withDefaults(lease time.Duration) (Config, error) {
 	unset.Default(&out.MaxTries, defaultMaxTries)
 	unset.Default(&out.MinBackoff, defaultMinBackoff)
 	unset.Default(&out.MaxBackoff, max(defaultMaxBackoff, out.MinBackoff))
-	unset.Default(&out.StopTimeout, min(lease, longestTimeout))
-	unset.Default(&out.IdleTimeout, min(lease, longestTimeout))
+	unset.Default(&out.StopTimeout, min(lease, invalid.LongestTimeout))
+	unset.Default(&out.IdleTimeout, min(lease, invalid.LongestTimeout))
 	return out, out.validate()
 }
 
 func (c *Config) validate() error {
 	if c.OnFailure < Stop || c.OnFailure > ParkStream {
-		return invalidValue("subscription.Config.OnFailure", strconv.Itoa(int(c.OnFailure)), "Stop, Park or ParkStream")
+		return invalid.Value("subscription.Config.OnFailure", strconv.Itoa(int(c.OnFailure)), "Stop, Park or ParkStream")
 	}
 	if c.MinBackoff < 0 {
-		return invalidValue("subscription.Config.MinBackoff", c.MinBackoff.String(), "0s or more; 0 means 100ms")
+		return invalid.Value("subscription.Config.MinBackoff", c.MinBackoff.String(), "0s or more; 0 means 100ms")
 	}
 	if c.MaxBackoff < c.MinBackoff {
-		return invalidValue("subscription.Config.MaxBackoff", c.MaxBackoff.String(), "MinBackoff ("+c.MinBackoff.String()+") or more")
+		return invalid.Value("subscription.Config.MaxBackoff", c.MaxBackoff.String(), "MinBackoff ("+c.MinBackoff.String()+") or more")
 	}
 	return cmp.Or(
-		checkCount("subscription.Config.Shards", c.Shards, access.MaxPartitionCount),
-		checkCount("subscription.Config.BatchSize", c.BatchSize, maxBatchSize),
-		checkCount("subscription.Config.Window", c.Window, maxWindow),
-		checkCount("subscription.Config.MaxTries", c.MaxTries, 1_000_000),
-		checkTimeout("subscription.Config.HandlerTimeout", c.HandlerTimeout, 0),
-		checkTimeout("subscription.Config.StopTimeout", c.StopTimeout, time.Millisecond),
-		checkTimeout("subscription.Config.IdleTimeout", c.IdleTimeout, time.Millisecond),
+		invalid.Range("subscription.Config.Shards", c.Shards, 1, access.MaxPartitionCount),
+		invalid.Range("subscription.Config.BatchSize", c.BatchSize, 1, maxBatchSize),
+		invalid.Range("subscription.Config.Window", c.Window, 1, maxWindow),
+		invalid.Range("subscription.Config.MaxTries", c.MaxTries, 1, 1_000_000),
+		invalid.Duration("subscription.Config.HandlerTimeout", c.HandlerTimeout, 0, invalid.LongestTimeout),
+		invalid.Duration("subscription.Config.StopTimeout", c.StopTimeout, time.Millisecond, invalid.LongestTimeout),
+		invalid.Duration("subscription.Config.IdleTimeout", c.IdleTimeout, time.Millisecond, invalid.LongestTimeout),
 	)
 }
-
-// longestTimeout is what PostgreSQL can keep of milliseconds.
-const longestTimeout = (1<<31 - 1) * time.Millisecond

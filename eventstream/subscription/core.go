@@ -2,13 +2,11 @@ package subscription
 
 import (
 	"errors"
-	"strconv"
-	"time"
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/readbudget"
-	"github.com/gaplesspg/gapless/internal/shown"
 )
 
 // core is a repository from inside.
@@ -20,7 +18,7 @@ type logPages = access.Pages[eventstream.LogEvent]
 // coreOf is a repository from inside, or an error for nil.
 func coreOf(repo *eventstream.Repository) (core, error) {
 	if repo == nil {
-		return nil, invalidValue("repository", "nil", "made by NewRepository")
+		return nil, invalid.Value("repository", "nil", "made by NewRepository")
 	}
 	return access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo), nil
 }
@@ -39,23 +37,4 @@ func bytesOf(events []eventstream.LogEvent) int64 {
 func asUnreadable(err error) *eventstream.UnreadableEventError {
 	unreadable, _ := errors.AsType[*eventstream.UnreadableEventError](err)
 	return unreadable
-}
-
-func invalidValue(field, value, rule string) *eventstream.InvalidValueError {
-	return &eventstream.InvalidValueError{Field: field, Value: shown.Short(value), Rule: rule}
-}
-
-// checkCount demands at least 1.
-func checkCount(field string, value, highest int) error {
-	if value < 1 || value > highest {
-		return invalidValue(field, strconv.Itoa(value), "from 1 to "+strconv.Itoa(highest)+", or 0 for the default")
-	}
-	return nil
-}
-
-func checkTimeout(field string, value, shortest time.Duration) error {
-	if value < shortest || value > longestTimeout {
-		return invalidValue(field, value.String(), "from "+shortest.String()+" to "+longestTimeout.String()+", or 0 for the default")
-	}
-	return nil
 }

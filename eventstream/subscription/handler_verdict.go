@@ -4,39 +4,15 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/gaplesspg/gapless/internal/pgerr"
 )
 
 // storeTimeout is how long the store may take to answer before a try is taken for one that it is to blame for.
 const storeTimeout = 2 * time.Second
-
-// conditionCodes are SQLSTATEs that tell of the condition of a server, or of others who use it, and nothing of the event: a try that ends
-// with one does not count. Of two letters, a whole class. The table of docs/subscriptions.md is this one.
-var conditionCodes = []string{
-	"08",    // connection exceptions
-	"25006", // read-only transaction: a standby by now, or a disk that fills up
-	"25P03", // idle in its transaction for too long
-	"25P04", // in its transaction for too long
-	"40001", // serialization failure
-	"40003", // statement completion unknown
-	"40P01", // deadlock detected
-	"53000", // insufficient resources
-	"53100", // disk full
-	"53200", // out of memory
-	"53300", // too many connections
-	"55P03", // lock not available
-	"57P01", // terminated by an administrator
-	"57P02", // crash shutdown
-	"57P03", // starting up
-	"57P04", // database dropped
-	"57P05", // idle session ended
-	"58000", // system error
-	"58030", // input or output error
-	"ES006", // another writer drew its position in between
-}
 
 // verdict is what a failure means for the events that a handler failed on.
 type verdict struct {
@@ -62,16 +38,12 @@ func judge(err error, lost bool, own func(*pgconn.Config) bool) verdict {
 		return verdict{}
 	case errors.As(err, &cause):
 		ended := lost && (cause.SeverityUnlocalized == "FATAL" || cause.SeverityUnlocalized == "PANIC")
-		return verdict{counts: !isCondition(cause.Code) && !ended}
+		return verdict{counts: !pgerr.IsCondition(cause.Code) && !ended}
 	// A deadline of the handler's own closes the connection that it waited on.
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return verdict{counts: true}
 	}
 	return verdict{counts: !lost}
-}
-
-func isCondition(code string) bool {
-	return slices.ContainsFunc(conditionCodes, func(c string) bool { return code == c || len(c) == 2 && strings.HasPrefix(code, c) })
 }
 
 // judge is judge, for which a failure at a time when the store does not answer speaks against no event.

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/pgerr"
 )
 
 // failed is a way for a handler to fail.
@@ -97,7 +98,7 @@ func TestWhatCountsAsATryIsInTheDocumentation(t *testing.T) {
 	for name := range others {
 		require.True(t, seen[name], "%s is not in the table", name)
 	}
-	for _, code := range conditionCodes {
+	for _, code := range pgerr.Conditions() {
 		require.True(t, seen[code], "%s is not in the table", code)
 	}
 }

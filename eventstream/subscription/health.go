@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/shown"
 )
 
@@ -100,7 +101,7 @@ func (e *UnhealthyError) Unwrap() []error {
 // without, since a database that is away is no better after a restart.
 func (r *Runner) Healthy(ctx context.Context, maxLag time.Duration) error {
 	if maxLag < 0 {
-		return invalidValue("maxLag", maxLag.String(), "0s or more")
+		return invalid.Value("maxLag", maxLag.String(), "0s or more")
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/shown"
 )
 
@@ -104,7 +105,7 @@ func newHub(c core) *hub {
 // checkPool demands room to fetch, to handle, and for what a handler asks for by itself.
 func (h *hub) checkPool() error {
 	if size := int(h.pool.Config().MaxConns); size < access.MinConnections {
-		return invalidValue("pool size", strconv.Itoa(size), fmt.Sprintf("MaxConns of %d or more to run subscriptions, better more than %d",
+		return invalid.Value("pool size", strconv.Itoa(size), fmt.Sprintf("MaxConns of %d or more to run subscriptions, better more than %d",
 			access.MinConnections, h.settings.Connections))
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -13,6 +12,7 @@ import (
 	"github.com/jackc/puddle/v2"
 
 	"github.com/gaplesspg/gapless/internal/pause"
+	"github.com/gaplesspg/gapless/internal/pgerr"
 )
 
 // longestConnect bounds a try to connect of the hub's own: a server that does not answer may be another one by the next try.
@@ -78,19 +78,6 @@ func (s *Subscription) onceReached(ctx context.Context, do func(context.Context)
 	}
 }
 
-// awayCodes are SQLSTATEs, beside those of the classes in awayClasses, of a server that does not serve now and may do so later.
-var awayCodes = []string{
-	"57P01", // terminated by an administrator
-	"57P02", // crash shutdown
-	"57P03", // starting up, or shutting down
-	"57P05", // idle for too long
-	"40001", // serialization failure
-	"40P01", // deadlock detected
-}
-
-// awayClasses are connection exceptions, insufficient resources, and system errors.
-var awayClasses = []string{"08", "53", "58"}
-
 // isAway reports whether an error says that the database cannot be reached now, so that waiting may help. What a user's code returned never does.
 func isAway(err error) bool {
 	var failure *handlerFailure
@@ -100,7 +87,7 @@ func isAway(err error) bool {
 	}
 	var refusal *pgconn.PgError
 	if errors.As(err, &refusal) {
-		return slices.Contains(awayClasses, refusal.Code[:min(2, len(refusal.Code))]) || slices.Contains(awayCodes, refusal.Code)
+		return pgerr.IsAway(refusal.Code)
 	}
 	var unreached *unreachedError
 	var connecting *pgconn.ConnectError

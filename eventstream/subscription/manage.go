@@ -7,6 +7,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/isolation"
 	"github.com/gaplesspg/gapless/internal/logend"
 )
@@ -48,7 +49,7 @@ func Reshard(ctx context.Context, repo *eventstream.Repository, name string, sha
 }
 
 // Reset lets a subscription start anew; what it had parked is forgotten. With a TxHandler, empty what it wrote in the same transaction
-// (WithTx), or everything is there twice. It returns a *NotFoundError, an *eventstream.BeyondLogError for a start that the log has not reached, and
+// (WithTx), or everything is written twice. It returns a *NotFoundError, an *eventstream.BeyondLogError for a start that the log has not reached, and
 // a *ProjectionMismatchError for a projection, which is rebuilt instead.
 func Reset(ctx context.Context, repo *eventstream.Repository, name string, from eventstream.Start) error {
 	c, err := coreOf(repo)
@@ -56,7 +57,7 @@ func Reset(ctx context.Context, repo *eventstream.Repository, name string, from 
 		return err
 	}
 	if from == nil {
-		return invalidValue("start", "nil", "FromBeginning, FromLatest, FromPosition, FromSequence, FromTime or FromPartitionSequences")
+		return invalid.Value("start", "nil", "FromBeginning, FromLatest, FromPosition, FromSequence, FromTime or FromPartitionSequences")
 	}
 	partitions, err := c.Partitions(ctx, c.Handle())
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Projection is a view of the events in tables of the same database, exactly as they say: a TxHandler that knows where its
@@ -21,7 +22,7 @@ type Projection struct {
 	// Name is the name of the subscription that feeds it, and of the schema of its tables: 1 to 40 of a-z, 0-9 and _, a letter
 	// first; not public, eventstream, information_schema, or one that begins with pg_.
 	Name string
-	// Setup makes the tables in a schema, which is there and empty. It must write the schema's name out, through
+	// Setup makes the tables in a schema, which exists and is empty. It must write the schema's name out, through
 	// pgx.Identifier if it is not to be trusted; it may set none of its own.
 	Setup func(ctx context.Context, tx pgx.Tx, schema string) error
 	// Apply writes what events mean into the tables of a schema, in the transaction in which the checkpoint moves.
@@ -50,14 +51,14 @@ var (
 func NewProjector(repo *eventstream.Repository, projection Projection) (*Projector, error) {
 	switch name := projection.Name; {
 	case !projectionName.MatchString(name):
-		return nil, invalidValue("projection name", name, "1 to 40 of a-z, 0-9 and _, a letter first: it names a schema")
+		return nil, invalid.Value("projection name", name, "1 to 40 of a-z, 0-9 and _, a letter first: it names a schema")
 	case strings.HasPrefix(name, "pg_") || slices.Contains(reservedSchemas, name):
-		return nil, invalidValue("projection name", name,
+		return nil, invalid.Value("projection name", name,
 			"another one than public, eventstream, information_schema and those that begin with pg_: it names a schema of its own")
 	case projection.Setup == nil:
-		return nil, invalidValue("Projection.Setup", "nil", "a function that makes the tables")
+		return nil, invalid.Value("Projection.Setup", "nil", "a function that makes the tables")
 	case projection.Apply == nil:
-		return nil, invalidValue("Projection.Apply", "nil", "a function that writes what events mean")
+		return nil, invalid.Value("Projection.Apply", "nil", "a function that writes what events mean")
 	}
 	p := &Projector{projection: projection}
 	var err error

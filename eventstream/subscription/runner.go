@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/shown"
 	"github.com/gaplesspg/gapless/internal/unset"
 )
@@ -96,23 +97,23 @@ func (r *Runner) begin() (*supervision, error) {
 
 func (r *Runner) check(s *supervision) error {
 	if len(r.Jobs) == 0 {
-		return invalidValue("Runner.Jobs", "none", "at least one *Subscription or *Projector")
+		return invalid.Value("Runner.Jobs", "none", "at least one *Subscription or *Projector")
 	}
 	var names []string
 	for i, job := range r.Jobs {
 		if unset.IsNil(job) {
-			return invalidValue("Runner.Jobs["+strconv.Itoa(i)+"]", "nil", "a *Subscription or a *Projector")
+			return invalid.Value("Runner.Jobs["+strconv.Itoa(i)+"]", "nil", "a *Subscription or a *Projector")
 		}
 		if slices.Contains(names, job.Name()) {
-			return invalidValue("Runner.Jobs["+strconv.Itoa(i)+"]", job.Name(), "of another name than those before it: run it once in a process")
+			return invalid.Value("Runner.Jobs["+strconv.Itoa(i)+"]", job.Name(), "of another name than those before it: run it once in a process")
 		}
 		names = append(names, job.Name())
 	}
 	switch {
 	case s.least < 0:
-		return invalidValue("Runner.MinBackoff", s.least.String(), "0s or more; 0 means 1s")
+		return invalid.Value("Runner.MinBackoff", s.least.String(), "0s or more; 0 means 1s")
 	case s.most < s.least:
-		return invalidValue("Runner.MaxBackoff", s.most.String(), "MinBackoff ("+s.least.String()+") or more")
+		return invalid.Value("Runner.MaxBackoff", s.most.String(), "MinBackoff ("+s.least.String()+") or more")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/access"
+	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/isolation"
 	"github.com/gaplesspg/gapless/internal/logend"
 	"github.com/gaplesspg/gapless/internal/pause"
@@ -28,7 +29,7 @@ type Handler interface {
 	isNil() bool
 }
 
-// TxHandler handles events in the transaction in which the checkpoint moves: what it writes through tx is there exactly once.
+// TxHandler handles events in the transaction in which the checkpoint moves: what it writes through tx is stored exactly once.
 // Returning nil commits, an error rolls back; it must not end the transaction by itself. What it does elsewhere than in tx can
 // happen more than once.
 type TxHandler func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error
@@ -93,13 +94,13 @@ var subscriptionName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.:/-]{0,127}$`)
 func New(repo *eventstream.Repository, name string, handler Handler, config *Config) (*Subscription, error) {
 	inside, err := coreOf(repo)
 	if err != nil || inside.Pool() == nil {
-		return nil, invalidValue("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: a subscription needs several connections")
+		return nil, invalid.Value("repository", "not on a pool", "made by NewRepository on a *pgxpool.Pool: a subscription needs several connections")
 	}
 	if !subscriptionName.MatchString(name) {
-		return nil, invalidValue("subscription name", name, "1 to 128 bytes: a letter, then letters, digits and _ - . : /")
+		return nil, invalid.Value("subscription name", name, "1 to 128 bytes: a letter, then letters, digits and _ - . : /")
 	}
 	if handler == nil || handler.isNil() {
-		return nil, invalidValue("handler", "nil", "a TxHandler, an EffectHandler or an AsyncHandler")
+		return nil, invalid.Value("handler", "nil", "a TxHandler, an EffectHandler or an AsyncHandler")
 	}
 	complete, err := config.withDefaults(inside.Settings().Lease)
 	if err != nil {
@@ -122,7 +123,7 @@ func New(repo *eventstream.Repository, name string, handler Handler, config *Con
 // Name returns the name under which the database keeps how far the subscription has come.
 func (s *Subscription) Name() string { return s.name }
 
-// Run creates the subscription unless it is there, competes for its shards, and hands their events to the handler until ctx
+// Run creates the subscription unless it exists, competes for its shards, and hands their events to the handler until ctx
 // ends; then it gives the shards back and returns nil. An interrupted batch is rolled back, or comes again.
 //
 // It returns an error when it cannot start: a *MismatchError if the name is taken by another configuration, a
@@ -188,7 +189,7 @@ func (s *Subscription) numberStart(ctx context.Context, conn *pgxpool.Conn) erro
 	return explain(s.core, err)
 }
 
-// subscribe creates the subscription, unless it is there as described.
+// subscribe creates the subscription, unless it exists as described.
 func (s *Subscription) subscribe(ctx context.Context, conn *pgxpool.Conn) error {
 	return explain(s.core, isolation.ReadCommitted(ctx, conn, func(tx db.DBTX) error {
 		_, err := db.New().SubscriptionSubscribe(ctx, tx, s.subscribeParams())
