@@ -35,15 +35,18 @@ func filledChunk(t testing.TB, n int) *Chunk {
 // What is read does not depend on how much is asked for at a time, and has the frame that PostgreSQL wants.
 func TestImportCopyIsTheSameInPartsOfAnySize(t *testing.T) {
 	t.Parallel()
-	chunk := filledChunk(t, 2000)
-	whole, err := io.ReadAll(chunk.Copy())
-	require.NoError(t, err)
-	byHalves, err := io.ReadAll(iotest.HalfReader(chunk.Copy()))
-	require.NoError(t, err)
-	require.Equal(t, whole, byHalves)
-	require.NoError(t, iotest.TestReader(chunk.Copy(), whole))
-	require.Equal(t, copyHeader, string(whole[:len(copyHeader)]))
-	require.Equal(t, []byte{0xff, 0xff}, whole[len(whole)-2:])
+	for _, events := range []int{0, 1, 2000} {
+		chunk := filledChunk(t, events)
+		whole, err := io.ReadAll(chunk.Copy())
+		require.NoError(t, err)
+		byHalves, err := io.ReadAll(iotest.HalfReader(chunk.Copy()))
+		require.NoError(t, err)
+		require.Equal(t, whole, byHalves)
+		require.NoError(t, iotest.TestReader(chunk.Copy(), whole))
+		require.Equal(t, copyHeader, string(whole[:len(copyHeader)]))
+		require.Equal(t, []byte{0xff, 0xff}, whole[len(whole)-2:])
+		require.Equal(t, events > 0, len(whole) > len(copyHeader)+2)
+	}
 }
 
 // A chunk that was emptied holds on to no event.

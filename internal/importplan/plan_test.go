@@ -24,6 +24,7 @@ func TestImportPlanSaysWhatBecomesOfEachEvent(t *testing.T) {
 		"there, by its id":        {events: []Event{{Stream: "old", ID: idOf(1)}}},
 		"the same twice":          {events: []Event{{Stream: "new", ID: idOf(10)}, {Stream: "new", ID: idOf(10)}}, rows: 1},
 		"leaves a hole":           {events: []Event{{Stream: "old", ID: idOf(10), Version: 5}}, refusal: &Refusal{Reason: Hole, FirstMissing: 3, Current: 5}},
+		"leaves a hole of one":    {events: []Event{{Stream: "old", ID: idOf(10), Version: 4}}, refusal: &Refusal{Reason: Hole, FirstMissing: 3, Current: 4}},
 		"behind a hole":           {events: []Event{{Stream: "holed", ID: idOf(10)}}, refusal: &Refusal{Reason: Hole, FirstMissing: 2, Current: 3}},
 		"another at its version":  {events: []Event{{Stream: "old", ID: idOf(10), Version: 2}}, refusal: &Refusal{Reason: VersionTaken}},
 		"at another version":      {events: []Event{{Stream: "old", ID: idOf(1), Version: 2}}, refusal: &Refusal{Reason: VersionTaken}},

@@ -14,8 +14,14 @@ import (
 type counted struct {
 	next, last, size, fails int
 	grown                   bool
-	// started is told of each page, and ended of each whose context ended before it was allowed to be read.
-	started, allowed, ended chan int
+	// started is told of each page, filled when it is read, and ended of each whose context ended before it was allowed to be read.
+	started, allowed, filled, ended chan int
+}
+
+// steps are pages of seven that wait until each is allowed.
+func steps() *counted {
+	step := func() chan int { return make(chan int, 1) }
+	return &counted{next: 1, last: 100, size: 7, grown: true, started: step(), allowed: step(), filled: step(), ended: step()}
 }
 
 var errFails = errors.New("the page cannot be read")
@@ -42,6 +48,9 @@ func (c *counted) Next(ctx context.Context, limit int, _ int64, buffer []int) ([
 	for range min(limit, c.size, c.last-c.next+1) {
 		page = append(page, c.next)
 		c.next++
+	}
+	if c.filled != nil {
+		c.filled <- c.next
 	}
 	return page, int64(len(page)) << 10, nil
 }
@@ -75,7 +84,8 @@ func TestReadAheadGivesEverythingOnceAndInOrder(t *testing.T) {
 	for _, ahead := range []bool{false, true} {
 		for _, limit := range []int{1, 6, 7, 8, 99, 100, 1000} {
 			for _, fails := range []int{0, 1, 8, 15} {
-				budget := readbudget.New(64 << 20)
+				// A share of it has room for two pages, if those that were gone through are given back.
+				budget := readbudget.New(128 << 10)
 				r := New(&counted{next: 1, last: 100, size: 7, grown: true, fails: fails}, budget.Share())
 				got, failed := all(t, r, limit, ahead)
 				require.Equal(t, want[:min(limit, 100)], got, "ahead %v, limit %d, fails at %d", ahead, limit, fails)
@@ -89,15 +99,16 @@ func TestReadAheadGivesEverythingOnceAndInOrder(t *testing.T) {
 // The next page is read while the last one is gone through; that is not written over.
 func TestReadAheadReadsWhileThePageIsInUse(t *testing.T) {
 	t.Parallel()
-	pages := &counted{next: 1, last: 100, size: 7, grown: true, started: make(chan int, 1), allowed: make(chan int, 1), ended: make(chan int, 1)}
+	pages := steps()
 	r := New(pages, readbudget.New(64<<20).Share())
 	pages.allowed <- 0
 	first, err := r.Next(t.Context(), 100)
 	require.NoError(t, err)
-	require.Equal(t, 1, <-pages.started)
+	require.Equal(t, []int{1, 8}, []int{<-pages.started, <-pages.filled})
 	r.Start(t.Context(), 93)
 	require.Equal(t, 8, <-pages.started, "without anybody asking for it")
 	pages.allowed <- 0
+	require.Equal(t, 15, <-pages.filled)
 	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7}, first)
 	second, err := r.Next(t.Context(), 93)
 	require.NoError(t, err)
@@ -108,17 +119,19 @@ func TestReadAheadReadsWhileThePageIsInUse(t *testing.T) {
 // Close cancels what is read ahead and waits for its end, and the budget has everything back.
 func TestReadAheadIsCanceledByClose(t *testing.T) {
 	t.Parallel()
-	pages := &counted{next: 1, last: 100, size: 7, grown: true, started: make(chan int, 1), allowed: make(chan int, 1), ended: make(chan int, 1)}
 	budget := readbudget.New(64 << 20)
-	r := New(pages, budget.Share())
-	pages.allowed <- 0
-	_, err := r.Next(t.Context(), 100)
-	require.NoError(t, err)
-	<-pages.started
-	r.Start(t.Context(), 93)
-	<-pages.started
-	r.Close()
-	require.Equal(t, 8, <-pages.ended)
+	for range 8 { // more than share the budget fully
+		pages := steps()
+		r := New(pages, budget.Share())
+		pages.allowed <- 0
+		_, err := r.Next(t.Context(), 100)
+		require.NoError(t, err)
+		<-pages.started
+		r.Start(t.Context(), 93)
+		<-pages.started
+		r.Close()
+		require.Equal(t, 8, <-pages.ended)
+	}
 	// As much as if nobody had held anything.
 	fresh, ok := readbudget.New(64 << 20).Share().TryReserve()
 	require.True(t, ok)
