@@ -28,13 +28,15 @@ SELECT
     l.head::bigint[] AS head,
     l.digest::bytea AS digest,
     l.state::bytea AS state
-FROM eventstream.load_snapshot($1::text, $2::text, $3::integer) AS l
+FROM eventstream.load_snapshot(
+    $1::text, $2::text, $3::integer, nullif($4::uuid, '00000000-0000-0000-0000-000000000000')) AS l
 `
 
 type SnapshotLoadParams struct {
 	StreamID      string
 	Name          string
 	SchemaVersion int32
+	BeforeEvent   uuid.UUID
 }
 
 type SnapshotLoadRow struct {
@@ -56,7 +58,12 @@ type SnapshotLoadRow struct {
 }
 
 func (q *Queries) SnapshotLoad(ctx context.Context, db DBTX, arg SnapshotLoadParams) ([]SnapshotLoadRow, error) {
-	rows, err := db.Query(ctx, snapshotLoad, arg.StreamID, arg.Name, arg.SchemaVersion)
+	rows, err := db.Query(ctx, snapshotLoad,
+		arg.StreamID,
+		arg.Name,
+		arg.SchemaVersion,
+		arg.BeforeEvent,
+	)
 	if err != nil {
 		return nil, err
 	}

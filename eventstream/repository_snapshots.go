@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/gaplesspg/gapless/db"
 )
 
@@ -15,19 +17,29 @@ import (
 // stream has its version as base version. A snapshot that cannot be used (FoundSnapshot.Status says why) is ignored, and the stream is whole,
 // as Load gives it. A damaged one costs a second round trip.
 func (r *Repository) LoadOnSnapshot(ctx context.Context, id StreamID, kind SnapshotKind) (*EventStream, FoundSnapshot, error) {
+	return r.LoadOnSnapshotBefore(ctx, id, kind, uuid.Nil)
+}
+
+// LoadOnSnapshotBefore is LoadOnSnapshot for who looks for an event by its id: if the stream has it, it is among the events that are loaded. A
+// snapshot that was made after it is passed over (SnapshotPassedOver).
+func (r *Repository) LoadOnSnapshotBefore(
+	ctx context.Context, id StreamID, kind SnapshotKind, event uuid.UUID,
+) (*EventStream, FoundSnapshot, error) {
 	ctx, trace := r.startRead(ctx, OperationLoad, id)
-	stream, found, err := r.loadOnSnapshot(ctx, id, kind)
+	stream, found, err := r.loadOnSnapshot(ctx, id, kind, event)
 	trace.loaded(stream, err)
 	return stream, found, err
 }
 
-func (r *Repository) loadOnSnapshot(ctx context.Context, id StreamID, kind SnapshotKind) (*EventStream, FoundSnapshot, error) {
+func (r *Repository) loadOnSnapshot(
+	ctx context.Context, id StreamID, kind SnapshotKind, before uuid.UUID,
+) (*EventStream, FoundSnapshot, error) {
 	if err := errorsFirst(id.Validate(), kind.validate()); err != nil {
 		return nil, FoundSnapshot{}, err
 	}
 	rows := rowsOn(r.handle)
 	_, err := r.queries.SnapshotLoad(ctx, rows, db.SnapshotLoadParams{
-		StreamID: string(id), Name: kind.Name, SchemaVersion: int32(kind.SchemaVersion),
+		StreamID: string(id), Name: kind.Name, SchemaVersion: int32(kind.SchemaVersion), BeforeEvent: before,
 	})
 	if err != nil {
 		return nil, FoundSnapshot{}, mapError(err)
@@ -159,10 +171,13 @@ func (l *loadedOnSnapshot) begin(scanner *eventScanner) error {
 	return nil
 }
 
+// unused is why no snapshot was used, as load_snapshot numbers it.
+var unused = [...]SnapshotStatus{SnapshotNone, SnapshotOtherSchema, SnapshotContradicted, SnapshotPassedOver}
+
 // foundSnapshot is the snapshot beside the event that it was made at.
 func foundSnapshot(e *Event, numbers []int64, digest, state []byte) FoundSnapshot {
 	if base := numbers[0]; base == 0 {
-		return FoundSnapshot{Status: [...]SnapshotStatus{SnapshotNone, SnapshotOtherSchema, SnapshotContradicted}[min(max(numbers[1], 0), 2)]}
+		return FoundSnapshot{Status: unused[min(max(numbers[1], 0), int64(len(unused)-1))]}
 	}
 	if is := sha256.Sum256(state); !bytes.Equal(is[:], digest) {
 		return FoundSnapshot{Status: SnapshotDamaged}

@@ -73,9 +73,11 @@ const (
 	SnapshotContradicted
 	// SnapshotDamaged says that there is one, and its state is not what was saved, or cannot be decoded.
 	SnapshotDamaged
+	// SnapshotPassedOver says that there is one, made after the event that was looked for (LoadOnSnapshotBefore).
+	SnapshotPassedOver
 )
 
-var snapshotStatuses = [...]string{"none", "used", "other schema version", "contradicts the events", "damaged"}
+var snapshotStatuses = [...]string{"none", "used", "other schema version", "contradicts the events", "damaged", "passed over"}
 
 // String returns the status in words.
 func (s SnapshotStatus) String() string {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/decider"
 	"github.com/gaplesspg/gapless/eventstream/snapshot"
 )
 
@@ -99,69 +100,63 @@ func Example_snapshot() {
 	// on a snapshot: used true
 }
 
-// rules are the shape that deciders have: nothing of it has to be known to snapshots.
-type rules[C, S any] struct {
-	Initial func() S
-	Decide  func(state S, command C) ([]eventstream.Event, error)
-	Evolve  func(state S, event eventstream.Event) (S, error)
+// docs:start
+// lamp is the rules of a lamp that is on or off.
+func lamp() decider.Decider[string, bool] {
+	return decider.Decider[string, bool]{
+		Decide: func(command string, on bool) ([]eventstream.Event, error) {
+			if on == (command == "on") {
+				return nil, nil
+			}
+			return []eventstream.Event{eventstream.EventOf("lamp.switched", nil)}, nil
+		},
+		Evolve: func(on bool, _ eventstream.Event) (bool, error) { return !on, nil },
+	}
 }
 
-// handle decides on a state that was loaded on a snapshot, and saves what was decided.
-func handle[C, S any](ctx context.Context, d rules[C, S], store *snapshot.Store[S], id eventstream.StreamID, command C) error {
-	loaded, err := store.LoadOrNew(ctx, id)
-	if err != nil {
-		return err
-	}
-	events, err := d.Decide(loaded.State, command)
-	if err != nil {
-		return err
-	}
-	for _, e := range events {
-		if _, err := loaded.Stream.AppendEvent(e); err != nil {
-			return err
-		}
-	}
-	_, err = store.Save(ctx, loaded)
-	return err
+// lamps are the snapshots of lamps: Initial and Evolve are those of the rules.
+func lamps(repo *eventstream.Repository) (*snapshot.Store[bool], error) {
+	return snapshot.New(repo, snapshot.Config[bool]{Name: "lamp", Initial: lamp().Initial, Evolve: lamp().Evolve})
 }
 
-// A decider's Initial and Evolve are those of its snapshots.
+// turn carries out a command about a lamp, however often that was switched before.
+func turn(ctx context.Context, repo *eventstream.Repository, lamps *snapshot.Store[bool], id eventstream.StreamID, command string) (bool, error) {
+	result, err := lamp().Handle(ctx, repo, id, command, decider.WithSnapshots(lamps))
+	return result.State, err
+}
+
+// docs:end
+
 func Example_snapshotOfADecider() {
 	runExample(func(ctx context.Context, pool *pgxpool.Pool) error {
 		repo, err := exampleRepository(ctx, pool, nil)
 		if err != nil {
 			return err
 		}
-		lamp := rules[string, bool]{
-			Initial: func() bool { return false },
-			Decide: func(on bool, command string) ([]eventstream.Event, error) {
-				if on == (command == "on") {
-					return nil, nil
-				}
-				switched, err := eventstream.NewEvent("lamp.switched", nil)
-				return []eventstream.Event{switched}, err
-			},
-			Evolve: func(on bool, _ eventstream.Event) (bool, error) { return !on, nil },
-		}
-		store, err := snapshot.New(repo, snapshot.Config[bool]{
-			Name: "lamp", Initial: lamp.Initial, Evolve: lamp.Evolve, Policy: snapshot.Policy{Every: 2},
-		})
+		store, err := lamps(repo)
 		if err != nil {
 			return err
 		}
 		defer store.Close(ctx)
-		for _, command := range []string{"on", "on", "off", "on", "off", "off"} {
-			if err := handle(ctx, lamp, store, "lamp-1", command); err != nil {
+		for n := range 201 {
+			if _, err := turn(ctx, repo, store, "lamp-1", []string{"on", "off"}[n%2]); err != nil {
 				return err
 			}
+		}
+		if err := store.Flush(ctx); err != nil {
+			return err
+		}
+		on, err := turn(ctx, repo, store, "lamp-1", "on")
+		if err != nil {
+			return err
 		}
 		loaded, err := store.Load(ctx, "lamp-1")
 		if err != nil {
 			return err
 		}
-		fmt.Println("on:", loaded.State, "after", loaded.Stream.CurrentVersion(), "events")
+		fmt.Println("on:", on, "- after", loaded.Stream.CurrentVersion(), "events, on a snapshot:", loaded.Snapshot == eventstream.SnapshotUsed)
 		return nil
 	})
 	// Output:
-	// on: false after 4 events
+	// on: true - after 201 events, on a snapshot: true
 }

@@ -2,14 +2,17 @@ package integration_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/codec"
 	"github.com/gaplesspg/gapless/eventstream/eventstreamtest"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
 // docs:start
@@ -96,6 +99,65 @@ func Example_typedEvents() {
 		return err
 	})
 	// Output: {Customer:ada Cents:1950}
+}
+
+// docs:start
+// itemSales counts what was sold of each item. Each event counts once, old ones with the rest, brought up to date.
+func itemSales(repo *eventstream.Repository, events *codec.Registry) (*subscription.Subscription, error) {
+	handlers, err := codec.NewHandlers(events,
+		codec.On(func(ctx context.Context, tx pgx.Tx, _ eventstream.LogEvent, item ItemAdded) error {
+			_, err := tx.Exec(ctx, `
+				INSERT INTO public.item_sales AS s (sku, cents) VALUES ($1, $2)
+				ON CONFLICT (sku) DO UPDATE SET cents = s.cents + excluded.cents`, item.SKU, item.Cents)
+			return err
+		}))
+	if err != nil {
+		return nil, err
+	}
+	return subscription.New(repo, "item-sales", subscription.EachInTx(handlers.Handle), &subscription.Config{
+		Filter: eventstream.LogFilter{Types: handlers.Types()},
+	})
+}
+
+// docs:end
+
+func Example_typedHandlers() {
+	runExample(func(ctx context.Context, pool *pgxpool.Pool) error {
+		repo, err := exampleRepository(ctx, pool, nil)
+		if err != nil {
+			return err
+		}
+		events, err := cartEvents()
+		if err != nil {
+			return err
+		}
+		if _, err := pool.Exec(ctx, `CREATE TABLE public.item_sales (sku text PRIMARY KEY, cents bigint NOT NULL)`); err != nil {
+			return err
+		}
+		if _, err := exampleAppend(ctx, repo, "cart-1", "cart.item_added", ItemAddedV1{SKU: "A-1", Euros: 7}); err != nil {
+			return err
+		}
+		if _, err := events.Append(ctx, repo, "cart-2", eventstream.Any, CartOpened{Customer: "ada"}, ItemAdded{SKU: "A-1", Cents: 50}); err != nil {
+			return err
+		}
+		sales, err := itemSales(repo, events)
+		if err != nil {
+			return err
+		}
+		stop := runInBackground(ctx, sales)
+		head, err := repo.LogHead(ctx)
+		if err == nil {
+			err = sales.WaitFor(ctx, head.Position)
+		}
+		if err := errors.Join(err, stop()); err != nil {
+			return err
+		}
+		var cents int64
+		err = pool.QueryRow(ctx, `SELECT cents FROM public.item_sales WHERE sku = 'A-1'`).Scan(&cents)
+		fmt.Println(cents)
+		return err
+	})
+	// Output: 750
 }
 
 // docs:start

@@ -19,7 +19,15 @@ const (
 // requireReadsTheTail demands that a load looked at the tail alone, by indexes.
 func requireReadsTheTail(t *testing.T, conn *pgx.Conn, id string, most int64) {
 	t.Helper()
-	touched := measure(t, conn, `SELECT count(*) FROM eventstream.load_snapshot('`+id+`', 'tally', 1)`)
+	for _, before := range []string{`NULL`, `'01990000-0000-7000-8000-000000000000'`} {
+		requireReadsOf(t, conn, id, before, most)
+	}
+}
+
+// requireReadsOf does for a load that looks for an event by its id.
+func requireReadsOf(t *testing.T, conn *pgx.Conn, id, before string, most int64) {
+	t.Helper()
+	touched := measure(t, conn, `SELECT count(*) FROM eventstream.load_snapshot('`+id+`', 'tally', 1, `+before+`)`)
 	events, snapshots := touched["eventstream.events"], touched["eventstream.snapshots"]
 	for table, f := range touched {
 		require.Zero(t, f.seqScans, "%s %+v", table, f)
@@ -44,6 +52,7 @@ func TestSnapshotLoadReadsTheTailAlone(t *testing.T) {
 	for range 12 {
 		for _, conn := range []*pgx.Conn{early, earlyRole} {
 			simple(t, conn, `SELECT * FROM eventstream.load_snapshot('long', 'tally', 1)`)
+			simple(t, conn, `SELECT * FROM eventstream.load_snapshot('long', 'tally', 1, '01990000-0000-7000-8000-000000000000')`)
 		}
 	}
 	execSQL(t, context.Background(), b.pool, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload)

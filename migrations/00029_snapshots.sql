@@ -187,7 +187,12 @@ REVOKE EXECUTE ON FUNCTION eventstream.save_snapshot(text, text, bigint, uuid, i
 -- its order, whatever statistics say: a plan made while the tables were empty is kept. The first row is the event that
 -- the snapshot was made at, which costs one look and says what the events after it may not be there to say.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.load_snapshot(p_stream_id text, p_name text, p_schema_version integer) RETURNS TABLE (
+CREATE FUNCTION eventstream.load_snapshot(
+    p_stream_id text,
+    p_name text,
+    p_schema_version integer,
+    p_before_event uuid DEFAULT NULL
+) RETURNS TABLE (
     "position" bigint,
     version bigint,
     event_id uuid,
@@ -222,6 +227,11 @@ BEGIN
     SELECT s.version, s.created_at, CASE
         WHEN s.schema_version <> p_schema_version THEN 1
         WHEN v_created_at IS NULL OR NOT eventstream.snapshot_holds(s.stream_id, s.version, s.event_id) THEN 2
+        -- By its id alone, which is unique: with the stream in the condition, a plan could go through all of that.
+        WHEN p_before_event IS NOT NULL AND (
+            SELECT c.stream_id = p_stream_id AND c.version <= s.version
+            FROM eventstream.events AS c WHERE c.event_id = p_before_event
+        ) THEN 3
         ELSE 0 END AS ignored
     INTO v_is
     FROM eventstream.snapshots AS s WHERE s.stream_id = p_stream_id AND s.name = p_name;
@@ -253,10 +263,11 @@ END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.load_snapshot(text, text, integer) IS
+COMMENT ON FUNCTION eventstream.load_snapshot(text, text, integer, uuid) IS
     'A stream on top of a snapshot: its events after that, behind the event at which the snapshot was made (without its '
     'content), which carries state and digest. All events where no snapshot can be used. head, beside the first row: '
-    'version of the snapshot or 0; why one was not used (0 there is none, 1 other schema version, 2 of another history); '
+    'version of the snapshot or 0; why one was not used (0 there is none, 1 other schema version, 2 of another history, '
+    '3 made after p_before_event, if the stream has that); '
     'when it was made; when the stream was; its last version; the highest version that waits and when it arrived (times '
     'in microseconds since 1970, 0 for none); the partitions of the store.';
 
@@ -286,7 +297,7 @@ COMMENT ON VIEW eventstream.audit_snapshots IS
 
 -- +goose Down
 DROP VIEW eventstream.audit_snapshots;
-DROP FUNCTION eventstream.load_snapshot(text, text, integer);
+DROP FUNCTION eventstream.load_snapshot(text, text, integer, uuid);
 DROP FUNCTION eventstream.save_snapshot(text, text, bigint, uuid, integer, bytea);
 DROP FUNCTION eventstream.refuse_snapshot(text, integer, bytea);
 DROP FUNCTION eventstream.snapshot_holds(text, bigint, uuid);

@@ -15,7 +15,8 @@ SELECT
     l.head::bigint[] AS head,
     l.digest::bytea AS digest,
     l.state::bytea AS state
-FROM eventstream.load_snapshot(@stream_id::text, @name::text, @schema_version::integer) AS l;
+FROM eventstream.load_snapshot(
+    @stream_id::text, @name::text, @schema_version::integer, nullif(@before_event::uuid, '00000000-0000-0000-0000-000000000000')) AS l;
 
 -- name: SnapshotSave :one
 SELECT eventstream.save_snapshot(

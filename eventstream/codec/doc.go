@@ -12,7 +12,12 @@
 // gives the event itself, for AppendMany or EventStream.AppendEvent, which return its error; [Registry.Encode] gives both at once. [Registry.Decode] gives the values of an event,
 // [Registry.DecodeAll] those of a slice, [Registry.Values] those of a Read. They are of type any: a fold is a type switch.
 //
-// [Decide] and [Evolve] put rules over values into the shape that a decider and snapshots take, and [Registry.Each] is for handlers.
+// [Decide] and [Evolve] put rules over values into the shape that a decider and snapshots take.
+//
+// # Handling
+//
+// [NewHandlers] makes [Handlers] of functions, [On] for each Go type: for subscriptions of every kind, projections and process managers. Their
+// [Handlers.Types] are the filter. [Registry.Each] is for one function that sees all values.
 //
 // # What changes over the years
 //

@@ -20,6 +20,8 @@ type eventType struct {
 	// steps lead from a schema version to the next.
 	steps   map[int]step
 	ignored bool
+	// splits says that a step makes values that may be of any type.
+	splits bool
 	// format is nil for that of the registry.
 	format Format
 	// read makes the value of the current version.

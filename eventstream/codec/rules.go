@@ -27,7 +27,8 @@ func Evolve[State any](r *Registry, evolve func(State, any) State) func(State, e
 	}
 }
 
-// Each calls do with each value of an event, in the order of Decode, until it returns an error. It is for handlers, which get events.
+// Each calls do with each value of an event, in the order of Decode, until it returns an error. It is for one
+// function that sees all of them; Handlers has one for each type.
 func (r *Registry) Each(e eventstream.Event, do func(value any) error) error {
 	values, err := r.Decode(e)
 	if err != nil {

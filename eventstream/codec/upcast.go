@@ -75,6 +75,7 @@ func Split[From any](version int, split func(From) ([]any, error)) TypeOption {
 		if split == nil {
 			return invalid.Value("Split of "+string(t.name), "nil", "a function")
 		}
+		t.splits = true
 		return t.addStep(version, func(_ eventstream.Event, c content) ([]piece, error) {
 			old, err := as[From](c, true)
 			if err != nil {

@@ -76,11 +76,15 @@ func (d Decider[Command, State]) HandleAcross(
 	if err == nil {
 		err = d.check(store, ids)
 	}
+	var snapshots Snapshots[State]
+	if err == nil {
+		snapshots, err = snapshotsOf[State](options, len(ids))
+	}
 	if err != nil {
 		var none Result[State]
 		return none, err
 	}
-	h := &handling[Command, State]{decider: d, store: store, options: options, command: command}
+	h := &handling[Command, State]{decider: d, store: store, options: options, command: command, snapshots: snapshots}
 	for _, id := range ids {
 		h.streams = append(h.streams, newPast(id, options))
 	}
@@ -88,6 +92,7 @@ func (d Decider[Command, State]) HandleAcross(
 		h.state = d.Initial()
 	}
 	err = h.run(ctx)
+	h.tellAppended()
 	return h.result(), err
 }
 

@@ -13,6 +13,8 @@
 // else was faster, the refusal brings what they appended, and the decision is made again without reading: [WithTries] and [WithBackoff]
 // bound that, and a [TriesError] says that they did. An error of Decide is yours, and comes back as it is. [Result] says what became of it.
 //
+// [WithSnapshots] is for long streams: Handle begins with a snapshot's state, and reads what came after it.
+//
 // # Commands that count once
 //
 // [WithCommandID] makes a command idempotent: the ids of its events follow from its own ([EventID]). A client that has no answer sends the

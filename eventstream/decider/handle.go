@@ -21,6 +21,9 @@ type handling[Command, State any] struct {
 
 	streams []*past
 	state   State
+	// snapshots are nil without WithSnapshots, and resumed is what they gave.
+	snapshots Snapshots[State]
+	resumed   *eventstream.EventStream
 	// appended is what this call has written.
 	appended []eventstream.Event
 	position int64
@@ -32,7 +35,7 @@ type handling[Command, State any] struct {
 // run reads the streams and tries until the command is done or refused. Whether it was done before is looked at first each time: Decide
 // may well say no to a command in the state that it has led to.
 func (h *handling[Command, State]) run(ctx context.Context) error {
-	if err := h.readOn(ctx, h.streams); err != nil {
+	if err := h.begin(ctx); err != nil {
 		return err
 	}
 	for {

@@ -27,6 +27,8 @@ type options struct {
 	minBackoff time.Duration
 	maxBackoff time.Duration
 	command    *uuid.UUID
+	// snapshots is a Snapshots of some state.
+	snapshots any
 }
 
 // WithTries bounds how often a command is decided while other writers are faster each time, from 1 to 1000; then Handle returns a *TriesError.

@@ -73,6 +73,8 @@ func (p Policy) due(stream *eventstream.EventStream, status eventstream.Snapshot
 	switch status {
 	case eventstream.SnapshotNone, eventstream.SnapshotUsed:
 		return stream.Watermark()-stream.BaseVersion() >= int64(p.Every)
+	case eventstream.SnapshotPassedOver:
+		return false
 	default:
 		return stream.Watermark() > 0
 	}

@@ -11,7 +11,7 @@
 //
 // [Store.Load] gives a stream with its state, in one round trip; [Store.LoadOrNew] does for one that may not exist yet. Decide on
 // [Loaded.State], append to [Loaded.Stream], and [Store.Save]. Load again after a version conflict. [Store.WithTx] does all of that in a
-// transaction.
+// transaction. A decider does it by itself, with decider.WithSnapshots, which takes a store.
 //
 // # When snapshots are made
 //

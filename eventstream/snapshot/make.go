@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
@@ -35,7 +37,7 @@ func (s *Store[S]) refresh(ctx context.Context, id eventstream.StreamID) (err er
 		}
 	}()
 	defer recovered(&err)
-	loaded, err := s.load(ctx, id)
+	loaded, err := s.load(ctx, id, uuid.Nil)
 	if err != nil || !s.config.Policy.due(loaded.Stream, loaded.Snapshot) {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -93,7 +94,12 @@ type Loaded[S any] struct {
 // schema version or contradicted by the events, in the same round trip; damaged, not decoded, or of a kind that Evolve fails on, in a
 // second one.
 func (s *Store[S]) Load(ctx context.Context, id eventstream.StreamID) (*Loaded[S], error) {
-	loaded, err := s.load(ctx, id)
+	return s.loadBefore(ctx, id, uuid.Nil)
+}
+
+// loadBefore is Load with an event that is to be among those that are loaded, if the stream has it.
+func (s *Store[S]) loadBefore(ctx context.Context, id eventstream.StreamID, before uuid.UUID) (*Loaded[S], error) {
+	loaded, err := s.load(ctx, id, before)
 	if err == nil && s.config.Policy.onRead() {
 		s.ask(loaded)
 	}
@@ -135,8 +141,8 @@ func (s *Store[S]) Save(ctx context.Context, loaded *Loaded[S]) (eventstream.App
 }
 
 // load is Load without having a snapshot made.
-func (s *Store[S]) load(ctx context.Context, id eventstream.StreamID) (*Loaded[S], error) {
-	stream, found, err := s.repo.LoadOnSnapshot(ctx, id, s.kind())
+func (s *Store[S]) load(ctx context.Context, id eventstream.StreamID, before uuid.UUID) (*Loaded[S], error) {
+	stream, found, err := s.repo.LoadOnSnapshotBefore(ctx, id, s.kind(), before)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +161,7 @@ func (s *Store[S]) load(ctx context.Context, id eventstream.StreamID) (*Loaded[S
 	if err != nil {
 		return nil, err
 	}
-	if loaded.Snapshot != eventstream.SnapshotNone {
+	if loaded.Snapshot != eventstream.SnapshotNone && loaded.Snapshot != eventstream.SnapshotPassedOver {
 		s.tell(Notice{Kind: Ignored, StreamID: id, Version: found.Snapshot.Version, Status: loaded.Snapshot, Err: why})
 	}
 	return loaded, nil

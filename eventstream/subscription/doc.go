@@ -7,8 +7,8 @@
 // # A handler
 //
 // A [TxHandler] writes to the same database, in the transaction in which the checkpoint moves: every event counts exactly once. An
-// [EffectHandler] does anything else, at least once; [EachEvent] makes one of a function for one event. An [AsyncHandler] need not have
-// finished when it returns.
+// [EffectHandler] does anything else, at least once. [EachInTx] and [EachEvent] make them of a function for one event, and codec.Handlers of a
+// function for each type of events. An [AsyncHandler] need not have finished when it returns.
 //
 //	handler := subscription.EachEvent(func(_ context.Context, event eventstream.LogEvent) error {
 //		var order struct{ Address string }
@@ -47,7 +47,8 @@
 // # Projections
 //
 // A [Projector] is a subscription that knows where its tables are, so that [Projector.Rebuild] can build them anew beside the live ones,
-// while these are read. A [Projection] says how to make the tables and what events mean in them; [NewProjector] takes it.
+// while these are read. A [Projection] says how to make the tables and what events mean in them, one by one with [ApplyEach] or [ApplyIn];
+// [NewProjector] takes it.
 //
 // # Running all of a process
 //

@@ -1,12 +1,9 @@
 package subscription
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/gaplesspg/gapless/eventstream"
 )
 
 // Permanent marks an error of a handler as one that no further try can mend: the event is parked, or the subscription stops, at once
@@ -60,26 +57,6 @@ func (e *partialError) Error() string {
 }
 
 func (e *partialError) Unwrap() error { return e.err }
-
-// EachEvent makes an EffectHandler of a function that handles one event. What it has handled does not come again when a later event of the
-// batch fails, nor when Run is told to end in between. A nil function gives a nil handler, which New refuses.
-func EachEvent(handle func(ctx context.Context, event eventstream.LogEvent) error) EffectHandler {
-	if handle == nil {
-		return nil
-	}
-	return func(ctx context.Context, events []eventstream.LogEvent) error {
-		for i := range events {
-			err := ctx.Err()
-			if err == nil {
-				err = call(func() error { return handle(ctx, events[i]) })
-			}
-			if err != nil {
-				return HandledFirst(i, unwrapFailure(err))
-			}
-		}
-		return nil
-	}
-}
 
 // errNothingHandled is the failure of a handler that says that it came nowhere, but not why.
 var errNothingHandled = errors.New("handler handled none of its events and gave no error: HandledFirst(0, nil)")

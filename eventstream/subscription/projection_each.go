@@ -25,3 +25,25 @@ func ApplyEach(
 		return nil
 	}
 }
+
+// Tables are those of a projection, in the transaction in which its checkpoint moves.
+type Tables struct {
+	pgx.Tx
+	// Schema is the schema that they are in: that of the projection, or the one in which it is being rebuilt.
+	Schema string
+}
+
+// Name is the name of one of the tables as SQL has it: with the schema, both quoted.
+func (t Tables) Name(table string) string { return pgx.Identifier{t.Schema, table}.Sanitize() }
+
+// ApplyIn is ApplyEach for a function that gets transaction and schema in one, as codec.Handlers.Handle does.
+func ApplyIn(
+	apply func(ctx context.Context, tables Tables, event eventstream.LogEvent) error,
+) func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
+	if apply == nil {
+		return nil
+	}
+	return ApplyEach(func(ctx context.Context, tx pgx.Tx, schema string, event eventstream.LogEvent) error {
+		return apply(ctx, Tables{Tx: tx, Schema: schema}, event)
+	})
+}

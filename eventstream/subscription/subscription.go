@@ -31,7 +31,7 @@ type Handler interface {
 
 // TxHandler handles events in the transaction in which the checkpoint moves: what it writes through tx is stored exactly once.
 // Returning nil commits, an error rolls back; it must not end the transaction by itself. What it does elsewhere than in tx can
-// happen more than once.
+// happen more than once. EachInTx makes one of a function that handles one event.
 type TxHandler func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error
 
 // EffectHandler handles events whose effects are elsewhere. The checkpoint moves after it, so after a crash, a lost shard or an

@@ -30,12 +30,13 @@ type patience struct{ payment, packing time.Duration }
 // the order is shipped once its parcel is. Each step is one transaction: what it appends, its timers, its state, and how far the process is.
 func newFulfilment(repo *eventstream.Repository, events *codec.Registry, wait patience) (*process.Manager[fulfilment], error) {
 	f := fulfiller{events: events, wait: wait}
+	on, err := codec.NewHandlers(events, codec.On(f.onPlaced), codec.On(f.onPaid), codec.On(f.onPacked))
+	if err != nil {
+		return nil, err
+	}
 	return process.NewManager(repo, process.Process[fulfilment]{
-		Name: "fulfilment", Key: orderOf, On: f.on, OnTimer: f.onTimer,
-		Config: &subscription.Config{
-			Filter:    eventstream.LogFilter{Types: []eventstream.EventType{"order.placed", "order.paid", "parcel.packed"}},
-			OnFailure: subscription.ParkStream,
-		},
+		Name: "fulfilment", Key: orderOf, On: on.Handle, OnTimer: f.onTimer,
+		Config: &subscription.Config{Filter: eventstream.LogFilter{Types: on.Types()}, OnFailure: subscription.ParkStream},
 		Timers: &process.TimersConfig{PollInterval: 100 * time.Millisecond},
 	})
 }
@@ -46,28 +47,26 @@ type fulfiller struct {
 	wait   patience
 }
 
-func (f fulfiller) on(ctx context.Context, step *process.Step[fulfilment], event eventstream.LogEvent) error {
-	return f.events.Each(event.Event, func(value any) error {
-		switch value.(type) {
-		case OrderPlaced:
-			step.State.Version = event.Version
-			return step.After(ctx, unpaid, f.wait.payment, nil)
-		case OrderPaid:
-			step.State.Version = event.Version
-			if _, err := step.Cancel(ctx, unpaid); err != nil {
-				return err
-			}
-			if err := step.After(ctx, late, f.wait.packing, nil); err != nil {
-				return err
-			}
-			return f.request(ctx, step)
-		case ParcelPacked:
-			err := f.append(ctx, step, "ship", OrderShipped{})
-			step.End() // with its timers
-			return err
-		}
-		return nil
-	})
+func (f fulfiller) onPlaced(ctx context.Context, step *process.Step[fulfilment], event eventstream.LogEvent, _ OrderPlaced) error {
+	step.State.Version = event.Version
+	return step.After(ctx, unpaid, f.wait.payment, nil)
+}
+
+func (f fulfiller) onPaid(ctx context.Context, step *process.Step[fulfilment], event eventstream.LogEvent, _ OrderPaid) error {
+	step.State.Version = event.Version
+	if _, err := step.Cancel(ctx, unpaid); err != nil {
+		return err
+	}
+	if err := step.After(ctx, late, f.wait.packing, nil); err != nil {
+		return err
+	}
+	return f.request(ctx, step)
+}
+
+func (f fulfiller) onPacked(ctx context.Context, step *process.Step[fulfilment], _ eventstream.LogEvent, _ ParcelPacked) error {
+	err := f.append(ctx, step, "ship", OrderShipped{})
+	step.End() // with its timers
+	return err
 }
 
 // request asks the warehouse for the parcel of an order.

@@ -7,12 +7,14 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/codec"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
-// readModel is a table, and what the events of a category come to in it.
+// readModel is a table, and what events come to in it.
 type readModel struct {
-	name, category, table string
-	apply                 func(ctx context.Context, tx pgx.Tx, schema string, event eventstream.LogEvent, value any) error
+	name, table string
+	apply       []codec.HandlersOption[subscription.Tables]
 }
 
 func (m readModel) setup(ctx context.Context, tx pgx.Tx, schema string) error {
@@ -22,36 +24,39 @@ func (m readModel) setup(ctx context.Context, tx pgx.Tx, schema string) error {
 
 // readModels are how many orders each customer has placed and for how much, and what each account has.
 func readModels() []readModel {
+	type change = codec.HandlersOption[subscription.Tables]
 	return []readModel{
-		{"customers", "order", `CREATE TABLE %s.customers (customer text PRIMARY KEY, orders bigint NOT NULL, cents bigint NOT NULL)`, countOrder},
-		{"accounts", "account", `CREATE TABLE %s.accounts (account text PRIMARY KEY, cents bigint NOT NULL)`, addToAccount},
+		{
+			"customers", `CREATE TABLE %s.customers (customer text PRIMARY KEY, orders bigint NOT NULL, cents bigint NOT NULL)`,
+			[]change{codec.On(countOrder)},
+		},
+		{
+			"accounts", `CREATE TABLE %s.accounts (account text PRIMARY KEY, cents bigint NOT NULL)`,
+			[]change{codec.On(addCredit), codec.On(takeCharge)},
+		},
 	}
 }
 
 // countOrder counts an order for its customer.
-func countOrder(ctx context.Context, tx pgx.Tx, schema string, _ eventstream.LogEvent, value any) error {
-	e, ok := value.(OrderPlaced)
-	if !ok {
-		return nil
-	}
-	_, err := tx.Exec(ctx, fmt.Sprintf(`
-		INSERT INTO %s.customers AS c VALUES ($1, 1, $2)
-		ON CONFLICT (customer) DO UPDATE SET orders = c.orders + 1, cents = c.cents + excluded.cents`, pgx.Identifier{schema}.Sanitize()), e.Customer, e.Cents)
+func countOrder(ctx context.Context, tables subscription.Tables, _ eventstream.LogEvent, e OrderPlaced) error {
+	_, err := tables.Exec(ctx, `
+		INSERT INTO `+tables.Name("customers")+` AS c VALUES ($1, 1, $2)
+		ON CONFLICT (customer) DO UPDATE SET orders = c.orders + 1, cents = c.cents + excluded.cents`, e.Customer, e.Cents)
 	return err
 }
 
-// addToAccount adds what an event comes to.
-func addToAccount(ctx context.Context, tx pgx.Tx, schema string, event eventstream.LogEvent, value any) error {
-	var cents int64
-	switch e := value.(type) {
-	case AccountCredited:
-		cents = e.Cents
-	case AccountCharged:
-		cents = -e.Cents
-	}
-	_, err := tx.Exec(ctx, fmt.Sprintf(`
-		INSERT INTO %s.accounts AS a VALUES ($1, $2)
-		ON CONFLICT (account) DO UPDATE SET cents = a.cents + excluded.cents`, pgx.Identifier{schema}.Sanitize()), event.StreamID, cents)
+func addCredit(ctx context.Context, tables subscription.Tables, event eventstream.LogEvent, e AccountCredited) error {
+	return addToAccount(ctx, tables, event.StreamID, e.Cents)
+}
+
+func takeCharge(ctx context.Context, tables subscription.Tables, event eventstream.LogEvent, e AccountCharged) error {
+	return addToAccount(ctx, tables, event.StreamID, -e.Cents)
+}
+
+func addToAccount(ctx context.Context, tables subscription.Tables, account eventstream.StreamID, cents int64) error {
+	_, err := tables.Exec(ctx, `
+		INSERT INTO `+tables.Name("accounts")+` AS a VALUES ($1, $2)
+		ON CONFLICT (account) DO UPDATE SET cents = a.cents + excluded.cents`, account, cents)
 	return err
 }
 
@@ -60,13 +65,14 @@ type mailer interface {
 	Send(ctx context.Context, id, subject string) error
 }
 
-// mail writes the mail that an event calls for, if any.
-func mail(ctx context.Context, to mailer, event eventstream.LogEvent, value any) error {
-	switch value.(type) {
-	case OrderPaid:
-		return to.Send(ctx, event.ID.String(), fmt.Sprintf("Your %s is paid", event.StreamID))
-	case OrderShipped:
-		return to.Send(ctx, event.ID.String(), fmt.Sprintf("Your %s is on its way", event.StreamID))
+// mails are what is written to customers.
+func mails() []codec.HandlersOption[mailer] {
+	return []codec.HandlersOption[mailer]{
+		codec.On(func(ctx context.Context, to mailer, event eventstream.LogEvent, _ OrderPaid) error {
+			return to.Send(ctx, event.ID.String(), fmt.Sprintf("Your %s is paid", event.StreamID))
+		}),
+		codec.On(func(ctx context.Context, to mailer, event eventstream.LogEvent, _ OrderShipped) error {
+			return to.Send(ctx, event.ID.String(), fmt.Sprintf("Your %s is on its way", event.StreamID))
+		}),
 	}
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -22,7 +21,7 @@ type service struct {
 	runner *subscription.Runner
 }
 
-func newService(pool *pgxpool.Pool, mails mailer) (*service, error) {
+func newService(pool *pgxpool.Pool, to mailer) (*service, error) {
 	s := &service{runner: &subscription.Runner{}}
 	var err error
 	if s.repo, err = eventstream.NewRepository(pool, nil); err != nil {
@@ -33,29 +32,28 @@ func newService(pool *pgxpool.Pool, mails mailer) (*service, error) {
 	}
 	s.rules = rules(s.events)
 	for _, model := range readModels() {
-		p, err := subscription.NewProjector(s.repo, s.projection(model))
+		apply, err := codec.NewHandlers(s.events, model.apply...)
+		if err != nil {
+			return nil, err
+		}
+		p, err := subscription.NewProjector(s.repo, subscription.Projection{
+			Name: model.name, Setup: model.setup, Apply: subscription.ApplyIn(apply.Handle),
+			Config: &subscription.Config{Filter: eventstream.LogFilter{Types: apply.Types()}},
+		})
 		if err != nil {
 			return nil, err
 		}
 		s.runner.Jobs = append(s.runner.Jobs, p)
 	}
-	mailing, err := subscription.New(s.repo, "mails", subscription.EachEvent(func(ctx context.Context, e eventstream.LogEvent) error {
-		return s.events.Each(e.Event, func(value any) error { return mail(ctx, mails, e, value) })
-	}), &subscription.Config{OnFailure: subscription.ParkStream})
+	mail, err := codec.NewHandlers(s.events, mails()...)
+	if err != nil {
+		return nil, err
+	}
+	mailing, err := subscription.New(s.repo, "mails", subscription.EachEvent(mail.With(to)), &subscription.Config{
+		Filter: eventstream.LogFilter{Types: mail.Types()}, OnFailure: subscription.ParkStream,
+	})
 	s.runner.Jobs = append(s.runner.Jobs, mailing)
 	return s, err
-}
-
-// projection feeds a read model.
-func (s *service) projection(m readModel) subscription.Projection {
-	return subscription.Projection{
-		Name:   m.name,
-		Config: &subscription.Config{Filter: eventstream.LogFilter{Category: m.category}},
-		Setup:  m.setup,
-		Apply: subscription.ApplyEach(func(ctx context.Context, tx pgx.Tx, schema string, e eventstream.LogEvent) error {
-			return s.events.Each(e.Event, func(value any) error { return m.apply(ctx, tx, schema, e, value) })
-		}),
-	}
 }
 
 // handle carries out a command about one order or account; the same request again is carried out once.

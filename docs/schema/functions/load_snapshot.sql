@@ -1,6 +1,6 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
-CREATE OR REPLACE FUNCTION eventstream.load_snapshot(p_stream_id text, p_name text, p_schema_version integer)
+CREATE OR REPLACE FUNCTION eventstream.load_snapshot(p_stream_id text, p_name text, p_schema_version integer, p_before_event uuid DEFAULT NULL::uuid)
  RETURNS TABLE("position" bigint, version bigint, event_id uuid, occurred_at timestamp with time zone, recorded_at timestamp with time zone, partition_id integer, stream_id text, tenant_id text, type text, payload jsonb, data bytea, metadata jsonb, head bigint[], digest bytea, state bytea)
  LANGUAGE plpgsql
  STABLE
@@ -20,6 +20,11 @@ BEGIN
     SELECT s.version, s.created_at, CASE
         WHEN s.schema_version <> p_schema_version THEN 1
         WHEN v_created_at IS NULL OR NOT eventstream.snapshot_holds(s.stream_id, s.version, s.event_id) THEN 2
+        -- By its id alone, which is unique: with the stream in the condition, a plan could go through all of that.
+        WHEN p_before_event IS NOT NULL AND (
+            SELECT c.stream_id = p_stream_id AND c.version <= s.version
+            FROM eventstream.events AS c WHERE c.event_id = p_before_event
+        ) THEN 3
         ELSE 0 END AS ignored
     INTO v_is
     FROM eventstream.snapshots AS s WHERE s.stream_id = p_stream_id AND s.name = p_name;
@@ -50,6 +55,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.load_snapshot(text,text,integer) IS 'A stream on top of a snapshot: its events after that, behind the event at which the snapshot was made (without its content), which carries state and digest. All events where no snapshot can be used. head, beside the first row: version of the snapshot or 0; why one was not used (0 there is none, 1 other schema version, 2 of another history); when it was made; when the stream was; its last version; the highest version that waits and when it arrived (times in microseconds since 1970, 0 for none); the partitions of the store.';
+COMMENT ON FUNCTION eventstream.load_snapshot(text,text,integer,uuid) IS 'A stream on top of a snapshot: its events after that, behind the event at which the snapshot was made (without its content), which carries state and digest. All events where no snapshot can be used. head, beside the first row: version of the snapshot or 0; why one was not used (0 there is none, 1 other schema version, 2 of another history, 3 made after p_before_event, if the stream has that); when it was made; when the stream was; its last version; the highest version that waits and when it arrived (times in microseconds since 1970, 0 for none); the partitions of the store.';
 
-GRANT EXECUTE ON FUNCTION eventstream.load_snapshot(text,text,integer) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.load_snapshot(text,text,integer,uuid) TO PUBLIC;
