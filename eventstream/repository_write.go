@@ -16,6 +16,9 @@ import (
 	"github.com/gaplesspg/gapless/internal/lenttx"
 )
 
+// insufficientPrivilege is the SQLSTATE for what a role may not do.
+const insufficientPrivilege = "42501"
+
 // lockNotAvailable is what a statement fails with after its lock timeout.
 const lockNotAvailable = "55P03"
 
