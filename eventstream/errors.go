@@ -52,6 +52,8 @@ var (
 	ErrDecisionConflict = errors.New("decision conflict: read the query again and decide anew")
 	// ErrUnreadableEvent matches an *UnreadableEventError.
 	ErrUnreadableEvent = errors.New("event cannot be read: skip or park it, or restore it from a backup")
+	// ErrCursorClosed says that a LogCursor was closed before.
+	ErrCursorClosed = errors.New("log cursor is closed: open another one, from After the last event")
 	// ErrSessionFormat says that the server writes values in a format that is not read. See SessionFormatError.
 	ErrSessionFormat = errors.New("the session writes values in another format: set DateStyle to ISO and bytea_output to hex for the role, " +
 		"or use a query mode with binary results")

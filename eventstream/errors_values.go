@@ -174,7 +174,7 @@ func (e *SessionFormatError) Is(target error) bool { return target == ErrSession
 // Unwrap gives the error of the value.
 func (e *SessionFormatError) Unwrap() error { return e.Err }
 
-// unreadable names the column of a value that could not be read. It is for what this package reads: an error of the user's code, who reads
+// unreadable names the column of a value that could not be read. It is for what this package reads: an error of the user's code, which reads
 // other things, stays what it is.
 func unreadable(err error) error {
 	var scan pgx.ScanArgError

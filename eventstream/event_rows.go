@@ -32,8 +32,8 @@ const (
 )
 
 // eventScanner reads events from rows that begin with the columns of eventstream.events. Rows in the formats that pgx asks for
-// unless it is told otherwise, numbers binary and text as it is, it reads by itself: one allocation for what an event says and, where a row differs in it from the one
-// before, one for its stream. Scan would make six, and take three times as long.
+// unless it is told otherwise, numbers binary and text as it is, it reads by itself: one allocation for what an event says and, where a row
+// differs in it from the one before, one for its stream. Scan would make six, and take three times as long.
 type eventScanner struct {
 	rows   pgx.Rows
 	binary bool

@@ -1,11 +1,15 @@
 package eventstream
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/apart"
 )
 
 // LogEvent is an event as the log gives it.
@@ -179,3 +183,44 @@ func (s startAfter) String() string { return string(startJSON(s)) }
 
 // String returns the start as the database is told of it: {"partition_sequences":{"3":7}}.
 func (s startPartitions) String() string { return string(startJSON(s)) }
+
+// logStart is the position that a start stands for, and where partitions start that start further on.
+type logStart struct {
+	position int64
+	apart    apart.Positions
+}
+
+// resolveStart finds the position of a start.
+func (r *Repository) resolveStart(ctx context.Context, h Handle, from Start, stable int64) (logStart, error) {
+	row, err := r.queries.LogResolveStart(ctx, h, db.LogResolveStartParams{Start: startJSON(from), Stable: stable})
+	if err != nil {
+		return logStart{}, mapError(err)
+	}
+	ahead, err := apart.Parse(row.PartitionPositions)
+	return logStart{position: row.Checkpoint + 1, apart: ahead}, err
+}
+
+// lastPosition is where reading backwards begins: with the event that a start stands for, which is not always at the first position
+// from which it comes next.
+func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at logStart, stable int64) (int64, error) {
+	sequence := int64(0)
+	switch s := from.(type) {
+	case startPartitions:
+		return 0, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
+	case startAfter:
+		return 0, invalidValue("LogOptions.From", "After", "another start, to read backwards")
+	case startNumber:
+		if s.field == startSequence {
+			sequence = s.n
+		}
+	case startWord:
+		if s == FromBeginning {
+			sequence = 1
+		}
+	}
+	if sequence == 0 {
+		return min(at.position, stable), nil
+	}
+	position, err := r.queries.LogPositionOfSequence(ctx, h, db.LogPositionOfSequenceParams{Sequence: sequence, Stable: stable})
+	return position, mapError(err)
+}

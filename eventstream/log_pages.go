@@ -203,3 +203,19 @@ func (p *logPages) compare(ctx context.Context, r *Repository, h Handle) error {
 	p.until = look.StablePosition
 	return nil
 }
+
+// pagesOn are pages that are read on a handle.
+type pagesOn struct {
+	*logPages
+	repo   *Repository
+	handle Handle
+}
+
+func (p pagesOn) AtEnd() bool { return p.atEnd() }
+
+func (p pagesOn) Grown() bool { return p.size.Grown() }
+
+func (p pagesOn) Next(ctx context.Context, limit int, bytes int64, buffer []LogEvent) ([]LogEvent, int64, error) {
+	events, err := p.next(ctx, p.repo, p.handle, limit, bytes, buffer)
+	return events, bytesOf(events), err
+}

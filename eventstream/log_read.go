@@ -3,17 +3,14 @@ package eventstream
 import (
 	"context"
 	"iter"
+	"math"
 	"strconv"
 
-	"github.com/gaplesspg/gapless/db"
-	"github.com/gaplesspg/gapless/internal/apart"
+	"github.com/gaplesspg/gapless/internal/readahead"
 )
 
 // pagesPerRead is how many times Config.PageSize a page of the log may grow to.
 const pagesPerRead = 8
-
-// insufficientPrivilege is the SQLSTATE for what a role may not do.
-const insufficientPrivilege = "42501"
 
 // LogOptions selects a part of the log. The zero value is all of it, upwards.
 type LogOptions struct {
@@ -148,43 +145,88 @@ func (r *Repository) onPool(h Handle) bool {
 	return r.pool != nil && unboundHandle(h) == Handle(r.pool)
 }
 
-// logStart is the position that a start stands for, and where partitions start that start further on.
-type logStart struct {
-	position int64
-	apart    apart.Positions
+// LogCursor goes through a part of the log for code that pages by hand, as a service that answers with pages does. ReadLog is a loop over one. It is
+// not safe for use by several goroutines. Between two calls it holds no connection and no transaction.
+type LogCursor struct {
+	repo *Repository
+	// pages are nil once the cursor is closed.
+	pages *readahead.Reader[LogEvent]
+	// readsAhead says that the next page is read while this one is handed out: on a pool, where another connection is to be had.
+	readsAhead bool
+	// page is what was read and not handed out yet, and left how many events may be handed out after it.
+	page []LogEvent
+	left int
 }
 
-// resolveStart finds the position of a start.
-func (r *Repository) resolveStart(ctx context.Context, h Handle, from Start, stable int64) (logStart, error) {
-	row, err := r.queries.LogResolveStart(ctx, h, db.LogResolveStartParams{Start: startJSON(from), Stable: stable})
+// OpenLog finds the part of the log that options select, up to the stable position of this moment, for LogCursor.Next to read. It returns an
+// *InvalidValueError for bad options and a *BeyondLogError for a start that the log has not reached. The caller closes the cursor.
+func (r *Repository) OpenLog(ctx context.Context, opts LogOptions) (*LogCursor, error) {
+	pages, err := r.openLogOn(ctx, r.handle, opts)
 	if err != nil {
-		return logStart{}, mapError(err)
+		return nil, err
 	}
-	ahead, err := apart.Parse(row.PartitionPositions)
-	return logStart{position: row.Checkpoint + 1, apart: ahead}, err
+	cursor := &LogCursor{repo: r, pages: readahead.New(pagesOn{pages, r, r.handle}, r.budget.Share()), left: opts.Limit}
+	if cursor.left == 0 {
+		cursor.left = math.MaxInt
+	}
+	return cursor, nil
 }
 
-// lastPosition is where reading backwards begins: with the event that a start stands for, which is not always at the first position
-// from which it comes next.
-func (r *Repository) lastPosition(ctx context.Context, h Handle, from Start, at logStart, stable int64) (int64, error) {
-	sequence := int64(0)
-	switch s := from.(type) {
-	case startPartitions:
-		return 0, invalidValue("LogOptions.From", "FromPartitionSequences", "another start, to read backwards")
-	case startAfter:
-		return 0, invalidValue("LogOptions.From", "After", "another start, to read backwards")
-	case startNumber:
-		if s.field == startSequence {
-			sequence = s.n
+// Next gives the next events, from 1 to limit of them, and says whether that is the end: then, and only then, there may be none. With a limit
+// of 0 it gives what it reads at once, which is as much as Config.PageSize, Config.MaxReadBytes and the sizes of the events allow. The slice
+// is lent until the next call: keep copies of events, not the slice.
+//
+// After an error the same call may be made again: no event is left out or comes twice. An *UnreadableEventError comes in the place of
+// its event, and the next call goes on behind that. After Close it is ErrCursorClosed. To follow the log, open another cursor from After the last event.
+func (c *LogCursor) Next(ctx context.Context, limit int) (events []LogEvent, atEnd bool, err error) {
+	if c.pages == nil {
+		return nil, true, ErrCursorClosed
+	}
+	if limit < 0 {
+		return nil, false, invalidValue("limit", strconv.Itoa(limit), "1 or more, or 0 for a page")
+	}
+	for len(c.page) == 0 {
+		if c.atEnd() {
+			return nil, true, nil
 		}
-	case startWord:
-		if s == FromBeginning {
-			sequence = 1
+		if err := c.read(ctx); err != nil {
+			return nil, false, err
 		}
 	}
-	if sequence == 0 {
-		return min(at.position, stable), nil
+	n := len(c.page)
+	if limit > 0 {
+		n = min(n, limit)
 	}
-	position, err := r.queries.LogPositionOfSequence(ctx, h, db.LogPositionOfSequenceParams{Sequence: sequence, Stable: stable})
-	return position, mapError(err)
+	events, c.page = c.page[:n:n], c.page[n:]
+	return events, c.atEnd(), nil
+}
+
+func (c *LogCursor) atEnd() bool { return len(c.page) == 0 && (c.left <= 0 || c.pages.AtEnd()) }
+
+// read reads the next page.
+func (c *LogCursor) read(ctx context.Context) error {
+	reading, trace := c.repo.startRead(ctx, OperationReadLog, "")
+	events, err := c.pages.Next(reading, c.left)
+	trace.end(len(events), err)
+	if unreadable := asUnreadable(err); unreadable != nil {
+		c.left--
+		return unreadable
+	}
+	if err != nil {
+		return mapError(err)
+	}
+	c.page = events
+	c.left -= len(events)
+	if c.readsAhead {
+		c.pages.Start(ctx, c.left)
+	}
+	return nil
+}
+
+// Close gives back the memory that the cursor holds. A second time changes nothing.
+func (c *LogCursor) Close() {
+	if c.pages != nil {
+		c.pages.Close()
+		c.pages, c.page = nil, nil
+	}
 }

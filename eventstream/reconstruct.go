@@ -16,7 +16,8 @@ import (
 //   - an event of another stream;
 //   - events that do not run 1, 2, 3 ... without a gap, stop before the watermark, or go past currentVersion.
 //
-// Times are taken as they are: a clock that was set back may have written any order of them. Events of several tenants are accepted, so that HasConsistentTenant can report them.
+// Times are taken as they are: a clock that was set back may have written any order of them. Events of several tenants are accepted, so that
+// HasConsistentTenant can report them.
 func Reconstruct(
 	streamID StreamID,
 	partitionKey PartitionKey,

@@ -38,7 +38,7 @@ type AppendRequest struct {
 	// is PartitionOf the id.
 	Partition *PartitionKey
 	// Newer makes the *VersionConflictError of a refusal bring the events that came after the version of Exact, oldest first, and at most so
-	// many, from 0 to 1000: who decides anew then needs no second look. All refusals of a statement bring 1 MiB together at most, so there may
+	// many, from 0 to 1000: a caller that decides anew then needs no second look. All refusals of a statement bring 1 MiB together at most, so there may
 	// be fewer; and there are none for a role that may not read eventstream.events. Default: 0, which brings none.
 	Newer int
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/gaplesspg/gapless/internal/lenttx"
 )
 
+// insufficientPrivilege is the SQLSTATE for what a role may not do.
+const insufficientPrivilege = "42501"
+
 // lockNotAvailable is what a statement fails with after its lock timeout.
 const lockNotAvailable = "55P03"
 
@@ -28,7 +31,8 @@ const mostBlocked = 3
 // appendGroup is what the appends of a repository share.
 type appendGroup = groupcommit.Group[string, *appendItem]
 
-// newAppendGroup returns a group on a pool, whose batches are sent on what on gives; nil if each append goes by itself. Inline projections belong to the transaction of one append.
+// newAppendGroup returns a group on a pool, whose batches are sent on what on gives; nil if each append goes by itself. Inline projections
+// belong to the transaction of one append.
 func (r *Repository) newAppendGroup(pool *pgxpool.Pool, on func([]*appendItem) Handle) *appendGroup {
 	config := r.config.Group
 	if config.Off || len(r.config.Inline) > 0 {
@@ -62,7 +66,7 @@ func (r *Repository) write(ctx context.Context, h Handle, item *appendItem) ([]d
 	return item.asCalled(item.rows), err
 }
 
-// sendBatch is send for items of the group, and tells of it who wants to know.
+// sendBatch is send for items of the group, and tells a tracer of it.
 func (r *Repository) sendBatch(ctx context.Context, h Handle, items []*appendItem, wait time.Duration) ([]db.AppendBatchRow, error) {
 	if r.trace == nil {
 		return r.send(ctx, h, items, wait)

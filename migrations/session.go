@@ -181,7 +181,7 @@ func (s *session) withPgx(ctx context.Context, fn func(*pgx.Conn) error) error {
 	})
 }
 
-// cleanup runs fn also when the caller's context has ended. Where fn fails, the connection is closed: a pool must not get back one
+// cleanup runs fn even when the caller's context has ended. Where fn fails, the connection is closed: a pool must not get back one
 // that holds our lock or setting, and PostgreSQL drops both with the session.
 func (s *session) cleanup(fn func(context.Context, *sql.Conn) error) {
 	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)

@@ -18,7 +18,7 @@
 // # Commands that count once
 //
 // [WithCommandID] makes a command idempotent: the ids of its events follow from its own ([EventID]). A client that has no answer sends the
-// command again and gets the first result, also when the rules would say no by now.
+// command again and gets the first result, even when the rules would say no by now.
 //
 // # Several streams
 //

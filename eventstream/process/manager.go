@@ -34,7 +34,7 @@ type Process[S any] struct {
 //
 // Each event is handled in the transaction in which the checkpoint moves, and each timer in the one that removes it; the state, what is
 // appended and the timers that are set belong to the same transaction. So all of it happens exactly once, or not at all. Of one key, one event
-// or timer is handled at a time, also if events of several shards are about it.
+// or timer is handled at a time, even if events of several shards are about it.
 type Manager[S any] struct {
 	*subscription.Subscription
 	repo    *eventstream.Repository

@@ -24,7 +24,7 @@ const (
 
 // JudgeStatus is what a status code means, unless WebhookConfig.Judge says otherwise. Accepted are 200 to 299. Refused are codes
 // that are about the event: 400, 406, 409, 411, 413, 414, 415, 422, 431. Unavailable are those about the receiver, or the way to it, which
-// somebody mends while the events wait: 300 to 399, 401 to 405, 407, 408, 410, 421, 425, 426, 429, 451, 502 to 504, 511. Failed
+// somebody repairs while the events wait: 300 to 399, 401 to 405, 407, 408, 410, 421, 425, 426, 429, 451, 502 to 504, 511. Failed
 // are all others, 500 among them.
 func JudgeStatus(code int) Verdict {
 	switch code {

@@ -86,7 +86,7 @@ func (k *Kept) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Sign returns the seal with a signature: who has the public key can tell then that it came from whoever has the private one.
+// Sign returns the seal with a signature: whoever has the public key can tell that it came from the holder of the private one.
 func (k Kept) Sign(key ed25519.PrivateKey) Kept {
 	k.Signature = ed25519.Sign(key, []byte(k.unsigned()))
 	return k

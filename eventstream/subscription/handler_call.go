@@ -57,7 +57,7 @@ func unwrapFailure(err error) error {
 	return err
 }
 
-// complete is nil also if a handler says that it has handled the first of its events, and these are all.
+// complete is nil even if a handler says that it has handled the first of its events, and these are all.
 func complete(err error, got int) error {
 	var part *partialError
 	if errors.As(err, &part) && part.err == nil && part.n == got {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Permanent marks an error of a handler as one that no further try can mend: the event is parked, or the subscription stops, at once
+// Permanent marks an error of a handler as one that no further try can cure: the event is parked, or the subscription stops, at once
 // (Config.OnFailure). Of a batch, the event at fault is looked for first, unless HandledFirst names it. Nil stays nil. errors.Is
 // and errors.As see the error as if it were not marked.
 func Permanent(err error) error {

@@ -101,7 +101,7 @@ func Delete(ctx context.Context, repo *eventstream.Repository, name string) erro
 	return manage(ctx, repo, func(h db.DBTX) error { return db.New().SubscriptionDelete(ctx, h, name) })
 }
 
-// SkipEvent decides that a subscription shall not handle an event: one that it parked, or one that it is stuck on. Who did it, when
+// SkipEvent decides that a subscription is not to handle an event: one that it parked, or one that it is stuck on. Who did it, when
 // and why stays in eventstream.subscription_skips; a reason is required. It returns a *NotFoundError, and an *eventstream.InvalidValueError
 // for a position without an event, or without a reason.
 func SkipEvent(ctx context.Context, repo *eventstream.Repository, name string, position int64, reason string) error {

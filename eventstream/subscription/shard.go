@@ -141,7 +141,7 @@ func (w *shardWorker) own(ctx context.Context) {
 		w.hub.release(ctx, w.run, w.shard, w.epoch)
 	default:
 		if !errors.Is(err, ErrShardLost) {
-			err = ErrShardLost // told by who owns what
+			err = ErrShardLost // as the list of owners says
 		}
 		w.tell(ShardLost{Subscription: w.sub.name, Shard: w.shard, Epoch: w.epoch, Err: err})
 		w.hub.claimSoon.Store(true)

@@ -23,7 +23,7 @@ const (
 // Core is a repository from inside. Its type parameters are LogEvent, LogFilter and Start of package eventstream, which this package
 // cannot import: so both sides are checked by the compiler.
 type Core[Event, Filter, Start any] interface {
-	// Pool is the pool that the repository is on, also where WithTx put it into a transaction; nil if it is on none.
+	// Pool is the pool that the repository is on, even where WithTx put it into a transaction; nil if it is on none.
 	Pool() *pgxpool.Pool
 	// Handle is what it runs its queries on.
 	Handle() db.DBTX

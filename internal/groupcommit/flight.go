@@ -110,7 +110,7 @@ func (g *Group[K, T]) send(f *flight[K, T], calls []*call[K, T]) (late []*call[K
 	return nil
 }
 
-// sendHalves finds out which of the calls it is because of whom none was applied.
+// sendHalves finds out which of the calls kept all from being applied.
 func (g *Group[K, T]) sendHalves(f *flight[K, T], calls []*call[K, T]) []*call[K, T] {
 	half := len(calls) / 2
 	late := g.send(f, calls[:half])

@@ -95,7 +95,7 @@ func (c *Chunk) LastStream() string { return c.events[c.rows[len(c.rows)-1].even
 // Streams lists the streams of the chunk, each once.
 func (c *Chunk) Streams() []string { return c.streamIDs }
 
-// Reset empties the chunk. The events are let go of; the room for them is kept.
+// Reset empties the chunk. The events are released; the room for them is kept.
 func (c *Chunk) Reset() {
 	clear(c.events)
 	clear(c.streamIDs)

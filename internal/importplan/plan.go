@@ -12,19 +12,19 @@ type Place struct {
 type Reason int
 
 const (
-	// Hole: Refusal.FirstMissing is missing before it, or in its stream.
+	// Hole says that Refusal.FirstMissing is missing before it, or in its stream.
 	Hole Reason = iota + 1
-	// VersionTaken: another event has its version: of the store, or Refusal.Other of the chunk.
+	// VersionTaken says that another event has its version: of the store, or Refusal.Other of the chunk.
 	VersionTaken
-	// IDTaken: its id is that of the event at Refusal.Found.
+	// IDTaken says that its id is that of the event at Refusal.Found.
 	IDTaken
-	// OtherTenant: its stream is of Refusal.Tenant.
+	// OtherTenant says that its stream is of Refusal.Tenant.
 	OtherTenant
-	// NoPartition: the store does not have its partition.
+	// NoPartition says that the store does not have its partition.
 	NoPartition
-	// OtherPartition: its stream is in Refusal.Partition.
+	// OtherPartition says that its stream is in Refusal.Partition.
 	OtherPartition
-	// Moved: the store has it, and did not when its stream was looked at. Look again.
+	// Moved says that the store has it, and did not when its stream was looked at. Look again.
 	Moved
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Tx is a transaction whose end is not for who has it.
+// Tx is a transaction that its borrower may not end.
 type Tx struct {
 	pgx.Tx
 	// Refusal is the error of who tries to end it.

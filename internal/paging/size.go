@@ -15,13 +15,13 @@ const (
 type End int
 
 const (
-	// EndOfRange: there is no further event in the range that was asked for.
+	// EndOfRange says that there is no further event in the range that was asked for.
 	EndOfRange End = iota
-	// EndOfCount: it has as many events as were asked for.
+	// EndOfCount says that it has as many events as were asked for.
 	EndOfCount
-	// EndOfBytes: the next event would have been too much.
+	// EndOfBytes says that the next event would have been too much.
 	EndOfBytes
-	// EndAtLarge: the server left out what the next event says, since it would have been too much.
+	// EndAtLarge says that the server left out what the next event says, since it would have been too much.
 	EndAtLarge
 )
 

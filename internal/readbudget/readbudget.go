@@ -46,7 +46,7 @@ func (b *Budget) Share() *Share {
 	return &Share{budget: b, freed: make(chan struct{}, 1)}
 }
 
-// TryReserve takes a page's bytes, and says how many these are. A reader that holds nothing gets some, and be it so few that one event comes;
+// TryReserve takes a page's bytes, and says how many these are. A reader that holds nothing gets some, if only enough for one event;
 // others only get what is free and within their share.
 func (s *Share) TryReserve() (bytes int64, ok bool) {
 	b := s.budget
