@@ -443,7 +443,7 @@ const eventListWithHead = `-- name: EventListWithHead :many
 SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata,
     CASE WHEN e.version = 1 THEN (
         SELECT ARRAY[
-            (SELECT l.version FROM eventstream.events AS l WHERE l.stream_id = $1::text ORDER BY l.version DESC LIMIT 1),
+            (SELECT l.version FROM ONLY eventstream.events AS l WHERE l.stream_id = $1::text ORDER BY l.version DESC LIMIT 1),
             coalesce(max(w.version), 0), coalesce(extract(epoch FROM max(w.received_at)) * 1000000, 0),
             eventstream.partition_count()
         ]::bigint[]

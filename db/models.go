@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed, but that eventstream.erase() takes away what an event holds.
+// Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed, but that eventstream.erase() takes away what an event holds, and eventstream.archive() moves events to archived_events, which is a part of this table.
 type Event struct {
 	// Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled back.
 	Position int64

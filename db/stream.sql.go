@@ -15,16 +15,16 @@ SELECT
     eventstream.partition_sequence_at(p.id, 9223372036854775807)::bigint AS events,
     coalesce(w.behind, 0)::bigint AS behind,
     coalesce((
-        SELECT e.position FROM eventstream.events AS e WHERE e.partition_id = p.id ORDER BY e.position DESC LIMIT 1
+        SELECT e.position FROM ONLY eventstream.events AS e WHERE e.partition_id = p.id ORDER BY e.position DESC LIMIT 1
     ), 0)::bigint AS last_position
 FROM (
     SELECT q.id, sum(q.streams) AS streams
     FROM (
-        SELECT f.partition_id AS id, count(*) AS streams FROM eventstream.events AS f WHERE f.version = 1 GROUP BY f.partition_id
+        SELECT f.partition_id AS id, count(*) AS streams FROM ONLY eventstream.events AS f WHERE f.version = 1 GROUP BY f.partition_id
         UNION ALL
         SELECT d.partition_id, count(DISTINCT d.stream_id)
         FROM eventstream.pending_events AS d
-        WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.stream_id = d.stream_id)
+        WHERE NOT EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = d.stream_id)
         GROUP BY d.partition_id
     ) AS q
     GROUP BY q.id
@@ -233,7 +233,7 @@ SELECT
     k.current_version::bigint AS current_version
 FROM (
     SELECT greatest(
-        (SELECT max(e.version) FROM eventstream.events AS e WHERE e.stream_id = $1::text),
+        (SELECT max(e.version) FROM ONLY eventstream.events AS e WHERE e.stream_id = $1::text),
         (SELECT max(p.version) FROM eventstream.pending_events AS p WHERE p.stream_id = $1::text)
     ) AS current_version
 ) AS k

@@ -174,6 +174,13 @@ var damages = map[string][]damage{
 			false,
 		},
 	},
+	"audit_archive": {
+		{
+			"a copy of an event", `INSERT INTO eventstream.archived_events SELECT * FROM eventstream.events WHERE stream_id = 'order-1' AND version = 2`,
+			[]string{"archive order-1: in events as well"},
+			false,
+		},
+	},
 	"audit_pending": {
 		{
 			"waits for a version that exists", `UPDATE eventstream.pending_events SET version = 2 WHERE version = 4`,

@@ -23,6 +23,11 @@ var tableColumns = map[string]map[string]string{
 		"data": "bytea, may be NULL", "metadata": "jsonb", "tenant_id": "text", "partition_id": "integer",
 		"occurred_at": "timestamp with time zone", "recorded_at": "timestamp with time zone",
 	},
+	"archived_events": {
+		"position": "bigint", "stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb",
+		"data": "bytea, may be NULL", "metadata": "jsonb", "tenant_id": "text", "partition_id": "integer",
+		"occurred_at": "timestamp with time zone", "recorded_at": "timestamp with time zone",
+	},
 	"pending_events": {
 		"stream_id": "text", "version": "bigint", "event_id": "uuid", "type": "text", "payload": "jsonb", "data": "bytea, may be NULL",
 		"metadata": "jsonb", "tenant_id": "text", "partition_id": "integer", "occurred_at": "timestamp with time zone",
@@ -163,6 +168,10 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 	got, err := pgx.CollectRows(r, pgx.RowTo[string])
 	require.NoError(t, err)
 	require.Equal(t, []string{
+		"eventstream.archived_events archived_events_event_id_key UNIQUE (event_id)",
+		"eventstream.archived_events archived_events_not_first CHECK ((version > 1))",
+		"eventstream.archived_events archived_events_pkey PRIMARY KEY (stream_id, version)",
+		"eventstream.archived_events archived_events_position_key UNIQUE (\"position\")",
 		"eventstream.audit_runs audit_runs_pkey PRIMARY KEY (run)",
 		"eventstream.discarded_events discarded_events_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
 		"eventstream.erasures erasures_digests_whole CHECK (((octet_length(payload_digest) = 32) AND " +

@@ -47,7 +47,8 @@ CREATE INDEX events_first_partition_idx ON eventstream.events (partition_id, str
 
 COMMENT ON TABLE eventstream.events IS
     'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or '
-    'removed, but that eventstream.erase() takes away what an event holds.';
+    'removed, but that eventstream.erase() takes away what an event holds, and eventstream.archive() moves events to '
+    'archived_events, which is a part of this table.';
 COMMENT ON COLUMN eventstream.events.position IS
     'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled '
     'back.';
@@ -72,6 +73,34 @@ COMMENT ON COLUMN eventstream.events.metadata IS
 COMMENT ON INDEX eventstream.events_partition_position_idx IS 'The log of one partition.';
 COMMENT ON INDEX eventstream.events_first_tenant_idx IS 'Streams of a tenant, in order of stream_id.';
 COMMENT ON INDEX eventstream.events_first_partition_idx IS 'Streams of a partition, in order of stream_id.';
+
+-- Old events in a table of their own, which may lie on other disks. From the first time that something is archived it is
+-- a part of events (00040_archive.sql); until then nobody pays for it. Where a stream begins and ends stays in events;
+-- the CHECK tells that to the planner, which then leaves this table alone where first events are asked for.
+CREATE TABLE eventstream.archived_events (
+    LIKE eventstream.events INCLUDING COMMENTS INCLUDING DEFAULTS,
+    CONSTRAINT archived_events_pkey PRIMARY KEY (stream_id, version),
+    CONSTRAINT archived_events_event_id_key UNIQUE (event_id),
+    CONSTRAINT archived_events_position_key UNIQUE (position),
+    -- The first event of a stream stays in events.
+    CONSTRAINT archived_events_not_first CHECK (version > 1)
+) WITH (
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_vacuum_insert_threshold = 10000,
+    autovacuum_analyze_scale_factor = 0.02
+);
+
+CREATE INDEX archived_events_partition_position_idx ON eventstream.archived_events (partition_id, position);
+
+-- The transaction that archived last, for those that keep one snapshot: a sequence is read as it is, and not as it was
+-- when the snapshot was taken.
+CREATE SEQUENCE eventstream.archiving_seq AS bigint OWNED BY eventstream.archived_events.version;
+
+COMMENT ON TABLE eventstream.archived_events IS
+    'Events that eventstream.archive() moved here: versions 2 to some version of a stream, as they were. Part of events '
+    'for whoever reads that table.';
+COMMENT ON INDEX eventstream.archived_events_partition_position_idx IS 'The archived part of the log of one partition.';
+COMMENT ON SEQUENCE eventstream.archiving_seq IS 'Id of the transaction that archived last; not a counter.';
 
 CREATE TABLE eventstream.pending_events (
     version bigint NOT NULL,
@@ -172,7 +201,7 @@ DO $$
 DECLARE
     v_table text;
 BEGIN
-    FOREACH v_table IN ARRAY ARRAY['events', 'pending_events', 'discarded_events'] LOOP
+    FOREACH v_table IN ARRAY ARRAY['events', 'pending_events', 'discarded_events', 'archived_events'] LOOP
         EXECUTE format('ALTER TABLE eventstream.%I ALTER COLUMN payload SET COMPRESSION lz4, ALTER COLUMN data SET COMPRESSION lz4, '
             'ALTER COLUMN metadata SET COMPRESSION lz4', v_table);
     END LOOP;
@@ -189,6 +218,8 @@ ALTER TABLE eventstream.pending_events
     ALTER COLUMN payload SET STATISTICS 0, ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;
 ALTER TABLE eventstream.discarded_events
     ALTER COLUMN payload SET STATISTICS 0, ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;
+ALTER TABLE eventstream.archived_events
+    ALTER COLUMN payload SET STATISTICS 0, ALTER COLUMN data SET STATISTICS 0, ALTER COLUMN metadata SET STATISTICS 0;
 
 -- Where a stream stands, computed from its events: a few looks at an index for one stream, and as many for each of a
 -- page of streams.
@@ -202,10 +233,10 @@ SELECT
     l.position AS last_position,
     f.recorded_at AS created_at,
     greatest(l.recorded_at, w.received_at) AS updated_at
-FROM eventstream.events AS f
+FROM ONLY eventstream.events AS f
 CROSS JOIN LATERAL (
     SELECT e.version, e.position, e.recorded_at
-    FROM eventstream.events AS e
+    FROM ONLY eventstream.events AS e
     WHERE e.stream_id = f.stream_id
     ORDER BY e.version DESC
     LIMIT 1
@@ -230,7 +261,7 @@ SELECT
     min(p.received_at),
     max(p.received_at)
 FROM eventstream.pending_events AS p
-WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.stream_id = p.stream_id AND e.version = 1)
+WHERE NOT EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = p.stream_id AND e.version = 1)
 GROUP BY p.stream_id;
 
 COMMENT ON VIEW eventstream.streams IS
@@ -254,4 +285,5 @@ DROP VIEW eventstream.streams;
 DROP TABLE eventstream.erasures;
 DROP TABLE eventstream.discarded_events;
 DROP TABLE eventstream.pending_events;
+DROP TABLE eventstream.archived_events;
 DROP TABLE eventstream.events;

@@ -1,15 +1,10 @@
 -- +goose Up
 -- History is append-only: no UPDATE, DELETE or TRUNCATE of events, of what waits, or of what was discarded, by anyone,
 -- the owner included. The one UPDATE that there is, that of eventstream.erase(), has a guard of its own in
--- 00034_erasure.sql.
+-- 00034_erasure.sql; the one DELETE, that of eventstream.archive(), in 00040_archive.sql.
 -- Locks: SHARE ROW EXCLUSIVE on the tables for the moment of CREATE TRIGGER.
 --
 -- TRUNCATE has triggers of its own: a distributed install makes no trigger on a shard that combines it with the others.
-
-CREATE TRIGGER events_append_only
-    BEFORE DELETE ON eventstream.events
-    FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change(
-        'ES004', 'history is append-only', 'Append a new event that corrects the old one.');
 
 CREATE TRIGGER events_no_truncate
     BEFORE TRUNCATE ON eventstream.events
@@ -107,7 +102,6 @@ CREATE TRIGGER pending_events_leave
     REFERENCING OLD TABLE AS old_events
     FOR EACH STATEMENT EXECUTE FUNCTION eventstream.pending_events_leave();
 
-COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never removed.';
 COMMENT ON TRIGGER events_no_truncate ON eventstream.events IS 'Events are never removed.';
 COMMENT ON TRIGGER pending_events_append_only ON eventstream.pending_events IS 'What waits is never changed.';
 COMMENT ON TRIGGER pending_events_no_truncate ON eventstream.pending_events IS 'What waits is never dropped.';
@@ -127,6 +121,5 @@ DROP TRIGGER discarded_events_append_only ON eventstream.discarded_events;
 DROP TRIGGER pending_events_no_truncate ON eventstream.pending_events;
 DROP TRIGGER pending_events_append_only ON eventstream.pending_events;
 DROP TRIGGER events_no_truncate ON eventstream.events;
-DROP TRIGGER events_append_only ON eventstream.events;
 DROP FUNCTION eventstream.refuse_borrowed(text, text);
 DROP FUNCTION eventstream.pending_events_leave();

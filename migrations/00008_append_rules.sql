@@ -128,7 +128,7 @@ BEGIN
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
         SELECT e.version, e.tenant_id, e.partition_id, e.type
-        FROM eventstream.events AS e
+        FROM ONLY eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
         LIMIT 1
@@ -195,7 +195,7 @@ BEGIN
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
         SELECT e.version, e.tenant_id, e.partition_id, e.type
-        FROM eventstream.events AS e
+        FROM ONLY eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
         LIMIT 1
@@ -286,7 +286,7 @@ BEGIN
         ) AS u
         LEFT JOIN LATERAL (
             SELECT e.version, e.tenant_id, e.partition_id, e.type
-            FROM eventstream.events AS e
+            FROM ONLY eventstream.events AS e
             WHERE e.stream_id = u.stream_id
             ORDER BY e.version DESC
             LIMIT 1
@@ -362,7 +362,7 @@ BEGIN
             ) AS u
             LEFT JOIN LATERAL (
                 SELECT e.version, e.tenant_id, e.partition_id, e.type
-                FROM eventstream.events AS e
+                FROM ONLY eventstream.events AS e
                 WHERE e.stream_id = u.stream_id
                 ORDER BY e.version DESC
                 LIMIT 1

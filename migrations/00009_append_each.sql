@@ -122,7 +122,7 @@ BEGIN
     FROM (SELECT DISTINCT u.stream_id COLLATE "C" AS stream_id FROM unnest(p_stream_ids) AS u (stream_id)) AS s
     LEFT JOIN LATERAL (
         SELECT e.version, e.tenant_id, e.partition_id, e.type
-        FROM eventstream.events AS e WHERE e.stream_id = s.stream_id ORDER BY e.version DESC LIMIT 1
+        FROM ONLY eventstream.events AS e WHERE e.stream_id = s.stream_id ORDER BY e.version DESC LIMIT 1
     ) AS l ON true
     LEFT JOIN LATERAL (
         SELECT p.version, p.tenant_id, p.partition_id

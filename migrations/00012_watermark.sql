@@ -22,7 +22,7 @@ BEGIN
     -- Read after the lock, in a statement of its own. The first event fixes what the stream is, also while it waits.
     SELECT s.version, s.tenant_id, s.partition_id INTO v_watermark, v_tenant_id, v_partition_id
     FROM (
-        (SELECT e.version, e.tenant_id, e.partition_id FROM eventstream.events AS e WHERE e.stream_id = p_stream_id
+        (SELECT e.version, e.tenant_id, e.partition_id FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id
             ORDER BY e.version DESC LIMIT 1)
         UNION ALL
         SELECT 0, p.tenant_id, p.partition_id FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id AND p.version = 1

@@ -22,11 +22,11 @@ BEGIN
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
         SELECT e.version, e.position, e.recorded_at
-        FROM eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1
+        FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1
     ) AS l ON true
     LEFT JOIN LATERAL (
         SELECT e.partition_id, e.tenant_id, e.recorded_at
-        FROM eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version <= 1 ORDER BY e.version LIMIT 1
+        FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version <= 1 ORDER BY e.version LIMIT 1
     ) AS f ON true
     LEFT JOIN LATERAL (
         SELECT max(p.version) AS version, min(p.partition_id) AS partition_id, min(p.tenant_id) AS tenant_id,
@@ -59,7 +59,7 @@ DECLARE
 BEGIN
     RETURN (
         SELECT count(*)
-        FROM eventstream.events AS f
+        FROM ONLY eventstream.events AS f
         WHERE f.version = 1
             AND (p_tenant_id IS NULL OR f.tenant_id = p_tenant_id)
             AND (p_partition_id IS NULL OR f.partition_id = p_partition_id)
@@ -67,7 +67,7 @@ BEGIN
     ) + (
         SELECT count(DISTINCT p.stream_id)
         FROM eventstream.pending_events AS p
-        WHERE (SELECT true FROM eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
+        WHERE (SELECT true FROM ONLY eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
             AND (p_tenant_id IS NULL OR p.tenant_id = p_tenant_id)
             AND (p_partition_id IS NULL OR p.partition_id = p_partition_id)
             AND p.stream_id >= p_from AND p.stream_id < v_to
@@ -110,7 +110,7 @@ BEGIN
     FROM (
         (
             SELECT f.stream_id
-            FROM eventstream.events AS f
+            FROM ONLY eventstream.events AS f
             WHERE f.version = 1 AND f.tenant_id = p_tenant_id AND (p_partition_id IS NULL OR f.partition_id = p_partition_id)
                 AND f.stream_id >= v_start AND f.stream_id > p_after AND f.stream_id < v_to
             ORDER BY f.stream_id
@@ -119,7 +119,7 @@ BEGIN
         UNION ALL
         (
             SELECT f.stream_id
-            FROM eventstream.events AS f
+            FROM ONLY eventstream.events AS f
             WHERE f.version = 1 AND f.partition_id = p_partition_id
                 AND f.stream_id >= v_start AND f.stream_id > p_after AND f.stream_id < v_to
             ORDER BY f.stream_id
@@ -129,13 +129,13 @@ BEGIN
         (
             WITH RECURSIVE walk (stream_id) AS (
                 (
-                    SELECT e.stream_id FROM eventstream.events AS e
+                    SELECT e.stream_id FROM ONLY eventstream.events AS e
                     WHERE e.stream_id >= v_start AND e.stream_id > p_after AND e.stream_id < v_to
                     ORDER BY e.stream_id LIMIT 1
                 )
                 UNION ALL
                 SELECT (
-                    SELECT e.stream_id FROM eventstream.events AS e
+                    SELECT e.stream_id FROM ONLY eventstream.events AS e
                     WHERE e.stream_id > w.stream_id AND e.stream_id < v_to
                     ORDER BY e.stream_id LIMIT 1
                 )
@@ -151,7 +151,7 @@ BEGIN
         FROM eventstream.pending_events AS p
         WHERE p.stream_id >= v_start AND p.stream_id > p_after AND p.stream_id < v_to
             AND (p_tenant_id IS NULL OR p.tenant_id = p_tenant_id) AND (p_partition_id IS NULL OR p.partition_id = p_partition_id)
-            AND (SELECT true FROM eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
+            AND (SELECT true FROM ONLY eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
         ORDER BY 1
         LIMIT p_limit
     ) AS i
@@ -191,7 +191,7 @@ BEGIN
         SELECT array_agg(r.stream_id ORDER BY r.position DESC), max(r.read) INTO v_ids, v_read
         FROM (
             SELECT t.stream_id, max(t.position) AS position, sum(count(*)) OVER () AS read
-            FROM (SELECT e.stream_id, e.position FROM eventstream.events AS e ORDER BY e.position DESC LIMIT v_window) AS t
+            FROM (SELECT e.stream_id, e.position FROM ONLY eventstream.events AS e ORDER BY e.position DESC LIMIT v_window) AS t
             GROUP BY t.stream_id
             ORDER BY max(t.position) DESC
         ) AS r;

@@ -140,12 +140,12 @@ FROM (
         min(w.version) AS first_version,
         max(w.version) AS last_version,
         min(w.received_at) AS since,
-        bool_or((SELECT true FROM eventstream.events AS e WHERE e.event_id = w.event_id) IS NOT NULL) AS used
+        bool_or((SELECT true FROM eventstream.events AS e WHERE e.event_id = w.event_id LIMIT 1) IS NOT NULL) AS used
     FROM eventstream.pending_events AS w
     GROUP BY w.stream_id
 ) AS p
 LEFT JOIN LATERAL (
-    SELECT e.version FROM eventstream.events AS e WHERE e.stream_id = p.stream_id ORDER BY e.version DESC LIMIT 1
+    SELECT e.version FROM ONLY eventstream.events AS e WHERE e.stream_id = p.stream_id ORDER BY e.version DESC LIMIT 1
 ) AS l ON true;
 
 COMMENT ON VIEW eventstream.audit_pending IS

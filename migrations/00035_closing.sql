@@ -26,7 +26,7 @@ BEGIN
     END IF;
     PERFORM eventstream.lock_stream(p_stream_id);
     SELECT e.version, e.type INTO version, v_type
-    FROM eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1;
+    FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1;
     -- Whoever closes twice means the same.
     is_new := v_type IS DISTINCT FROM '$closed';
     IF is_new THEN

@@ -101,7 +101,7 @@ DO $$
 DECLARE
     v_table text;
 BEGIN
-    FOREACH v_table IN ARRAY ARRAY['events', 'pending_events', 'discarded_events'] LOOP
+    FOREACH v_table IN ARRAY ARRAY['events', 'pending_events', 'discarded_events', 'archived_events'] LOOP
         EXECUTE format('ALTER TABLE eventstream.%I ENABLE ROW LEVEL SECURITY', v_table);
         EXECUTE format($policy$
             CREATE POLICY %I ON eventstream.%I USING (tenant_id = (
@@ -248,7 +248,7 @@ SET enable_seqscan = off
 AS $$
 BEGIN
     RETURN EXISTS (
-        SELECT FROM eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1 AND e.tenant_id = p_tenant_id
+        SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1 AND e.tenant_id = p_tenant_id
         UNION ALL
         SELECT FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id AND p.tenant_id = p_tenant_id);
 END;

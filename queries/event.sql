@@ -139,7 +139,7 @@ ORDER BY w.version DESC;
 SELECT e.*,
     CASE WHEN e.version = 1 THEN (
         SELECT ARRAY[
-            (SELECT l.version FROM eventstream.events AS l WHERE l.stream_id = @stream_id::text ORDER BY l.version DESC LIMIT 1),
+            (SELECT l.version FROM ONLY eventstream.events AS l WHERE l.stream_id = @stream_id::text ORDER BY l.version DESC LIMIT 1),
             coalesce(max(w.version), 0), coalesce(extract(epoch FROM max(w.received_at)) * 1000000, 0),
             eventstream.partition_count()
         ]::bigint[]

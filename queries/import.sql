@@ -13,7 +13,7 @@ SELECT
 FROM unnest(@stream_ids::text[]) AS u (stream_id)
 LEFT JOIN LATERAL (
     SELECT l.version, l.tenant_id, l.partition_id
-    FROM eventstream.events AS l
+    FROM ONLY eventstream.events AS l
     WHERE l.stream_id = u.stream_id
     ORDER BY l.version DESC
     LIMIT 1

@@ -21,7 +21,7 @@ BEGIN
         v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
     END IF;
     SELECT e.version, e.tenant_id, e.partition_id, e.type INTO v_version, v_tenant_id, v_partition_id, v_type
-    FROM eventstream.events AS e
+    FROM ONLY eventstream.events AS e
     WHERE e.stream_id = p_stream_id
     ORDER BY e.version DESC
     LIMIT 1;

@@ -24,6 +24,8 @@ BEGIN
     UNION ALL
     SELECT 'erasures', 'error', r.stream_id, r.version, to_jsonb(r) FROM eventstream.audit_erasures AS r
     UNION ALL
+    SELECT 'archive', 'error', a.stream_id, a.version, to_jsonb(a) FROM eventstream.audit_archive AS a
+    UNION ALL
     SELECT 'sequences', 'error', NULL::text, NULL::bigint, to_jsonb(q) FROM eventstream.audit_sequences AS q
     UNION ALL
     SELECT 'seals', 'error', NULL::text, NULL::bigint, to_jsonb(s) FROM eventstream.audit_seals AS s

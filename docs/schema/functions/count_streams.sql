@@ -14,7 +14,7 @@ DECLARE
 BEGIN
     RETURN (
         SELECT count(*)
-        FROM eventstream.events AS f
+        FROM ONLY eventstream.events AS f
         WHERE f.version = 1
             AND (p_tenant_id IS NULL OR f.tenant_id = p_tenant_id)
             AND (p_partition_id IS NULL OR f.partition_id = p_partition_id)
@@ -22,7 +22,7 @@ BEGIN
     ) + (
         SELECT count(DISTINCT p.stream_id)
         FROM eventstream.pending_events AS p
-        WHERE (SELECT true FROM eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
+        WHERE (SELECT true FROM ONLY eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
             AND (p_tenant_id IS NULL OR p.tenant_id = p_tenant_id)
             AND (p_partition_id IS NULL OR p.partition_id = p_partition_id)
             AND p.stream_id >= p_from AND p.stream_id < v_to

@@ -27,7 +27,7 @@ BEGIN
                     eventstream.is_name(n.stream_id) AND eventstream.is_tenant_id(n.tenant_id) AND eventstream.is_partition(n.partition_id)
                 WHEN n.version > 1 THEN (
                     SELECT e.position < n.position AND e.tenant_id = n.tenant_id AND e.partition_id = n.partition_id AND e.type <> '$closed'
-                    FROM eventstream.events AS e
+                    FROM ONLY eventstream.events AS e
                     WHERE e.stream_id = n.stream_id AND e.version = n.version - 1
                 )
             END
@@ -39,7 +39,7 @@ BEGIN
         THEN CASE WHEN n.metadata ? 'tags' THEN 9223372036854775806 ELSE 9223372036854775807 END
         ELSE least(n.position, 9223372036854775805) END),
         EXISTS (SELECT FROM eventstream.pending_events),
-        EXISTS (SELECT FROM eventstream.events AS e WHERE e.position > v_last)
+        EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.position > v_last)
     INTO v_bad, v_waits, v_above
     FROM new_events AS n;
     IF v_waits AND v_bad >= 9223372036854775806 THEN

@@ -16,11 +16,11 @@ BEGIN
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
         SELECT e.version, e.position, e.recorded_at
-        FROM eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1
+        FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1
     ) AS l ON true
     LEFT JOIN LATERAL (
         SELECT e.partition_id, e.tenant_id, e.recorded_at
-        FROM eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version <= 1 ORDER BY e.version LIMIT 1
+        FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version <= 1 ORDER BY e.version LIMIT 1
     ) AS f ON true
     LEFT JOIN LATERAL (
         SELECT max(p.version) AS version, min(p.partition_id) AS partition_id, min(p.tenant_id) AS tenant_id,

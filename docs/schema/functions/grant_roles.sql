@@ -9,7 +9,7 @@ DECLARE
     -- What a reader needs to read everything; what is left out is other programs' business.
     v_read CONSTANT text[] := ARRAY['store', 'events', 'pending_events', 'discarded_events', 'streams', 'snapshots', 'log_state', 'log_marks',
         'partition_marks', 'subscriptions', 'subscription_shards', 'subscription_members', 'subscription_skips', 'parked_events',
-        'seals', 'seal_links', 'event_digests', 'erasures', 'schema_versions'];
+        'seals', 'seal_links', 'event_digests', 'erasures', 'archived_events', 'schema_versions'];
     v_write CONSTANT text[] := ARRAY['append_batch', 'append_event', 'append_if', 'lock_query', 'ingest', 'advance_watermark',
         'close_stream', 'save_snapshot', 'set_timer', 'cancel_timers'];
     v_subscribe CONSTANT text[] := ARRAY['advance_stable_position', 'subscribe', 'claim_shards', 'release_shard', 'move_checkpoint',
@@ -44,7 +44,7 @@ BEGIN
         FROM (VALUES
             ('eventstream_writer', v_write),
             ('eventstream_subscriber', v_subscribe),
-            ('eventstream_eraser', ARRAY['erase', 'forget_subject']),
+            ('eventstream_eraser', ARRAY['erase', 'forget_subject', 'archive', 'attach_archive']),
             ('eventstream_tenant', ARRAY['tenant_append_event', 'tenant_append_batch', 'tenant_append_if', 'tenant_ingest',
                 'tenant_advance_watermark', 'tenant_save_snapshot', 'lock_query'])
         ) AS m (role, functions)

@@ -9,7 +9,7 @@ CREATE OR REPLACE FUNCTION eventstream.is_of_tenant(p_stream_id text, p_tenant_i
 AS $function$
 BEGIN
     RETURN EXISTS (
-        SELECT FROM eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1 AND e.tenant_id = p_tenant_id
+        SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1 AND e.tenant_id = p_tenant_id
         UNION ALL
         SELECT FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id AND p.tenant_id = p_tenant_id);
 END;

@@ -19,7 +19,7 @@ BEGIN
     FROM (SELECT) AS one
     LEFT JOIN LATERAL (
         SELECT e.version, e.tenant_id, e.partition_id, e.type
-        FROM eventstream.events AS e
+        FROM ONLY eventstream.events AS e
         WHERE e.stream_id = p_stream_id
         ORDER BY e.version DESC
         LIMIT 1

@@ -43,7 +43,7 @@ BEGIN
             ) AS u
             LEFT JOIN LATERAL (
                 SELECT e.version, e.tenant_id, e.partition_id, e.type
-                FROM eventstream.events AS e
+                FROM ONLY eventstream.events AS e
                 WHERE e.stream_id = u.stream_id
                 ORDER BY e.version DESC
                 LIMIT 1

@@ -20,7 +20,7 @@ BEGIN
     FROM (
         (
             SELECT f.stream_id
-            FROM eventstream.events AS f
+            FROM ONLY eventstream.events AS f
             WHERE f.version = 1 AND f.tenant_id = p_tenant_id AND (p_partition_id IS NULL OR f.partition_id = p_partition_id)
                 AND f.stream_id >= v_start AND f.stream_id > p_after AND f.stream_id < v_to
             ORDER BY f.stream_id
@@ -29,7 +29,7 @@ BEGIN
         UNION ALL
         (
             SELECT f.stream_id
-            FROM eventstream.events AS f
+            FROM ONLY eventstream.events AS f
             WHERE f.version = 1 AND f.partition_id = p_partition_id
                 AND f.stream_id >= v_start AND f.stream_id > p_after AND f.stream_id < v_to
             ORDER BY f.stream_id
@@ -39,13 +39,13 @@ BEGIN
         (
             WITH RECURSIVE walk (stream_id) AS (
                 (
-                    SELECT e.stream_id FROM eventstream.events AS e
+                    SELECT e.stream_id FROM ONLY eventstream.events AS e
                     WHERE e.stream_id >= v_start AND e.stream_id > p_after AND e.stream_id < v_to
                     ORDER BY e.stream_id LIMIT 1
                 )
                 UNION ALL
                 SELECT (
-                    SELECT e.stream_id FROM eventstream.events AS e
+                    SELECT e.stream_id FROM ONLY eventstream.events AS e
                     WHERE e.stream_id > w.stream_id AND e.stream_id < v_to
                     ORDER BY e.stream_id LIMIT 1
                 )
@@ -61,7 +61,7 @@ BEGIN
         FROM eventstream.pending_events AS p
         WHERE p.stream_id >= v_start AND p.stream_id > p_after AND p.stream_id < v_to
             AND (p_tenant_id IS NULL OR p.tenant_id = p_tenant_id) AND (p_partition_id IS NULL OR p.partition_id = p_partition_id)
-            AND (SELECT true FROM eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
+            AND (SELECT true FROM ONLY eventstream.events AS e WHERE e.stream_id = p.stream_id LIMIT 1) IS NULL
         ORDER BY 1
         LIMIT p_limit
     ) AS i

@@ -16,7 +16,7 @@ DECLARE
     v_base bigint;
     v_created_at timestamptz;
 BEGIN
-    SELECT e.recorded_at INTO v_created_at FROM eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1;
+    SELECT e.recorded_at INTO v_created_at FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1;
     SELECT s.version, s.created_at, CASE
         WHEN s.schema_version <> p_schema_version THEN 1
         WHEN v_created_at IS NULL OR NOT eventstream.snapshot_holds(s.stream_id, s.version, s.event_id) THEN 2
@@ -38,7 +38,7 @@ BEGIN
             SELECT ARRAY[
                 v_base, coalesce(v_is.ignored, 0), coalesce(extract(epoch FROM v_is.created_at) * 1000000, 0),
                 extract(epoch FROM v_created_at) * 1000000,
-                (SELECT l.version FROM eventstream.events AS l WHERE l.stream_id = p_stream_id ORDER BY l.version DESC LIMIT 1),
+                (SELECT l.version FROM ONLY eventstream.events AS l WHERE l.stream_id = p_stream_id ORDER BY l.version DESC LIMIT 1),
                 coalesce(max(w.version), 0), coalesce(extract(epoch FROM max(w.received_at)) * 1000000, 0),
                 eventstream.partition_count()
             ]::bigint[]

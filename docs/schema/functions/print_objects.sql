@@ -54,7 +54,11 @@ BEGIN
     -- Row security would hide predecessors from the gate, and a rule would send rows elsewhere before it sees them.
     SELECT 'table', c.relname::text,
         format('persistence %s, row security %s, forced %s, rules %s', c.relpersistence, c.relrowsecurity, c.relforcerowsecurity,
-            (SELECT count(*) FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid)),
+            (SELECT count(*) FROM pg_catalog.pg_rewrite AS w WHERE w.ev_class = c.oid))
+            -- Whoever reads a table reads those that inherit from it.
+            || coalesce(', with ' || (
+                SELECT string_agg(h.inhrelid::regclass::text, ', ' ORDER BY h.inhrelid::regclass::text COLLATE "C")
+                FROM pg_catalog.pg_inherits AS h WHERE h.inhparent = c.oid), ''),
         NULL
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace = to_regnamespace('eventstream') AND c.relkind = 'r'

@@ -21,7 +21,7 @@ BEGIN
         SELECT array_agg(r.stream_id ORDER BY r.position DESC), max(r.read) INTO v_ids, v_read
         FROM (
             SELECT t.stream_id, max(t.position) AS position, sum(count(*)) OVER () AS read
-            FROM (SELECT e.stream_id, e.position FROM eventstream.events AS e ORDER BY e.position DESC LIMIT v_window) AS t
+            FROM (SELECT e.stream_id, e.position FROM ONLY eventstream.events AS e ORDER BY e.position DESC LIMIT v_window) AS t
             GROUP BY t.stream_id
             ORDER BY max(t.position) DESC
         ) AS r;

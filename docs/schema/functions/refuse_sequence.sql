@@ -9,7 +9,7 @@ AS $function$
 DECLARE
     -- The sequence is read after the snapshot of the query was taken: nothing that is visible is above it, unless it is
     -- behind.
-    v_highest bigint := (SELECT max(e.position) FROM eventstream.events AS e);
+    v_highest bigint := (SELECT max(e.position) FROM ONLY eventstream.events AS e);
     v_last bigint := pg_sequence_last_value('eventstream.events_position_seq'::regclass);
 BEGIN
     IF v_highest > coalesce(v_last, 0) THEN

@@ -8,7 +8,7 @@ CREATE OR REPLACE FUNCTION eventstream.shows_stream(p_stream_id text)
  SET enable_seqscan TO 'off'
 AS $function$
 BEGIN
-    RETURN EXISTS (SELECT FROM eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1);
+    RETURN EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1);
 END;
 $function$;
 

@@ -12,7 +12,11 @@ BEGIN
         WHERE i.indexrelid = to_regclass('eventstream.events_type_schema_idx')
             AND i.indrelid = 'eventstream.events'::regclass AND i.indisvalid
             AND pg_get_indexdef(i.indexrelid) LIKE '%(type, eventstream.event_schema_version(metadata), "position")'
-    ) THEN
+    ) AND (pg_relation_size('eventstream.archived_events') = 0 OR EXISTS (
+        SELECT FROM pg_index AS i
+        WHERE i.indrelid = 'eventstream.archived_events'::regclass AND i.indisvalid
+            AND pg_get_indexdef(i.indexrelid) LIKE '%(type, eventstream.event_schema_version(metadata), "position")'
+    )) THEN
         RETURN QUERY
         WITH RECURSIVE kinds AS (
             (
@@ -67,6 +71,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.unknown_event_types(text[],integer[],integer[]) IS 'Types and schema versions of events that are not among the given ones, with how many there are and the first of them. Reads the table, unless it finds index events_type_schema_idx on (type, event_schema_version(metadata), position).';
+COMMENT ON FUNCTION eventstream.unknown_event_types(text[],integer[],integer[]) IS 'Types and schema versions of events that are not among the given ones, with how many there are and the first of them. Reads the table, unless it finds index events_type_schema_idx on (type, event_schema_version(metadata), position); where events were archived, one like it on archived_events too.';
 
 GRANT EXECUTE ON FUNCTION eventstream.unknown_event_types(text[],integer[],integer[]) TO PUBLIC;

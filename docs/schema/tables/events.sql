@@ -27,7 +27,7 @@ ALTER TABLE eventstream.events ALTER COLUMN data SET STATISTICS 0;
 ALTER TABLE eventstream.events ALTER COLUMN metadata SET COMPRESSION lz4;
 ALTER TABLE eventstream.events ALTER COLUMN metadata SET STATISTICS 0;
 
-COMMENT ON TABLE eventstream.events IS 'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed, but that eventstream.erase() takes away what an event holds.';
+COMMENT ON TABLE eventstream.events IS 'Every event of every stream. Versions of a stream run 1, 2, 3 ... without a gap; nothing is ever changed or removed, but that eventstream.erase() takes away what an event holds, and eventstream.archive() moves events to archived_events, which is a part of this table.';
 COMMENT ON COLUMN eventstream.events."position" IS 'Place in the one log of all streams. Rises with the version within a stream; has holes where a transaction rolled back.';
 COMMENT ON COLUMN eventstream.events.version IS 'Number of the event in its stream, from 1, without a gap.';
 COMMENT ON COLUMN eventstream.events.event_id IS 'Identity of the event, unique in the store; an append whose ids exist already is a duplicate.';
@@ -48,8 +48,8 @@ COMMENT ON INDEX eventstream.events_first_tenant_idx IS 'Streams of a tenant, in
 CREATE INDEX events_partition_position_idx ON eventstream.events USING btree (partition_id, "position");
 COMMENT ON INDEX eventstream.events_partition_position_idx IS 'The log of one partition.';
 
-CREATE TRIGGER events_append_only BEFORE DELETE ON eventstream.events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'history is append-only', 'Append a new event that corrects the old one.');
-COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never removed.';
+CREATE TRIGGER events_append_only AFTER DELETE ON eventstream.events REFERENCING OLD TABLE AS old_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_leave();
+COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never removed; they may move to the archive.';
 CREATE TRIGGER events_erase_gate AFTER UPDATE ON eventstream.events REFERENCING OLD TABLE AS old_events NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_erase_gate();
 COMMENT ON TRIGGER events_erase_gate ON eventstream.events IS 'Events are never changed, but that their content is taken away, on record.';
 CREATE TRIGGER events_gate AFTER INSERT ON eventstream.events REFERENCING NEW TABLE AS new_events FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_gate();

@@ -27,11 +27,12 @@ CREATE VIEW eventstream.audit_pending WITH (security_invoker=true) AS
              min(w.received_at) AS since,
              bool_or((( SELECT true
                     FROM eventstream.events e
-                   WHERE (e.event_id = w.event_id)) IS NOT NULL)) AS used
+                   WHERE (e.event_id = w.event_id)
+                  LIMIT 1) IS NOT NULL)) AS used
             FROM eventstream.pending_events w
            GROUP BY w.stream_id) p
       LEFT JOIN LATERAL ( SELECT e.version
-            FROM eventstream.events e
+            FROM ONLY eventstream.events e
            WHERE (e.stream_id = p.stream_id)
            ORDER BY e.version DESC
           LIMIT 1) l ON (true));

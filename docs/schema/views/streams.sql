@@ -19,11 +19,11 @@ CREATE VIEW eventstream.streams WITH (security_invoker=true) AS
      l."position" AS last_position,
      f.recorded_at AS created_at,
      GREATEST(l.recorded_at, w.received_at) AS updated_at
-    FROM ((eventstream.events f
+    FROM ((ONLY eventstream.events f
       CROSS JOIN LATERAL ( SELECT e.version,
              e."position",
              e.recorded_at
-            FROM eventstream.events e
+            FROM ONLY eventstream.events e
            WHERE (e.stream_id = f.stream_id)
            ORDER BY e.version DESC
           LIMIT 1) l)
@@ -45,7 +45,7 @@ CREATE VIEW eventstream.streams WITH (security_invoker=true) AS
      max(p.received_at) AS updated_at
     FROM eventstream.pending_events p
    WHERE (NOT (EXISTS ( SELECT
-            FROM eventstream.events e
+            FROM ONLY eventstream.events e
            WHERE ((e.stream_id = p.stream_id) AND (e.version = 1)))))
    GROUP BY p.stream_id;
 

@@ -1,0 +1,44 @@
+package eventstream
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/gaplesspg/gapless/db"
+)
+
+// archiveBatch is how many events one transaction moves. Appends to the stream wait for it.
+const archiveBatch = 1000
+
+// ArchiveResult says what Archive did.
+type ArchiveResult struct {
+	// Events is how many events it moved. They are moved for good, also where Archive returns an error besides: the next call goes on after them.
+	Events int64
+}
+
+// Archive moves events of a stream, from version 2 up to the one before a version, to eventstream.archived_events: a table for what is seldom
+// read, which may have a tablespace of its own. The first and the last event of the stream stay where they are. Nothing changes for readers: Load,
+// Read, ReadLog and subscriptions bring archived events in their places, numbers and seals stay valid, and Erase reaches them.
+//
+// It moves them in batches, each in a transaction of its own (a repository of WithTx: all in that one), oldest first. A call that ended early
+// is made again: it goes on where the last one stopped, and moves nothing twice. A stream that does not exist, and a version below 1, are an
+// *InvalidValueError; a version above the last one stands for all but the last.
+func (r *Repository) Archive(ctx context.Context, id StreamID, before int64) (ArchiveResult, error) {
+	var result ArchiveResult
+	if err := errorsFirst(r.forAllTenants("archiving"), id.Validate()); err != nil {
+		return result, err
+	}
+	if before < 1 {
+		return result, invalidValue("before version", strconv.FormatInt(before, 10), "1 or more")
+	}
+	for {
+		moved, err := r.queries.Archive(ctx, r.handle, db.ArchiveParams{StreamID: string(id), BeforeVersion: before, MaxEvents: archiveBatch})
+		if err != nil {
+			return result, fmt.Errorf("archive stream %s: %w", quote(string(id)), mapError(err))
+		}
+		if result.Events += moved; moved < archiveBatch {
+			return result, nil
+		}
+	}
+}
