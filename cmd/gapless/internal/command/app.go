@@ -38,7 +38,7 @@ func Run(args []string, in io.Reader, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if ctx.Err() != nil && err != nil && !isFinding(err) && !errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("what was not confirmed is not done: %w", ctx.Err())
+		err = ctx.Err()
 	}
 	code, message := judge(err)
 	if message != "" {
@@ -121,7 +121,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 func needs(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usagef("%s got %d arguments: the form is %s", cmd.CommandPath(), len(args), cmd.UseLine())
+			return usagef("%s got %s: the form is %s", cmd.CommandPath(), counted(len(args), "argument"), cmd.UseLine())
 		}
 		return nil
 	}

@@ -16,7 +16,7 @@ type archived struct {
 func (a *app) archiveCommand() *cobra.Command {
 	var before int64
 	cmd := &cobra.Command{
-		Use: "archive STREAM", Short: "Move old events of a stream to a table for what is seldom read", Args: needs(1, 1),
+		Use: "archive STREAM", Short: "Move old events of a stream to a table for what is rarely read", Args: needs(1, 1),
 		Long: `Moves the events of a stream below a version to eventstream.archived_events, which may lie on other disks. The first and the last
 event of the stream stay. Readers get archived events as before, in their places. A call that was ended early is made again.`,
 		Example: `  gapless archive order-7 --before 1000`,
@@ -25,7 +25,7 @@ event of the stream stay. Readers get archived events as before, in their places
 				return usagef("--before is missing: events below this version move")
 			}
 			return a.withStore(cmd.Context(), func(_ *pgxpool.Pool, repo *eventstream.Repository) error {
-				if err := a.confirm("this moves the events of stream %q below version %d to the archive, for good", args[0], before); err != nil {
+				if err := a.confirm(cmd.Context(), "this moves the events of stream %q below version %d to the archive, for good", args[0], before); err != nil {
 					return err
 				}
 				result, err := repo.Archive(cmd.Context(), eventstream.StreamID(args[0]), before)

@@ -50,7 +50,7 @@ are printed, since they decide what an append costs. docs/benchmarks.md compares
 
 func (a *app) bench(ctx context.Context, pool *pgxpool.Pool, options bench.Options) (err error) {
 	name := "gapless_bench_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if err := a.confirm("this keeps the server busy for some seconds, in a database %s of its own", name); err != nil {
+	if err := a.confirm(ctx, "this keeps the server busy for some seconds, in a database %s of its own", name); err != nil {
 		return err
 	}
 	if _, err := pool.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()+" TEMPLATE template0 ENCODING 'UTF8'"); err != nil {
@@ -71,10 +71,13 @@ func (a *app) bench(ctx context.Context, pool *pgxpool.Pool, options bench.Optio
 		return err
 	}
 	defer own.Close()
-	if err := migrations.Up(ctx, own, nil); err != nil {
-		return err
+	if err = migrations.Up(ctx, own, nil); err == nil {
+		err = a.measure(ctx, own, options)
 	}
-	return a.measure(ctx, own, options)
+	if ctx.Err() != nil {
+		return stopped("the database of the benchmark is dropped")
+	}
+	return err
 }
 
 func (a *app) measure(ctx context.Context, pool *pgxpool.Pool, options bench.Options) error {

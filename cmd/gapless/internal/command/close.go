@@ -29,7 +29,7 @@ closed already stays as it is. Prints the version of the event that closed it.`,
 				return err
 			}
 			return a.withStore(cmd.Context(), func(_ *pgxpool.Pool, repo *eventstream.Repository) error {
-				if err := a.confirm("this closes stream %q for good", args[0]); err != nil {
+				if err := a.confirm(cmd.Context(), "this closes stream %q for good", args[0]); err != nil {
 					return err
 				}
 				version, err := repo.CloseStream(cmd.Context(), eventstream.StreamID(args[0]), expected, reason)

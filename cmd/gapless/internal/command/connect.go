@@ -74,7 +74,7 @@ func (a *app) withStore(ctx context.Context, do func(pool *pgxpool.Pool, repo *e
 }
 
 // confirm asks on the terminal, unless --yes answers.
-func (a *app) confirm(format string, args ...any) error {
+func (a *app) confirm(ctx context.Context, format string, args ...any) error {
 	if a.yes {
 		return nil
 	}
@@ -83,7 +83,13 @@ func (a *app) confirm(format string, args ...any) error {
 		return usagef("%s: nobody can be asked here: add --yes", question)
 	}
 	fmt.Fprintf(a.stderr, "%s: continue? [y/N] ", oneLine(question))
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	answer, err := bufio.NewReader(a.input(ctx)).ReadString('\n')
+	if err != nil {
+		fmt.Fprintln(a.stderr) // nobody ended the line of the question
+	}
+	if ctx.Err() != nil {
+		return stopped("nothing was done")
+	}
 	if err != nil && err != io.EOF {
 		return err
 	}

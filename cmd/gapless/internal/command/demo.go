@@ -83,12 +83,14 @@ func (a *app) demo(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Re
 		return err
 	}
 	if others {
-		if err := a.confirm("this store has events that are no demo, and those of a demo stay in it for good"); err != nil {
+		if err := a.confirm(ctx, "this store has events that are no demo, and those of a demo stay in it for good"); err != nil {
 			return err
 		}
 	}
-	if err := a.demoHistory(ctx, repo, flags, end); err != nil {
-		return err
+	if flags.events > 0 || !flags.follow {
+		if err := a.demoHistory(ctx, repo, flags, end); err != nil {
+			return err
+		}
 	}
 	if !flags.follow {
 		return nil

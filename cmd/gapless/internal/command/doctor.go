@@ -53,12 +53,27 @@ The exit code is 1 if there is a problem; warnings leave it 0.`,
 
 func (a *app) printChecks(checks []check) (err error) {
 	list := a.out.List("STATUS", "CHECK", "DETAIL", "ADVICE")
+	forPeople := a.out.Table && !a.out.JSON
+	if forPeople {
+		// Advice has a line of its own, and nothing is cut off: it is what the reader is after.
+		list = a.out.List("STATUS", "CHECK", "DETAIL")
+		a.out.Width = 0
+	}
 	for _, c := range checks {
 		if c.Status == checkProblem {
 			err = errFindings
 		}
-		if failed := list.Add(c, c.Status, c.Check, c.Detail, c.Advice); failed != nil {
+		cells := []string{c.Status, c.Check, c.Detail, c.Advice}
+		if forPeople {
+			cells = cells[:3]
+		}
+		if failed := list.Add(c, cells...); failed != nil {
 			return failed
+		}
+		if forPeople && c.Advice != "" {
+			if failed := list.Add(nil, "", "", "-> "+c.Advice); failed != nil {
+				return failed
+			}
 		}
 	}
 	if failed := list.Flush(); failed != nil {

@@ -7,7 +7,7 @@ var storeChecks = [...]checkQuery{
 SELECT
     CASE WHEN r.may IS NULL THEN 'problem' ELSE 'ok' END AS status,
     format('role %s may %s', current_user, coalesce(r.may, 'do nothing here')) AS detail,
-    CASE WHEN r.may IS NULL THEN 'grant it what docs/design.md lists under Roles' ELSE '' END AS advice
+    CASE WHEN r.may IS NULL THEN 'grant it what docs/operations-roles.md says' ELSE '' END AS advice
 FROM (
     SELECT string_agg(p.what, ', ' ORDER BY p.place) AS may
     FROM (VALUES
@@ -64,12 +64,14 @@ ORDER BY t.name`},
 	// Readers see nothing above the position of the writer that is open longest.
 	{"log", `
 SELECT
-    CASE WHEN l.age > interval '1 minute' THEN 'problem' WHEN l.age > interval '5 seconds' THEN 'warning' ELSE 'ok' END AS status,
+    CASE WHEN l.age > interval '1 minute' THEN 'problem' WHEN l.age > interval '5 seconds' OR l.held_position IS NOT NULL AND l.pid IS NULL THEN 'warning'
+        ELSE 'ok' END AS status,
     CASE WHEN l.held_position IS NULL THEN 'nobody holds it back'
         ELSE format('%s positions are held back by %s for %s', l.behind,
             coalesce('process ' || l.pid || coalesce(' (' || nullif(l.application, '') || ')', ''), 'a prepared transaction'),
             coalesce(date_trunc('second', l.age)::text, 'an unknown time')) END AS detail,
-    CASE WHEN l.age > interval '5 seconds' THEN format('end its transaction, or SELECT pg_terminate_backend(%s)', l.pid) ELSE '' END AS advice
+    CASE WHEN l.held_position IS NOT NULL AND l.pid IS NULL THEN 'COMMIT PREPARED or ROLLBACK PREPARED it: pg_prepared_xacts names it'
+        WHEN l.age > interval '5 seconds' THEN format('end its transaction, or SELECT pg_terminate_backend(%s)', l.pid) ELSE '' END AS advice
 FROM eventstream.audit_log AS l`},
 
 	{"long transactions", `

@@ -36,7 +36,7 @@ the log, and their seals stay valid; eventstream.erasures keeps who erased them,
 			}
 			erasure.StreamID = eventstream.StreamID(args[0])
 			return a.withStore(cmd.Context(), func(_ *pgxpool.Pool, repo *eventstream.Repository) error {
-				if err := a.confirm("this takes away what events %s of stream %q hold, for good", versionRange(erasure), args[0]); err != nil {
+				if err := a.confirm(cmd.Context(), "this takes away what events %s of stream %q hold, for good", versionRange(erasure), args[0]); err != nil {
 					return err
 				}
 				n, err := repo.Erase(cmd.Context(), erasure)

@@ -53,19 +53,37 @@ func judge(err error) (code int, message string) {
 		return exitInterrupted, interrupted(err)
 	case errors.As(err, &refusedEvent):
 		return exitRefused, oneLine(err.Error())
-	case errors.As(err, &usage), errors.As(err, &badLine), errors.As(err, &truncated), errors.As(err, &invalid):
+	case errors.As(err, &invalid):
+		return exitUsage, oneLine(asFlag(err, invalid))
+	case errors.As(err, &usage), errors.As(err, &badLine), errors.As(err, &truncated):
 		return exitUsage, oneLine(err.Error())
 	case isAway(err):
-		return exitAway, oneLine(err.Error()) + ": " + awayAdvice(err)
+		return exitAway, oneLine(distinctLines(err.Error())) + ": " + awayAdvice(err)
 	}
 	return exitRefused, oneLine(refused(err))
 }
 
+// stoppedError says how far a command came that was interrupted.
+type stoppedError struct{ so string }
+
+// Error says that.
+func (e *stoppedError) Error() string { return e.so }
+
+// Unwrap gives context.Canceled.
+func (*stoppedError) Unwrap() error { return context.Canceled }
+
+func stopped(format string, args ...any) error { return &stoppedError{fmt.Sprintf(format, args...)} }
+
 // interrupted says how far the command came, if that is known.
 func interrupted(err error) string {
-	so := strings.TrimSuffix(strings.TrimSuffix(err.Error(), context.Canceled.Error()), ": ")
-	if so == "" {
-		so = "what was not confirmed is not done"
+	so := "what was not confirmed is not done"
+	var stop *stoppedError
+	var unsure *eventstream.AppendCanceledError
+	switch {
+	case errors.As(err, &stop):
+		so = stop.so
+	case errors.As(err, &unsure) && unsure.Sent:
+		so = "whether the event was appended is not known: gapless read shows it; one with an --id of yours can be sent again"
 	}
 	return oneLine("interrupted: " + so)
 }
@@ -84,11 +102,11 @@ func refused(err error) string {
 	case errors.As(err, &newer):
 		return newer.Error()
 	case errors.As(err, &cause) && cause.Code == "42501":
-		return cause.Message + ": connect as a role that may, or grant it what docs/design.md lists under Roles"
+		return cause.Message + ": connect as a role that may, or grant it what docs/operations-roles.md says"
 	case errors.As(err, &cause) && cause.Hint != "" && strings.HasSuffix(err.Error(), cause.Error()):
 		return cause.Message + ": " + cause.Hint
 	}
-	return err.Error()
+	return inWords(err)
 }
 
 // isAway says that nobody answers, or not any more.

@@ -91,9 +91,9 @@ func (e *export) run(ctx context.Context, name string, overwrite bool) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stderr, "exported %d events\n", e.events)
+	fmt.Fprintf(e.stderr, "exported %s\n", counted(e.events, "event"))
 	if waiting > 0 {
-		fmt.Fprintf(e.stderr, "left out %d events that wait for versions before them: gapless pending list\n", waiting)
+		fmt.Fprintf(e.stderr, "left out %s that wait for versions before them: gapless pending list\n", counted(waiting, "event"))
 	}
 	return nil
 }

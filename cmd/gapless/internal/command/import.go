@@ -133,9 +133,9 @@ func count(ctx context.Context, events iter.Seq2[eventstream.Event, error]) (n i
 
 // importFailed says what is there all the same, and at which line the store stopped.
 func importFailed(result eventstream.ImportResult, err error) error {
-	so := fmt.Sprintf("%d events imported, %d were there", result.Imported, result.Skipped)
+	so := soFar(result)
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("%s; import the same again, which goes on from there: %w", so, context.Canceled)
+		return stopped("%s; import the same again, which goes on from there", so)
 	}
 	if refused, ok := errors.AsType[*eventstream.ImportError](err); ok {
 		return fmt.Errorf("%s; line %d: %w", so, refused.Index+1, refused.Err)
@@ -149,12 +149,17 @@ func importFailed(result eventstream.ImportResult, err error) error {
 	return fmt.Errorf("%s: %w", so, err)
 }
 
+// soFar says how far an import came.
+func soFar(result eventstream.ImportResult) string {
+	return fmt.Sprintf("%s imported, %d were there", counted(result.Imported, "event"), result.Skipped)
+}
+
 func (a *app) printImport(row imported) error {
 	if row.DryRun {
 		if a.out.JSON {
 			return a.out.Record(row)
 		}
-		return a.out.Say("%d events can be read; nothing was written", row.Imported)
+		return a.out.Say("%s can be read; nothing was written", counted(row.Imported, "event"))
 	}
 	return a.out.Record(row, [2]string{"imported", output.Int(row.Imported)}, [2]string{"skipped", output.Int(row.Skipped)},
 		[2]string{"last position", output.Int(row.LastPosition)})

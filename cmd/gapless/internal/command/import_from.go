@@ -148,12 +148,12 @@ func (i *importFrom) run(ctx context.Context) error {
 		return err
 	}
 	if n := report.RefusedEvents(); n > 0 {
-		return fmt.Errorf("%d events cannot be imported, and nothing was: see above, and docs/importing.md", n)
+		return fmt.Errorf("%s cannot be imported, and nothing was: see above, and docs/importing.md", counted(n, "event"))
 	}
 	if i.flags.dryRun {
 		return nil
 	}
-	if err := i.confirm("this imports %d events of %d streams", report.Events-report.There, report.Streams); err != nil {
+	if err := i.confirm(ctx, "this imports %s of %s", counted(report.Events-report.There, "event"), counted(report.Streams, "stream")); err != nil {
 		return err
 	}
 	return i.take(ctx)
@@ -165,12 +165,10 @@ func (i *importFrom) take(ctx context.Context) error {
 	result, err := i.repo.Import(ctx, i.judged(ctx, seen))
 	end(err)
 	if refused, ok := errors.AsType[*foreign.Refused](err); ok {
-		return fmt.Errorf("%d events imported, %d were there; %w: gapless import --from %s --dry-run shows all that cannot be imported",
-			result.Imported, result.Skipped, refused, i.flags.from)
+		return fmt.Errorf("%s; %w: gapless import --from %s --dry-run shows all that cannot be imported", soFar(result), refused, i.flags.from)
 	}
 	if refused, ok := errors.AsType[*eventstream.ImportError](err); ok {
-		return fmt.Errorf("%d events imported, %d were there; %s, version %d: %w", result.Imported, result.Skipped, refused.StreamID, refused.Version,
-			refused.Err)
+		return fmt.Errorf("%s; %s, version %d: %w", soFar(result), refused.StreamID, refused.Version, refused.Err)
 	}
 	if err != nil {
 		return importFailed(result, err)

@@ -137,7 +137,11 @@ func (a *app) buildIndex(ctx context.Context, pool *pgxpool.Pool, index indexSta
 	defer cancel()
 	if _, found, look := indexState(clean, pool, index.name); look != nil || found {
 		if dropped := dropIndex(clean, pool, index.name); dropped != nil {
-			return fmt.Errorf("%w; what there is of index eventstream.%s could not be dropped: run the command again, which does it", err, index.name)
+			left := fmt.Sprintf("what there is of index eventstream.%s could not be dropped: run the command again, which does it", index.name)
+			if ctx.Err() != nil {
+				return stopped("%s", left)
+			}
+			return fmt.Errorf("%w; %s", err, left)
 		}
 	}
 	return err

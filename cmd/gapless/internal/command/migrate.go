@@ -29,6 +29,9 @@ The number of partitions is chosen at the first install for good.`,
 		Example: `  gapless migrate up
   gapless migrate up --partitions 64`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("partitions") && (partitions < 1 || partitions > maxPartitions) {
+				return usagef("--partitions %d: must be 1 to %d", partitions, maxPartitions)
+			}
 			return a.withPool(cmd.Context(), func(pool *pgxpool.Pool) error {
 				applied := &migrated{out: a.out}
 				err := migrations.Up(cmd.Context(), pool, &migrations.Options{PartitionCount: partitions, Logger: slog.New(applied)})
@@ -63,7 +66,10 @@ func (a *app) migrateDown(ctx context.Context, pool *pgxpool.Pool, to int64) err
 	if err != nil {
 		return err
 	}
-	if err := a.confirm("this undoes migrations of database %s at version %d, and drops what is in their tables",
+	if version == 0 {
+		return a.migratedTo(ctx, pool, &migrated{}, nil) // there is nothing to undo
+	}
+	if err := a.confirm(ctx, "this undoes migrations of database %s at version %d, and drops what is in their tables",
 		pool.Config().ConnConfig.Database, version); err != nil {
 		return err
 	}

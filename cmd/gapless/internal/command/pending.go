@@ -73,7 +73,7 @@ eventstream.discarded_events, with who did it, when and why, and stay there for 
 				return usagef("--reason is missing: it says why, and stays on record")
 			}
 			return a.withStore(cmd.Context(), func(_ *pgxpool.Pool, repo *eventstream.Repository) error {
-				if err := a.confirm("this gives up the events of stream %q that wait from version %d on", args[0], from); err != nil {
+				if err := a.confirm(cmd.Context(), "this gives up the events of stream %q that wait from version %d on", args[0], from); err != nil {
 					return err
 				}
 				n, err := repo.DiscardPending(cmd.Context(), eventstream.StreamID(args[0]), reason, from)

@@ -193,12 +193,12 @@ func (a *app) sayVerified(ctx context.Context, pool *pgxpool.Pool, kept *seal.Ke
 	if a.out.JSON {
 		return nil
 	}
-	if kept == nil {
-		return a.out.Say("as it was sealed up to position %d: %d events in %d blocks; no kept seal was given, so the end is believed", newest.To,
-			newest.LastSequence, newest.Block)
+	proof := "no kept seal was given, so the end is believed"
+	if kept != nil {
+		proof = "the kept seal proves it up to position " + output.Int(kept.To)
 	}
-	return a.out.Say("as it was sealed up to position %d: %d events in %d blocks; the kept seal proves it up to position %d", newest.To,
-		newest.LastSequence, newest.Block, kept.To)
+	return a.out.Say("as it was sealed up to position %d: %s in %s; %s", newest.To, counted(newest.LastSequence, "event"),
+		counted(newest.Block, "block"), proof)
 }
 
 func faultsBySQL(ctx context.Context, pool *pgxpool.Pool, kept *seal.Kept) ([]sealFault, error) {

@@ -65,7 +65,7 @@ or never gets some: empty what a handler of a transaction wrote before you reset
 				if _, _, err := readSubscriptions(cmd.Context(), pool, repo, args[0]); err != nil {
 					return err
 				}
-				if err := a.confirm("this lets subscription %s start anew from %s, and forgets what it had parked", args[0], from); err != nil {
+				if err := a.confirm(cmd.Context(), "this lets subscription %s start anew from %s, and forgets what it had parked", args[0], from); err != nil {
 					return err
 				}
 				if err := subscription.Reset(cmd.Context(), repo, args[0], start); err != nil {
@@ -131,7 +131,7 @@ eventstream.subscription_skips; rebuilds of a projection leave the event out too
 				return usagef("skip needs --position, 1 or more, and --reason, which stays on record")
 			}
 			return a.withStore(cmd.Context(), func(_ *pgxpool.Pool, repo *eventstream.Repository) error {
-				if err := a.confirm("subscription %s will never handle the event at position %d", args[0], position); err != nil {
+				if err := a.confirm(cmd.Context(), "subscription %s will never handle the event at position %d", args[0], position); err != nil {
 					return err
 				}
 				if err := subscription.SkipEvent(cmd.Context(), repo, args[0], position, reason); err != nil {

@@ -61,6 +61,9 @@ func (a *app) replay(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.
 	if printed := a.out.Record(replayed{handled}, [2]string{"handled", output.Int(handled)}); printed != nil {
 		return printed
 	}
+	if ctx.Err() != nil && err != nil {
+		return stopped("what was not handled stays parked")
+	}
 	return err
 }
 
@@ -96,6 +99,9 @@ func runHandler(ctx context.Context, stderr io.Writer, event eventstream.LogEven
 	cmd.Stdin = bytes.NewReader(append(text, '\n'))
 	cmd.Stdout, cmd.Stderr = stderr, &said
 	if err := cmd.Run(); err != nil {
+		if said.Len() == 0 {
+			return fmt.Errorf("%s: %w", program, err)
+		}
 		return fmt.Errorf("%s: %w: %s", program, err, oneLine(said.String()))
 	}
 	return nil

@@ -36,6 +36,9 @@ ORDER BY p.id`
 // readPartitions gives how many events are in each partition: of one tenant, and where nobody keeps the marks, among the newest ones alone.
 func (s *Server) readPartitions(ctx context.Context, tx pgx.Tx) (heatMap, error) {
 	tenant := string(s.Tenant)
+	if _, err := tx.Exec(ctx, keepPlans); err != nil {
+		return heatMap{}, err
+	}
 	marked := false
 	if err := tx.QueryRow(ctx, unmarkedQuery, recentEvents).Scan(&marked); err != nil {
 		return heatMap{}, err

@@ -20,6 +20,10 @@ SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC'; SET LOC
 SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL enable_seqscan = off`, timeout.Milliseconds())
 }
 
+// keepPlans is for functions that are called for each partition or shard: what they ask is planned once, and not each time, which takes many times as
+// long as asking. No filter is among their arguments.
+const keepPlans = `SET LOCAL plan_cache_mode = auto`
+
 // beginAudit is for what reads everything: as long as it takes, and as the planner likes.
 const beginAudit = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
 SET LOCAL statement_timeout = 0; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL TimeZone = 'UTC'`

@@ -110,6 +110,9 @@ func (s *Server) readSubscriptions(ctx context.Context, tx pgx.Tx) ([]subscripti
 	if err != nil || len(rows) == 0 {
 		return rows, err
 	}
+	if _, err := tx.Exec(ctx, keepPlans); err != nil {
+		return nil, err
+	}
 	lags, err := subscription.List(ctx, s.repo.WithTx(tx))
 	if err != nil {
 		return nil, err

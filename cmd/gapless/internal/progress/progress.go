@@ -2,6 +2,7 @@
 package progress
 
 import (
+	"cmp"
 	"io"
 	"time"
 
@@ -32,6 +33,7 @@ const (
 type Bar struct {
 	container *mpb.Progress
 	bar       *mpb.Bar
+	total     int64
 }
 
 // Start shows a bar with a name; a total of 0 is not known. Call End in any case.
@@ -43,9 +45,12 @@ func Start(w io.Writer, name string, total int64, unit Unit) *Bar {
 	before := mpb.PrependDecorators(decor.Name(name, decor.WCSyncSpaceR), counter(unit))
 	after := mpb.AppendDecorators(rate(unit), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO, decor.WC{W: 4}))
 	if total <= 0 {
-		return &Bar{container, container.AddSpinner(0, before, mpb.AppendDecorators(rate(unit)))}
+		return &Bar{container: container, bar: container.AddSpinner(0, before, mpb.AppendDecorators(rate(unit)))}
 	}
-	return &Bar{container, container.AddBar(total, before, after)}
+	// A bar that is made with a total is done for good when it is reached, whatever comes after.
+	b := &Bar{container: container, bar: container.AddBar(0, before, after)}
+	b.SetTotal(total)
+	return b
 }
 
 func counter(unit Unit) decor.Decorator {
@@ -80,6 +85,7 @@ func (b *Bar) Set(done int64) {
 // SetTotal says how much the work is, once that is known.
 func (b *Bar) SetTotal(total int64) {
 	if b != nil {
+		b.total = total
 		b.bar.SetTotal(total, false)
 	}
 }
@@ -92,7 +98,7 @@ func (b *Bar) End(err error) {
 	if err != nil {
 		b.bar.Abort(true)
 	} else {
-		b.bar.SetTotal(-1, true)
+		b.bar.SetTotal(cmp.Or(b.total, -1), true)
 	}
 	b.container.Wait()
 }
