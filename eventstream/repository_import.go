@@ -48,6 +48,13 @@ type ImportResult struct {
 //
 // With KeepPartitions among the options, a new stream is created in the PartitionID of its first event.
 func (r *Repository) Import(ctx context.Context, events iter.Seq2[Event, error], options ...ImportOption) (ImportResult, error) {
+	ctx, end := r.startIntake(ctx, OperationImport, "")
+	result, err := r.importEvents(ctx, events, options)
+	end(IntakeEnd{Appended: result.Imported, Duplicates: result.Skipped, Err: err})
+	return result, err
+}
+
+func (r *Repository) importEvents(ctx context.Context, events iter.Seq2[Event, error], options []ImportOption) (ImportResult, error) {
 	if events == nil {
 		return ImportResult{}, invalidValue("events", "nil", "a sequence of events")
 	}

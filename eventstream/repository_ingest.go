@@ -30,6 +30,13 @@ type IngestResult struct {
 // A version more than Config.MaxAhead above the watermark is an *InvalidValueError. Another event for a version that is taken is an
 // *IngestConflictError, an id used for two events an *EventIDConflictError; then nothing of the call is kept.
 func (r *Repository) Ingest(ctx context.Context, id StreamID, events ...Event) (IngestResult, error) {
+	ctx, end := r.startIntake(ctx, OperationIngest, id)
+	result, err := r.ingestEvents(ctx, id, events)
+	end(IntakeEnd{Appended: result.Appended, Pending: result.Pending, Duplicates: result.Duplicates, Err: err})
+	return result, err
+}
+
+func (r *Repository) ingestEvents(ctx context.Context, id StreamID, events []Event) (IngestResult, error) {
 	params, err := ingestParams(id, events)
 	if err != nil {
 		return IngestResult{}, err

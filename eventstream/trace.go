@@ -6,7 +6,8 @@ import (
 )
 
 // Tracer is told of the appends of a Repository (Config.Tracer), so that telemetry is no part of this package; package otelgapless has one for
-// OpenTelemetry. One that is also a MetadataTracer, a BatchTracer, a ReadTracer or a subscription.HandlerTracer is told of those things too.
+// OpenTelemetry. One that is also a MetadataTracer, a BatchTracer, a ReadTracer, an IntakeTracer or a subscription.HandlerTracer is told of those
+// things too.
 //
 // What a Start returns is the context of what is begun, and is given to the End that belongs to it: it must be made from the one that Start
 // got. Methods are called by whoever does the work, by several goroutines at once, and that waits for them. What they are given is
@@ -105,5 +106,41 @@ type ReadEnd struct {
 	// Events is how many events came.
 	Events int
 	// Err is what the call returns, or the loop gets.
+	Err error
+}
+
+// IntakeTracer is a Tracer that is told of events that come from elsewhere: of each call of Ingest and Import.
+type IntakeTracer interface {
+	// TraceIntakeStart is called before anything is sent.
+	TraceIntakeStart(ctx context.Context, start IntakeStart) context.Context
+	// TraceIntakeEnd is called when the call is done.
+	TraceIntakeEnd(ctx context.Context, end IntakeEnd)
+}
+
+// IntakeOperation is a way in which events come from elsewhere.
+type IntakeOperation string
+
+const (
+	// OperationIngest is Ingest.
+	OperationIngest IntakeOperation = "ingest"
+	// OperationImport is Import, from the first event of its source to the last.
+	OperationImport IntakeOperation = "import"
+)
+
+// IntakeStart is what is to be taken.
+type IntakeStart struct {
+	// Operation is the way, and StreamID the stream of an Ingest.
+	Operation IntakeOperation
+	StreamID  StreamID
+}
+
+// IntakeEnd is what became of it.
+type IntakeEnd struct {
+	// Operation is the way.
+	Operation IntakeOperation
+	// Appended is how many events entered their streams, Pending how many of the call wait for a version before them, and Duplicates how many
+	// of it were there already. Of an Import that failed they tell what was committed before.
+	Appended, Pending, Duplicates int64
+	// Err is what the call returns.
 	Err error
 }

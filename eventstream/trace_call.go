@@ -11,6 +11,7 @@ type tracers struct {
 	metadata MetadataTracer
 	batch    BatchTracer
 	read     ReadTracer
+	intake   IntakeTracer
 }
 
 func tracersOf(t Tracer) *tracers {
@@ -21,6 +22,7 @@ func tracersOf(t Tracer) *tracers {
 	all.metadata, _ = t.(MetadataTracer)
 	all.batch, _ = t.(BatchTracer)
 	all.read, _ = t.(ReadTracer)
+	all.intake, _ = t.(IntakeTracer)
 	return all
 }
 
@@ -122,4 +124,16 @@ func (t readTrace) loaded(stream *EventStream, err error) {
 		events = len(stream.events)
 	}
 	t.end(events, err)
+}
+
+// startIntake tells that events are taken, if somebody wants to know. What it returns tells of the end.
+func (r *Repository) startIntake(ctx context.Context, operation IntakeOperation, id StreamID) (context.Context, func(IntakeEnd)) {
+	if r.trace == nil || r.trace.intake == nil {
+		return ctx, func(IntakeEnd) {}
+	}
+	ctx = r.trace.intake.TraceIntakeStart(ctx, IntakeStart{Operation: operation, StreamID: id})
+	return ctx, func(end IntakeEnd) {
+		end.Operation = operation
+		r.trace.intake.TraceIntakeEnd(ctx, end)
+	}
 }

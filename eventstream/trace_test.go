@@ -206,3 +206,42 @@ func TestTracerIsToldOfReadingThatFails(t *testing.T) {
 	}
 	require.Equal(t, []eventstream.ReadOperation{"load", "load", "fold", "read", "read_query", "read_query"}, operations)
 }
+
+// intakeNoting keeps what it is told of events from elsewhere.
+type intakeNoting struct {
+	appendTracer
+	starts []eventstream.IntakeStart
+	ends   []eventstream.IntakeEnd
+}
+
+func (n *intakeNoting) TraceIntakeStart(ctx context.Context, start eventstream.IntakeStart) context.Context {
+	n.starts = append(n.starts, start)
+	return context.WithValue(ctx, notingKey{}, "intake")
+}
+
+func (n *intakeNoting) TraceIntakeEnd(ctx context.Context, end eventstream.IntakeEnd) {
+	if ctx.Value(notingKey{}) == "intake" {
+		n.ends = append(n.ends, end)
+	}
+}
+
+// Ingest and Import are told of once a call, also if nothing was sent.
+func TestTracerIsToldOfWhatComesFromElsewhere(t *testing.T) {
+	t.Parallel()
+	tracer := &intakeNoting{}
+	repo, err := eventstream.NewRepository(answering{}, &eventstream.Config{Tracer: tracer})
+	require.NoError(t, err)
+	_, err = repo.Ingest(t.Context(), "order-1", oneEvent())
+	require.ErrorIs(t, err, eventstream.ErrInvalidValue, "no version")
+	_, err = repo.Import(t.Context(), nil)
+	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	require.Equal(t, []eventstream.IntakeStart{
+		{Operation: eventstream.OperationIngest, StreamID: "order-1"}, {Operation: eventstream.OperationImport},
+	}, tracer.starts)
+	require.Len(t, tracer.ends, 2)
+	for i, end := range tracer.ends {
+		require.Equal(t, tracer.starts[i].Operation, end.Operation)
+		require.ErrorIs(t, end.Err, eventstream.ErrInvalidValue)
+		require.Zero(t, end.Appended)
+	}
+}

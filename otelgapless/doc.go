@@ -7,7 +7,7 @@
 //
 // # Traces
 //
-// A [Tracer] makes a span of each append, load, read and call of a handler. An event carries the span of its append in its metadata, as W3C has
+// A [Tracer] makes a span of each append, load, read, Ingest and Import, and of each call of a handler. An event carries the span of its append in its metadata, as W3C has
 // it: under the key "traceparent", and "tracestate" where there is one. An event that has either of its own keeps it. The
 // handler's span links to those of the events that it gets, through the database and however much later; what the handler appends with the
 // context that it was given is in its trace. [ContextWithEvent] goes on with the trace of an event in other code.

@@ -53,3 +53,11 @@ func appendOutcome(results []eventstream.AppendResult, err error) (outcome strin
 	}
 	return outcomeError, true
 }
+
+// intakeOutcome says the same of an Ingest or an Import.
+func intakeOutcome(err error) (outcome string, failed bool) {
+	if err == nil {
+		return outcomeDone, false
+	}
+	return appendOutcome(nil, err)
+}

@@ -38,6 +38,7 @@ var (
 	_ eventstream.MetadataTracer = (*Tracer)(nil)
 	_ eventstream.BatchTracer    = (*Tracer)(nil)
 	_ eventstream.ReadTracer     = (*Tracer)(nil)
+	_ eventstream.IntakeTracer   = (*Tracer)(nil)
 	_ subscription.HandlerTracer = (*Tracer)(nil)
 )
 
