@@ -115,3 +115,41 @@ func TestRaceOneClosesAndOneAppends(t *testing.T) {
 		})
 	}
 }
+
+// A decision names the tags that it was made on in the metadata of its last event (decided): they go with the event's content, and an append that
+// was decided before, and waits for the erasure or is repeated after it, neither brings them back nor is made twice.
+func TestRaceAnErasureAndADecision(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	query := byTags("name:" + personal)
+	decided := aPerson(t, 1)
+	at := position(t, b, query)
+	first, err := b.repo.AppendIf(b.ctx, query, at, toStream("person-1", decided))
+	require.NoError(t, err)
+	require.Contains(t, string(mustEvent(t, b, decided.ID).Metadata), "decided")
+
+	eraser, decider := newActor(t, b), newActor(t, b)
+	_, err = eraser.repo.Erase(b.ctx, eventstream.Erasure{StreamID: "person-1", From: 1, Reason: "r"})
+	require.NoError(t, err)
+	repeated := start(func() ([]eventstream.AppendResult, error) {
+		return decider.repo.AppendIf(b.ctx, query, at, toStream("person-1", decided))
+	})
+	waitBlocked(t, b, decider.pid(), eraser.pid())
+	eraser.end(t, b, true)
+	r := <-repeated
+	require.NoError(t, r.err)
+	require.True(t, r.value[0].Duplicate)
+	require.Equal(t, first[0].LastPosition, r.value[0].LastPosition)
+	decider.end(t, b, true)
+	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events AS e WHERE e::text LIKE '%`+personal+`%'`))
+
+	// A decision on the tag that is made after the erasure names it anew, in an event of its own: that one is to be erased as well.
+	_, err = b.repo.AppendIf(b.ctx, query, position(t, b, query), toStream("other-1", anEvent(t, 1)))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events AS e
+		WHERE e.stream_id = 'other-1' AND e.metadata -> 'decided' -> 'query' @> '[{"tags": ["name:`+personal+`"]}]'`))
+	_, err = b.repo.Erase(b.ctx, eventstream.Erasure{StreamID: "other-1", From: 1, Reason: "r"})
+	require.NoError(t, err)
+	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.events AS e WHERE e::text LIKE '%`+personal+`%'`))
+	requireAuditClean(t, b)
+}

@@ -439,6 +439,12 @@ func TestErasureLeavesNothingInTheDataDirectory(t *testing.T) {
 // filesWith are the files of the database that hold a text.
 func filesWith(t testing.TB, b *bundle, text string) []string {
 	t.Helper()
+	return filesHolding(t, b, []byte(text))
+}
+
+// filesHolding are the files of the database that hold some bytes, after VACUUM FULL and a checkpoint.
+func filesHolding(t testing.TB, b *bundle, content []byte) []string {
+	t.Helper()
 	execSQL(t, b.ctx, b.pool, `ANALYZE`)
 	execSQL(t, b.ctx, b.pool, `VACUUM FULL`)
 	execSQL(t, b.ctx, b.pool, `CHECKPOINT`)
@@ -449,5 +455,5 @@ func filesWith(t testing.TB, b *bundle, text string) []string {
 			FROM (SELECT 'base/' || oid AS dir FROM pg_database WHERE datname = current_database() UNION ALL SELECT 'global') AS d
 			CROSS JOIN LATERAL pg_ls_dir(d.dir) AS n
 		) AS f
-		WHERE position(convert_to('`+text+`', 'UTF8') IN pg_read_binary_file(f.path, true)) > 0 ORDER BY 1`)
+		WHERE position($1::bytea IN pg_read_binary_file(f.path, true)) > 0 ORDER BY 1`, content)
 }

@@ -90,12 +90,25 @@ COMMENT ON FUNCTION eventstream.is_bound(text) IS
     'Whether row security holds a role to one tenant: false for superusers, the owner, members of '
     'eventstream_all_tenants, and roles with BYPASSRLS.';
 
--- The one predicate of all policies: the tenant that the session names, unless a login that is listed in tenant_roles names
--- one that is not its own, where both count, who logged in and in whose name the statement runs, which nobody can forge.
--- Written out, since a function would cost more than all the rest of a short query; a sub-select, so that it is evaluated
--- once a statement. For those who are for all tenants, a policy that is true makes the planner drop it. Tables that do not
--- say whose their rows are show them to nobody else, or to those who see the stream. Never FORCE: the functions that
--- write, the gate among them, must see every event.
+-- The one rule of all policies: the tenant that the session names, unless a login that is listed in tenant_roles names one
+-- that is not its own, where both count, who logged in and in whose name the statement runs, which nobody can forge. A
+-- login is listed at most once for a tenant, so as many rows as logins say that each has it; one look at the table.
+-- It reads tenant_roles with the rights of its owner, whom no policy of that table holds: such a policy would be a part of
+-- each plan, and planned and set up each time.
+CREATE VIEW eventstream.session_tenant AS
+SELECT nullif(current_setting('eventstream.tenant_id', true), '') AS tenant_id
+FROM eventstream.tenant_roles AS r
+WHERE r.role_name IN (session_user, current_user)
+HAVING count(DISTINCT r.role_name) = count(*) FILTER (WHERE r.tenant_id = current_setting('eventstream.tenant_id', true));
+
+COMMENT ON VIEW eventstream.session_tenant IS
+    'The tenant whose rows the session is shown: one row, NULL where it names none; no row where its login is bound to '
+    'others. What the policies ask. Runs with the rights of its owner, and tells nothing of other logins.';
+
+-- The rule is a view rather than a function, which would cost more than all the rest of a short query; a sub-select, so that
+-- it is evaluated once a statement. For those who are for all tenants, a policy that is true makes the planner drop it.
+-- Tables that do not say whose their rows are show them to nobody else, or to those who see the stream. Never FORCE: the
+-- functions that write, the gate among them, must see every event.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -104,13 +117,7 @@ BEGIN
     FOREACH v_table IN ARRAY ARRAY['events', 'pending_events', 'discarded_events', 'archived_events'] LOOP
         EXECUTE format('ALTER TABLE eventstream.%I ENABLE ROW LEVEL SECURITY', v_table);
         EXECUTE format($policy$
-            CREATE POLICY %I ON eventstream.%I USING (tenant_id = (
-                SELECT nullif(current_setting('eventstream.tenant_id', true), '')
-                WHERE NOT EXISTS (
-                    SELECT FROM eventstream.tenant_roles AS r
-                    WHERE r.role_name IN (session_user, current_user) AND NOT EXISTS (
-                        SELECT FROM eventstream.tenant_roles AS q
-                        WHERE q.role_name = r.role_name AND q.tenant_id = current_setting('eventstream.tenant_id', true)))))
+            CREATE POLICY %I ON eventstream.%I USING (tenant_id = (SELECT s.tenant_id FROM eventstream.session_tenant AS s))
             $policy$, v_table || '_of_tenant', v_table);
         EXECUTE format('COMMENT ON POLICY %I ON eventstream.%I IS %L', v_table || '_of_tenant', v_table,
             'Who is not for all tenants sees and writes what is of the tenant that its session names.');
@@ -127,7 +134,9 @@ BEGIN
         EXECUTE format('ALTER TABLE eventstream.%I ENABLE ROW LEVEL SECURITY', v_table);
     END LOOP;
     -- A view runs with the rights of its owner, whom no policy holds, unless it says otherwise.
-    FOR v_table IN SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relkind = 'v' LOOP
+    FOR v_table IN SELECT c.relname FROM pg_class AS c
+        WHERE c.relnamespace = 'eventstream'::regnamespace AND c.relkind = 'v' AND c.relname <> 'session_tenant'
+    LOOP
         EXECUTE format('ALTER VIEW eventstream.%I SET (security_invoker = true)', v_table);
     END LOOP;
 END;
@@ -347,4 +356,5 @@ $$;
 -- +goose StatementEnd
 DROP FUNCTION eventstream.is_bound(text);
 DROP FUNCTION eventstream.calling_role();
+DROP VIEW eventstream.session_tenant;
 DROP TABLE eventstream.tenant_roles;
