@@ -123,7 +123,7 @@ func (q *Queries) TimerCancel(ctx context.Context, db DBTX, arg TimerCancelParam
 }
 
 const timerDue = `-- name: TimerDue :many
-SELECT t.next_at::timestamptz AS next_at, t.key::text AS key, t.name::text AS name
+SELECT t.next_at::timestamptz AS next_at, t.key::text AS key, t.name::text AS name, t.failed::boolean AS failed
 FROM eventstream.due_timers(
     $1::text, $2::timestamptz, $3::text, $4::text, $5::integer) AS t
 `
@@ -140,6 +140,7 @@ type TimerDueRow struct {
 	NextAt time.Time
 	Key    string
 	Name   string
+	Failed bool
 }
 
 // Timers whose time has come, behind one of them.
@@ -158,7 +159,12 @@ func (q *Queries) TimerDue(ctx context.Context, db DBTX, arg TimerDueParams) ([]
 	var items []TimerDueRow
 	for rows.Next() {
 		var i TimerDueRow
-		if err := rows.Scan(&i.NextAt, &i.Key, &i.Name); err != nil {
+		if err := rows.Scan(
+			&i.NextAt,
+			&i.Key,
+			&i.Name,
+			&i.Failed,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -331,16 +337,18 @@ SELECT eventstream.set_timer(
     p_name => $3::text,
     p_after => $4::interval,
     p_payload => $5::jsonb,
-    p_timer_id => nullif($6::text, '')::uuid)::timestamptz AS due_at
+    p_timer_id => nullif($6::text, '')::uuid,
+    p_metadata => $7::jsonb)::timestamptz AS due_at
 `
 
 type TimerSetAfterParams struct {
-	Process string
-	Key     string
-	Name    string
-	After   pgtype.Interval
-	Payload json.RawMessage
-	TimerID string
+	Process  string
+	Key      string
+	Name     string
+	After    pgtype.Interval
+	Payload  json.RawMessage
+	TimerID  string
+	Metadata json.RawMessage
 }
 
 // Sets a timer that is due after a while, by the database's clock.
@@ -352,6 +360,7 @@ func (q *Queries) TimerSetAfter(ctx context.Context, db DBTX, arg TimerSetAfterP
 		arg.After,
 		arg.Payload,
 		arg.TimerID,
+		arg.Metadata,
 	)
 	var due_at time.Time
 	err := row.Scan(&due_at)
@@ -365,16 +374,18 @@ SELECT eventstream.set_timer(
     p_name => $3::text,
     p_due_at => $4::timestamptz,
     p_payload => $5::jsonb,
-    p_timer_id => nullif($6::text, '')::uuid)::timestamptz AS due_at
+    p_timer_id => nullif($6::text, '')::uuid,
+    p_metadata => $7::jsonb)::timestamptz AS due_at
 `
 
 type TimerSetAtParams struct {
-	Process string
-	Key     string
-	Name    string
-	DueAt   time.Time
-	Payload json.RawMessage
-	TimerID string
+	Process  string
+	Key      string
+	Name     string
+	DueAt    time.Time
+	Payload  json.RawMessage
+	TimerID  string
+	Metadata json.RawMessage
 }
 
 // Sets a timer, and returns when it is due. An empty id means a new one.
@@ -386,49 +397,72 @@ func (q *Queries) TimerSetAt(ctx context.Context, db DBTX, arg TimerSetAtParams)
 		arg.DueAt,
 		arg.Payload,
 		arg.TimerID,
+		arg.Metadata,
 	)
 	var due_at time.Time
 	err := row.Scan(&due_at)
 	return due_at, err
 }
 
-const timerTake = `-- name: TimerTake :one
+const timerTake = `-- name: TimerTake :many
 SELECT
+    t.key::text AS key,
+    t.name::text AS name,
     t.timer_id::uuid AS timer_id,
     t.due_at::timestamptz AS due_at,
     t.set_at::timestamptz AS set_at,
     t.taken_at::timestamptz AS taken_at,
     t.tries::integer AS tries,
-    t.payload::jsonb AS payload
-FROM eventstream.take_timer($1::text, $2::text, $3::text) AS t
+    t.payload::jsonb AS payload,
+    t.metadata::jsonb AS metadata
+FROM eventstream.take_timers($1::text, $2::text[], $3::text[]) AS t
 `
 
 type TimerTakeParams struct {
 	Process string
-	Key     string
-	Name    string
+	Keys    []string
+	Names   []string
 }
 
 type TimerTakeRow struct {
-	TimerID uuid.UUID
-	DueAt   time.Time
-	SetAt   time.Time
-	TakenAt time.Time
-	Tries   int32
-	Payload json.RawMessage
+	Key      string
+	Name     string
+	TimerID  uuid.UUID
+	DueAt    time.Time
+	SetAt    time.Time
+	TakenAt  time.Time
+	Tries    int32
+	Payload  json.RawMessage
+	Metadata json.RawMessage
 }
 
-// Takes a timer out, for who handles it in the same transaction. No row if it is not there to be taken.
-func (q *Queries) TimerTake(ctx context.Context, db DBTX, arg TimerTakeParams) (TimerTakeRow, error) {
-	row := db.QueryRow(ctx, timerTake, arg.Process, arg.Key, arg.Name)
-	var i TimerTakeRow
-	err := row.Scan(
-		&i.TimerID,
-		&i.DueAt,
-		&i.SetAt,
-		&i.TakenAt,
-		&i.Tries,
-		&i.Payload,
-	)
-	return i, err
+// Takes timers out, for who handles them in the same transaction. No row for one that is not there to be taken.
+func (q *Queries) TimerTake(ctx context.Context, db DBTX, arg TimerTakeParams) ([]TimerTakeRow, error) {
+	rows, err := db.Query(ctx, timerTake, arg.Process, arg.Keys, arg.Names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TimerTakeRow
+	for rows.Next() {
+		var i TimerTakeRow
+		if err := rows.Scan(
+			&i.Key,
+			&i.Name,
+			&i.TimerID,
+			&i.DueAt,
+			&i.SetAt,
+			&i.TakenAt,
+			&i.Tries,
+			&i.Payload,
+			&i.Metadata,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

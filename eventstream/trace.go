@@ -6,8 +6,8 @@ import (
 )
 
 // Tracer is told of the appends of a Repository (Config.Tracer), so that telemetry is no part of this package; package otelgapless has one for
-// OpenTelemetry. One that is also a MetadataTracer, a BatchTracer, a ReadTracer, an IntakeTracer or a subscription.HandlerTracer is told of those
-// things too.
+// OpenTelemetry. One that is also a MetadataTracer, a BatchTracer, a ReadTracer, an IntakeTracer, a subscription.HandlerTracer or a
+// process.TimerTracer is told of those things too.
 //
 // What a Start returns is the context of what is begun, and is given to the End that belongs to it: it must be made from the one that Start
 // got. Methods are called by whoever does the work, by several goroutines at once, and that waits for them. What they are given is

@@ -138,7 +138,7 @@ func TestOutboxWebhookThroughTroubles(t *testing.T) {
 // processRights are what docs/design.md says that a role needs, besides what a subscriber and a service have, for processes and timers.
 const processRights = `
 GRANT EXECUTE ON FUNCTION eventstream.append_batch, eventstream.append_event TO subscriber;
-GRANT EXECUTE ON FUNCTION eventstream.set_timer, eventstream.cancel_timers, eventstream.take_timer, eventstream.fail_timer TO subscriber;
+GRANT EXECUTE ON FUNCTION eventstream.set_timer, eventstream.cancel_timers, eventstream.take_timers, eventstream.fail_timer TO subscriber;
 GRANT EXECUTE ON FUNCTION eventstream.lock_process_states, eventstream.save_process_states TO subscriber`
 
 // With the rights that the design names a role runs a process; a subscriber without them cannot, and neither can read alone set a timer.

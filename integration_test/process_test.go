@@ -291,7 +291,7 @@ func TestRaceAnEventCancelsATimerThatIsDue(t *testing.T) {
 	require.EqualValues(t, 1, number(t, b.ctx, onEvent, `SELECT count(*) FROM eventstream.lock_process_states('reminders', ARRAY['k'])`))
 	taken := start(func() (int64, error) {
 		var n int64
-		err := onTimer.QueryRow(b.ctx, `SELECT count(*) FROM eventstream.take_timer('reminders', 'k', 'remind')`).Scan(&n)
+		err := onTimer.QueryRow(b.ctx, `SELECT count(*) FROM eventstream.take_timers('reminders', '{k}', '{remind}')`).Scan(&n)
 		return n, err
 	})
 	waitBlocked(t, b, pidOf(onTimer), pidOf(onEvent))

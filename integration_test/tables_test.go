@@ -106,7 +106,7 @@ var tableColumns = map[string]map[string]string{
 	"timers": {
 		"next_at": "timestamp with time zone", "due_at": "timestamp with time zone", "set_at": "timestamp with time zone",
 		"parked_at": "timestamp with time zone, may be NULL", "timer_id": "uuid", "tries": "integer", "process": "text", "key": "text",
-		"name": "text", "payload": "jsonb", "last_error": "text, may be NULL",
+		"name": "text", "payload": "jsonb", "metadata": "jsonb, may be NULL", "last_error": "text, may be NULL",
 	},
 	"process_states": {
 		"created_at": "timestamp with time zone", "updated_at": "timestamp with time zone", "process": "text", "key": "text", "state": "jsonb",

@@ -15,7 +15,7 @@ import (
 // take takes a timer as a worker does, and says how many it got.
 func take(t testing.TB, ctx context.Context, tx pgx.Tx, key string) int64 { //nolint:revive // t first, as elsewhere
 	t.Helper()
-	return number(t, ctx, tx, `SELECT count(*) FROM eventstream.take_timer('reminders', $1, 'remind')`, key)
+	return number(t, ctx, tx, `SELECT count(*) FROM eventstream.take_timers('reminders', ARRAY[$1], '{remind}')`, key)
 }
 
 func begin(t testing.TB, b *bundle) pgx.Tx {
@@ -114,10 +114,13 @@ func TestTimersBehindManyThatOthersHave(t *testing.T) {
 func TestTimersDueAreLookedUp(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
+	conn := session(t, b)
+	for range 8 { // plans that are kept from when there was no timer
+		execSQL(t, b.ctx, conn, `SELECT FROM eventstream.take_timers('reminders', '{a,b,c}', '{remind,remind,remind}')`)
+	}
 	execSQL(t, b.ctx, b.pool, `SELECT eventstream.set_timer('reminders', 'key-' || n, 'remind', p_after => '1 day') FROM generate_series(1, 20000) AS n`)
 	execSQL(t, b.ctx, b.pool, `UPDATE eventstream.timers SET next_at = clock_timestamp(), parked_at = clock_timestamp() WHERE key < 'key-5'`)
 	execSQL(t, b.ctx, b.pool, `SELECT eventstream.set_timer('reminders', 'due-' || n, 'remind', clock_timestamp()) FROM generate_series(1, 3) AS n`)
-	conn := session(t, b)
 	touched := func(sql string) int64 {
 		t.Helper()
 		const reads = `SELECT sum(coalesce(heap_blks_read, 0) + coalesce(heap_blks_hit, 0) + coalesce(idx_blks_read, 0) + coalesce(idx_blks_hit, 0))::bigint
@@ -132,6 +135,9 @@ func TestTimersDueAreLookedUp(t *testing.T) {
 	touched(due) // makes the plan
 	require.LessOrEqual(t, touched(due), int64(12))
 	require.LessOrEqual(t, touched(`SELECT min(next_at) FROM eventstream.timers WHERE process = 'reminders' AND parked_at IS NULL`), int64(12))
+	taken := `SELECT FROM eventstream.take_timers('reminders', '{due-1,due-2,due-3}', '{remind,remind,remind}')`
+	require.LessOrEqual(t, touched(taken), int64(60))
+	require.EqualValues(t, 3, number(t, b.ctx, b.pool, `SELECT 20003 - count(*) FROM eventstream.timers`))
 }
 
 // A standby fires nothing: it says that it is read-only. Promoted, it goes on with what has not fired.

@@ -18,6 +18,7 @@ CREATE TABLE eventstream.timers (
     key text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
     payload jsonb NOT NULL DEFAULT 'null',
+    metadata jsonb,
     last_error text,
     CONSTRAINT timers_pkey PRIMARY KEY (process, key, name)
 ) WITH (autovacuum_vacuum_scale_factor = 0.05);
@@ -41,6 +42,7 @@ COMMENT ON COLUMN eventstream.timers.process IS 'Whose timer it is: the name und
 COMMENT ON COLUMN eventstream.timers.key IS 'What it is about, as the id of an order.';
 COMMENT ON COLUMN eventstream.timers.name IS 'Which timer of that key it is.';
 COMMENT ON COLUMN eventstream.timers.payload IS 'What its handler gets.';
+COMMENT ON COLUMN eventstream.timers.metadata IS 'Where the setting comes from, as a trace; NULL if nobody said.';
 COMMENT ON COLUMN eventstream.timers.last_error IS 'What its handler said last; NULL while it has not failed.';
 COMMENT ON INDEX eventstream.timers_next_idx IS 'The timers of a process that are still to come, in order of time.';
 
@@ -67,7 +69,8 @@ CREATE FUNCTION eventstream.refuse_timer(
     p_key text,
     p_name text,
     p_due_at timestamptz,
-    p_payload jsonb
+    p_payload jsonb,
+    p_metadata jsonb
 ) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -87,15 +90,18 @@ BEGIN
     ELSIF (eventstream.is_json(p_payload)) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('timer payload', eventstream.json_fault(p_payload),
             'JSON of at most 64000000 bytes as text and 1000 levels');
+    ELSIF p_metadata IS NOT NULL AND (jsonb_typeof(p_metadata) = 'object' AND eventstream.is_json(p_metadata)) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('timer metadata', eventstream.json_fault(p_metadata),
+            'a JSON object of at most 64000000 bytes as text and 1000 levels, or NULL');
     END IF;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb) IS
+COMMENT ON FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb, jsonb) IS
     'Raises ES008 for a value that a timer cannot have; returns otherwise.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb, jsonb) FROM PUBLIC;
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.set_timer(
@@ -105,7 +111,8 @@ CREATE FUNCTION eventstream.set_timer(
     p_due_at timestamptz DEFAULT NULL,
     p_after interval DEFAULT NULL,
     p_payload jsonb DEFAULT 'null',
-    p_timer_id uuid DEFAULT NULL
+    p_timer_id uuid DEFAULT NULL,
+    p_metadata jsonb DEFAULT NULL
 ) RETURNS timestamptz
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -115,23 +122,24 @@ DECLARE
     v_now timestamptz := clock_timestamp();
     v_due_at timestamptz := coalesce(p_due_at, v_now + p_after);
 BEGIN
-    PERFORM eventstream.refuse_timer(p_process, p_key, p_name, v_due_at, p_payload);
-    INSERT INTO eventstream.timers AS t (process, key, name, due_at, next_at, set_at, payload, timer_id)
-    VALUES (p_process, p_key, p_name, v_due_at, v_due_at, v_now, p_payload, coalesce(p_timer_id, eventstream.uuid_v7()))
+    PERFORM eventstream.refuse_timer(p_process, p_key, p_name, v_due_at, p_payload, p_metadata);
+    INSERT INTO eventstream.timers AS t (process, key, name, due_at, next_at, set_at, payload, metadata, timer_id)
+    VALUES (p_process, p_key, p_name, v_due_at, v_due_at, v_now, p_payload, p_metadata,
+        coalesce(p_timer_id, eventstream.uuid_v7()))
     -- A timer that is set again is another one from then on. While somebody handles it, this waits.
     ON CONFLICT ON CONSTRAINT timers_pkey DO UPDATE
-    SET due_at = EXCLUDED.due_at, next_at = EXCLUDED.next_at, payload = EXCLUDED.payload, timer_id = EXCLUDED.timer_id,
-        set_at = EXCLUDED.set_at, tries = 0, parked_at = NULL, last_error = NULL;
+    SET due_at = EXCLUDED.due_at, next_at = EXCLUDED.next_at, payload = EXCLUDED.payload, metadata = EXCLUDED.metadata,
+        timer_id = EXCLUDED.timer_id, set_at = EXCLUDED.set_at, tries = 0, parked_at = NULL, last_error = NULL;
     RETURN v_due_at;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid) IS
+COMMENT ON FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid, jsonb) IS
     'Sets a timer, at a time or after an interval from now on, and returns when it is due. One of this name takes its '
     'place.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid, jsonb) FROM PUBLIC;
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.cancel_timers(p_process text, p_key text, p_name text DEFAULT NULL) RETURNS bigint
@@ -164,7 +172,7 @@ CREATE FUNCTION eventstream.due_timers(
     p_after_key text,
     p_after_name text,
     p_limit integer
-) RETURNS TABLE (next_at timestamptz, key text, name text)
+) RETURNS TABLE (next_at timestamptz, key text, name text, failed boolean)
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
@@ -173,7 +181,7 @@ DECLARE
     v_now timestamptz := clock_timestamp();
 BEGIN
     RETURN QUERY
-    SELECT t.next_at, t.key, t.name
+    SELECT t.next_at, t.key, t.name, t.last_error IS NOT NULL
     FROM eventstream.timers AS t
     WHERE t.process = p_process AND t.parked_at IS NULL AND t.next_at <= v_now
         AND (t.next_at, t.key, t.name) > (p_after_at, p_after_key COLLATE "C", p_after_name COLLATE "C")
@@ -184,45 +192,61 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.due_timers(text, timestamptz, text, text, integer) IS
-    'Timers of a process whose time has come, behind one of them, in order of time. Locks none.';
+    'Timers of a process whose time has come, behind one of them, in order of time, and which of them failed before. Locks '
+    'none.';
 
--- Whoever takes a timer has it until the end of the transaction, and others pass it over. The state of its key comes
--- first, as it does for who handles an event.
+-- Whoever takes timers has them until the end of the transaction, and others pass them over. The states of their keys
+-- come first, in order, as they do for who handles events, so that the two never wait for each other. The settings
+-- leave the planner the primary keys.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.take_timer(p_process text, p_key text, p_name text) RETURNS TABLE (
+CREATE FUNCTION eventstream.take_timers(p_process text, p_keys text[], p_names text[]) RETURNS TABLE (
+    key text,
+    name text,
     timer_id uuid,
     due_at timestamptz,
     set_at timestamptz,
     taken_at timestamptz,
     tries integer,
-    payload jsonb
+    payload jsonb,
+    metadata jsonb
 )
 LANGUAGE plpgsql
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
 AS $$
+DECLARE
+    r record;
 BEGIN
-    PERFORM FROM eventstream.process_states AS s WHERE s.process = p_process AND s.key = p_key FOR UPDATE;
-    PERFORM FROM eventstream.timers AS t
-    WHERE t.process = p_process AND t.key = p_key AND t.name = p_name
-        -- It may have been set anew, or parked, since it was seen.
-        AND t.parked_at IS NULL AND t.next_at <= clock_timestamp()
-    FOR UPDATE SKIP LOCKED;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-    RETURN QUERY
-    DELETE FROM eventstream.timers AS t
-    WHERE t.process = p_process AND t.key = p_key AND t.name = p_name
-    RETURNING t.timer_id, t.due_at, t.set_at, clock_timestamp(), t.tries, t.payload;
+    PERFORM FROM eventstream.process_states AS s
+    WHERE s.process = p_process AND s.key = ANY (p_keys)
+    ORDER BY s.key
+    FOR UPDATE;
+    -- One after the other, since the plan of a join may begin with all timers of the process.
+    FOR r IN SELECT u.key, u.name FROM unnest(p_keys, p_names) AS u (key, name) LOOP
+        PERFORM FROM eventstream.timers AS t
+        WHERE t.process = p_process AND t.key = r.key AND t.name = r.name
+            -- It may have been set anew, or parked, since it was seen. By num_nulls, which no plan can use: with IS NULL one
+            -- could go through the index of what is to come.
+            AND num_nulls(t.parked_at) = 1 AND t.next_at <= clock_timestamp()
+        FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+            RETURN QUERY
+            DELETE FROM eventstream.timers AS t
+            WHERE t.process = p_process AND t.key = r.key AND t.name = r.name
+            RETURNING t.key, t.name, t.timer_id, t.due_at, t.set_at, clock_timestamp(), t.tries, t.payload, t.metadata;
+        END IF;
+    END LOOP;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.take_timer(text, text, text) IS
-    'Takes a timer out, for who handles it in the same transaction; no row if it is not due, gone, or in other hands.';
+COMMENT ON FUNCTION eventstream.take_timers(text, text[], text[]) IS
+    'Takes timers out, for who handles them in the same transaction; no row for one that is not due, gone, or in other '
+    'hands.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.take_timer(text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.take_timers(text, text[], text[]) FROM PUBLIC;
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.fail_timer(
@@ -351,10 +375,10 @@ DROP FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[], jso
 DROP FUNCTION eventstream.lock_process_states(text, text[]);
 DROP FUNCTION eventstream.retry_timer(text, text, text);
 DROP FUNCTION eventstream.fail_timer(text, text, text, uuid, text, integer, interval, boolean);
-DROP FUNCTION eventstream.take_timer(text, text, text);
+DROP FUNCTION eventstream.take_timers(text, text[], text[]);
 DROP FUNCTION eventstream.due_timers(text, timestamptz, text, text, integer);
 DROP FUNCTION eventstream.cancel_timers(text, text, text);
-DROP FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid);
-DROP FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb);
+DROP FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid, jsonb);
+DROP FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb, jsonb);
 DROP TABLE eventstream.process_states;
 DROP TABLE eventstream.timers;

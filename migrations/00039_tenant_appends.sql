@@ -216,7 +216,7 @@ DECLARE
     v_write CONSTANT text[] := ARRAY['append_batch', 'append_event', 'append_if', 'lock_query', 'ingest', 'advance_watermark',
         'close_stream', 'save_snapshot', 'set_timer', 'cancel_timers'];
     v_subscribe CONSTANT text[] := ARRAY['advance_stable_position', 'subscribe', 'claim_shards', 'release_shard', 'move_checkpoint',
-        'move_idle_checkpoints', 'record_failure', 'park_events', 'create_projection', 'set_timer', 'cancel_timers', 'take_timer', 'fail_timer',
+        'move_idle_checkpoints', 'record_failure', 'park_events', 'create_projection', 'set_timer', 'cancel_timers', 'take_timers', 'fail_timer',
         'lock_process_states', 'save_process_states'];
     v_granted bigint := 0;
     r record;

@@ -12,6 +12,8 @@
 // handler's span links to those of the events that it gets, through the database and however much later; what the handler appends with the
 // context that it was given is in its trace. [ContextWithEvent] goes on with the trace of an event in other code.
 //
+// A timer carries the span that it was set in, and the span of its firing links to that.
+//
 // Appends that share a statement (eventstream.GroupConfig) have a span for that, "append batch", in the trace of the first of them that is
 // sampled, which links to all of them, and they to it. Spans of pgx are below it.
 //

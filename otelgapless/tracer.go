@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/process"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
@@ -40,6 +41,7 @@ var (
 	_ eventstream.ReadTracer     = (*Tracer)(nil)
 	_ eventstream.IntakeTracer   = (*Tracer)(nil)
 	_ subscription.HandlerTracer = (*Tracer)(nil)
+	_ process.TimerTracer        = (*Tracer)(nil)
 )
 
 // NewTracer makes a Tracer. A nil config means the defaults. It returns what the MeterProvider has against an instrument.

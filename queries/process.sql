@@ -6,7 +6,8 @@ SELECT eventstream.set_timer(
     p_name => @name::text,
     p_due_at => @due_at::timestamptz,
     p_payload => @payload::jsonb,
-    p_timer_id => nullif(@timer_id::text, '')::uuid)::timestamptz AS due_at;
+    p_timer_id => nullif(@timer_id::text, '')::uuid,
+    p_metadata => sqlc.narg(metadata)::jsonb)::timestamptz AS due_at;
 
 -- name: TimerSetAfter :one
 -- Sets a timer that is due after a while, by the database's clock.
@@ -16,7 +17,8 @@ SELECT eventstream.set_timer(
     p_name => @name::text,
     p_after => @after::interval,
     p_payload => @payload::jsonb,
-    p_timer_id => nullif(@timer_id::text, '')::uuid)::timestamptz AS due_at;
+    p_timer_id => nullif(@timer_id::text, '')::uuid,
+    p_metadata => sqlc.narg(metadata)::jsonb)::timestamptz AS due_at;
 
 -- name: TimerCancel :one
 -- How many timers were removed: one, or all of a key for an empty name.
@@ -24,7 +26,7 @@ SELECT eventstream.cancel_timers(@process::text, @key::text, nullif(@name::text,
 
 -- name: TimerDue :many
 -- Timers whose time has come, behind one of them.
-SELECT t.next_at::timestamptz AS next_at, t.key::text AS key, t.name::text AS name
+SELECT t.next_at::timestamptz AS next_at, t.key::text AS key, t.name::text AS name, t.failed::boolean AS failed
 FROM eventstream.due_timers(
     @process::text, @after_at::timestamptz, @after_key::text, @after_name::text, @page_size::integer) AS t;
 
@@ -38,16 +40,19 @@ FROM (
     SELECT min(t.next_at) AS next_at FROM eventstream.timers AS t WHERE t.process = @process::text AND t.parked_at IS NULL
 ) AS n;
 
--- name: TimerTake :one
--- Takes a timer out, for who handles it in the same transaction. No row if it is not there to be taken.
+-- name: TimerTake :many
+-- Takes timers out, for who handles them in the same transaction. No row for one that is not there to be taken.
 SELECT
+    t.key::text AS key,
+    t.name::text AS name,
     t.timer_id::uuid AS timer_id,
     t.due_at::timestamptz AS due_at,
     t.set_at::timestamptz AS set_at,
     t.taken_at::timestamptz AS taken_at,
     t.tries::integer AS tries,
-    t.payload::jsonb AS payload
-FROM eventstream.take_timer(@process::text, @key::text, @name::text) AS t;
+    t.payload::jsonb AS payload,
+    t.metadata::jsonb AS metadata
+FROM eventstream.take_timers(@process::text, @keys::text[], @names::text[]) AS t;
 
 -- name: TimerFail :exec
 -- Notes a failure: the timer is tried again after a pause, or parked.

@@ -144,10 +144,10 @@ var rawType, erasedType = reflect.TypeFor[Raw](), reflect.TypeFor[Erased]()
 
 // gives says whether Decode can give values of a Go type.
 func (r *Registry) gives(t reflect.Type) bool {
-	switch {
-	case t == rawType:
+	switch t {
+	case rawType:
 		return r.keepUnknown
-	case t == erasedType:
+	case erasedType:
 		return r.keepErased
 	}
 	return r.values[t] != nil && t.Kind() != reflect.Interface

@@ -86,6 +86,7 @@ func (s *Step[S]) set(ctx context.Context, t timing, payload any) error {
 	}
 	// What the timer's handler appends has the same ids, if this step is repeated.
 	t.id = EventID(s.source, s.batch.process, "timer "+t.ref.Name, 0)
+	t.metadata = setBy(ctx, s.batch.core)
 	return explain(s.batch.core, t.set(ctx, s.batch.tx, text))
 }
 

@@ -36,6 +36,8 @@ type Timer struct {
 	Tries int
 	// Payload is what was given when it was set; null if nothing was.
 	Payload json.RawMessage
+	// Metadata say where the setting comes from, as a TimerTracer wrote it; nil if none did. Nil in a List.
+	Metadata json.RawMessage
 	// NextAt is when it is tried: DueAt, and after a failure the time of the next try. Zero in a handler.
 	NextAt time.Time
 	// ParkedAt is when it was put aside, since its handler failed too often; zero while it waits.
@@ -76,6 +78,8 @@ type timing struct {
 	relative bool
 	// id is that of the setting; nil for a new one.
 	id uuid.UUID
+	// metadata say where it comes from; nil if nobody wants to know.
+	metadata json.RawMessage
 }
 
 func set(ctx context.Context, repo *eventstream.Repository, t timing, payload any) error {
@@ -87,6 +91,7 @@ func set(ctx context.Context, repo *eventstream.Repository, t timing, payload an
 	if err != nil {
 		return err
 	}
+	t.metadata = setBy(ctx, c)
 	return explain(c, isolation.OrReadCommitted(ctx, c.Handle(), func(h db.DBTX) error { return t.set(ctx, h, text) }))
 }
 
@@ -98,11 +103,11 @@ func (t timing) set(ctx context.Context, h db.DBTX, payload json.RawMessage) err
 	var err error
 	if t.relative {
 		_, err = db.New().TimerSetAfter(ctx, h, db.TimerSetAfterParams{
-			Process: t.ref.Process, Key: t.ref.Key, Name: t.ref.Name, After: interval(t.after), Payload: payload, TimerID: id,
+			Process: t.ref.Process, Key: t.ref.Key, Name: t.ref.Name, After: interval(t.after), Payload: payload, TimerID: id, Metadata: t.metadata,
 		})
 	} else {
 		_, err = db.New().TimerSetAt(ctx, h, db.TimerSetAtParams{
-			Process: t.ref.Process, Key: t.ref.Key, Name: t.ref.Name, DueAt: t.due, Payload: payload, TimerID: id,
+			Process: t.ref.Process, Key: t.ref.Key, Name: t.ref.Name, DueAt: t.due, Payload: payload, TimerID: id, Metadata: t.metadata,
 		})
 	}
 	return err

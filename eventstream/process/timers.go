@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,13 +16,18 @@ import (
 
 // TimerHandler handles a timer that is due, in the transaction that removes it: what it writes through tx is stored exactly once, and
 // so is what it appends by a repository in tx (Repository.WithTx). It may set the timer again. Returning nil commits, an error rolls back;
-// it must not end the transaction by itself. What it does elsewhere than in tx can happen more than once.
+// it must not end the transaction by itself. What it does elsewhere than in tx can happen more than once. Timers that are due at the same time
+// may share a transaction: see TimersConfig.BatchSize.
 //
 // subscription.Permanent and subscription.RetryAfter say of an error what they say of one of a subscription's handler.
 type TimerHandler func(ctx context.Context, tx pgx.Tx, timer Timer) error
 
 const (
-	defaultWorkers      = 4
+	defaultWorkers    = 4
+	defaultTimerBatch = 20
+	maxTimerBatch     = 1000
+	// batchTime is about how long the handlers of a transaction may take together: what they append holds back the log.
+	batchTime           = 250 * time.Millisecond
 	defaultPollInterval = time.Second
 	defaultMaxTries     = 5
 	defaultMinBackoff   = time.Second
@@ -30,9 +36,13 @@ const (
 
 // TimersConfig adjusts a Timers. Nil and the zero value mean the defaults.
 type TimersConfig struct {
-	// Workers is how many timers are handled at a time, each on a connection of the pool, from 1 to 1000. Default: 4, or half of the pool
+	// Workers is how many batches of timers are handled at a time, each on a connection of the pool, from 1 to 1000. Default: 4, or half of the pool
 	// if that is less.
 	Workers int
+	// BatchSize is how many timers that are due are handled in one transaction at most, one after the other and each of another key, from 1 to
+	// 1000; fewer where the handler takes its time, so that they take about 250 ms. If the handler fails on one of them, the transaction is rolled back,
+	// and each gets one of its own, as does what has failed before. Default: 20.
+	BatchSize int
 	// PollInterval is the longest time between two looks at what is due, from 1 ms: as late can a timer fire that was set, or became due
 	// because a clock was set, while nothing was to do. Default: 1 s.
 	PollInterval time.Duration
@@ -57,6 +67,7 @@ func (c *TimersConfig) withDefaults(inside core) (TimersConfig, error) {
 		out = *c
 	}
 	unset.Default(&out.Workers, min(defaultWorkers, max(1, int(inside.Pool().Config().MaxConns)/2)))
+	unset.Default(&out.BatchSize, defaultTimerBatch)
 	unset.Default(&out.PollInterval, defaultPollInterval)
 	unset.Default(&out.MaxTries, defaultMaxTries)
 	unset.Default(&out.MinBackoff, defaultMinBackoff)
@@ -67,6 +78,7 @@ func (c *TimersConfig) withDefaults(inside core) (TimersConfig, error) {
 	}
 	return out, cmp.Or(
 		invalid.Range("process.TimersConfig.Workers", out.Workers, 1, 1000),
+		invalid.Range("process.TimersConfig.BatchSize", out.BatchSize, 1, maxTimerBatch),
 		invalid.Duration("process.TimersConfig.PollInterval", out.PollInterval, time.Millisecond, time.Hour),
 		invalid.Range("process.TimersConfig.MaxTries", out.MaxTries, 1, 1_000_000),
 		invalid.Duration("process.TimersConfig.MinBackoff", out.MinBackoff, time.Microsecond, invalid.LongestTimeout),
@@ -86,6 +98,10 @@ type Timers struct {
 	name   string
 	handle TimerHandler
 	config TimersConfig
+	// tracer is told of handlers; nil if nobody is.
+	tracer TimerTracer
+	// pace is how long the handler took for a timer in the last transaction.
+	pace atomic.Int64
 }
 
 // NewTimers describes who handles the timers of a process. A nil config means the defaults. It returns an *InvalidValueError for a bad name,
@@ -105,7 +121,10 @@ func NewTimers(repo *eventstream.Repository, process string, handle TimerHandler
 	if err != nil {
 		return nil, err
 	}
-	return &Timers{core: inside, name: process, handle: handle, config: complete}, nil
+	t := &Timers{core: inside, name: process, handle: handle, config: complete}
+	t.pace.Store(int64(batchTime)) // one at first
+	t.tracer, _ = inside.Tracer().(TimerTracer)
+	return t, nil
 }
 
 const nameRule = "1 to 128 bytes, no control characters, no white space at either end"

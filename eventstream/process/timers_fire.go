@@ -1,10 +1,14 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,23 +20,40 @@ import (
 	"github.com/gaplesspg/gapless/internal/lenttx"
 )
 
-// fire handles a timer, if it is still there to be taken, and says whether it got through it: there may be another one to come. An error is
-// one of the database; what the handler failed with is noted, and told.
-func (t *Timers) fire(ctx context.Context, ref TimerRef) (fired bool, err error) {
-	timer, err := t.inTx(ctx, ref)
-	var failure *handlerError
-	switch {
-	case timer == nil || ctx.Err() != nil:
-		return false, err
-	case errors.As(err, &failure):
-		err := t.failed(ctx, *timer, failure)
-		return err == nil, err
-	}
-	return err == nil, err
+// timerBatch is timers that are to be handled in one transaction.
+type timerBatch struct {
+	refs []TimerRef
+	// at is the one whose handler was called last; nil before the first.
+	at atomic.Pointer[TimerRef]
 }
 
-// inTx takes a timer and handles it in one transaction. It returns nil if there is none to be taken.
-func (t *Timers) inTx(ctx context.Context, ref TimerRef) (*Timer, error) {
+// fire handles timers, as far as they are still there to be taken, and says whether it got through some: there may be another one to come. An
+// error is one of the database; what the handler failed with is noted, and told.
+func (t *Timers) fire(ctx context.Context, batch *timerBatch) (fired bool, err error) {
+	taken, err := t.inTx(ctx, batch)
+	var failure *handlerError
+	switch {
+	case len(taken) == 0 || ctx.Err() != nil:
+		return false, err
+	case !errors.As(err, &failure):
+		return err == nil, err
+	case len(taken) == 1:
+		err := t.failed(ctx, taken[0], failure)
+		return err == nil, err
+	}
+	// Nothing of the batch is left. Each by itself, the others get through, and the one at fault has failed.
+	for _, timer := range taken {
+		batch.refs = []TimerRef{timer.TimerRef}
+		one, err := t.fire(ctx, batch)
+		if fired = fired || one; err != nil {
+			return fired, err
+		}
+	}
+	return fired, nil
+}
+
+// inTx takes timers and handles them in one transaction. It returns none if there is none to be taken.
+func (t *Timers) inTx(ctx context.Context, batch *timerBatch) ([]Timer, error) {
 	conn, err := t.core.Pool().Acquire(ctx)
 	if err != nil {
 		return nil, err
@@ -43,17 +64,37 @@ func (t *Timers) inTx(ctx context.Context, ref TimerRef) (*Timer, error) {
 		return nil, explain(t.core, err)
 	}
 	defer rollback(tx)
-	timer, err := take(ctx, tx, ref)
-	if err != nil || timer == nil {
+	timers, err := t.take(ctx, tx, batch.refs)
+	if err != nil || len(timers) == 0 {
 		return nil, explain(t.core, err)
 	}
-	if err := t.call(ctx, tx, *timer); err != nil {
-		if !tx.Conn().IsClosed() && tx.Conn().PgConn().TxStatus() == 'I' {
-			return timer, fmt.Errorf("timer %q of %q: %w: %w", ref.Name, ref.Key, eventstream.ErrTxEnded, err)
+	began := time.Now()
+	for _, timer := range timers {
+		batch.at.Store(&timer.TimerRef)
+		if err := t.handleIn(ctx, tx, timer); err != nil {
+			return timers, err
 		}
-		return timer, &handlerError{err: err, lost: tx.Conn().IsClosed()}
 	}
-	return timer, t.commit(ctx, tx, ref)
+	t.pace.Store(int64(time.Since(began)) / int64(len(timers)))
+	return timers, t.commit(ctx, tx)
+}
+
+// handleIn handles a timer in a transaction, which it must leave as it found it.
+func (t *Timers) handleIn(ctx context.Context, tx pgx.Tx, timer Timer) error {
+	err := t.call(ctx, tx, timer)
+	status := byte(0)
+	if !tx.Conn().IsClosed() {
+		status = tx.Conn().PgConn().TxStatus()
+	}
+	switch {
+	case status == 'I':
+		return errors.Join(fmt.Errorf("timer %q of %q: %w", timer.Name, timer.Key, eventstream.ErrTxEnded), err)
+	case err != nil:
+		return &handlerError{err: err, lost: tx.Conn().IsClosed()}
+	case status == 'E':
+		return &handlerError{err: errSwallowed}
+	}
+	return nil
 }
 
 // beginQuery begins a transaction for a handler. A process that hangs must not hold the timer for ever, nor may a statement go on at the server
@@ -70,11 +111,8 @@ func (t *Timers) beginQuery() string {
 // statementMargin lets the handler's context end first, which says what happened.
 const statementMargin = 200 * time.Millisecond
 
-// commit commits what a handler did. A transaction that a statement of it had failed in, which the handler kept to itself, is its failure.
-func (t *Timers) commit(ctx context.Context, tx pgx.Tx, ref TimerRef) error {
-	if !tx.Conn().IsClosed() && tx.Conn().PgConn().TxStatus() == 'I' {
-		return fmt.Errorf("timer %q of %q: %w", ref.Name, ref.Key, eventstream.ErrTxEnded)
-	}
+// commit commits what handlers did. A transaction that a statement of theirs had failed in was noticed before.
+func (t *Timers) commit(ctx context.Context, tx pgx.Tx) error {
 	err := tx.Commit(ctx)
 	if errors.Is(err, pgx.ErrTxCommitRollback) {
 		return &handlerError{err: errSwallowed}
@@ -86,22 +124,31 @@ func (t *Timers) commit(ctx context.Context, tx pgx.Tx, ref TimerRef) error {
 var errSwallowed = errors.New(
 	"handler returned nil although a statement in its transaction had failed: return the error, or use a savepoint")
 
-func take(ctx context.Context, tx pgx.Tx, ref TimerRef) (*Timer, error) {
-	row, err := db.New().TimerTake(ctx, tx, db.TimerTakeParams{Process: ref.Process, Key: ref.Key, Name: ref.Name})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil
+// take takes those of the timers that are there to be taken, in order of key and name: who appends to streams of their keys meets others, who do
+// the same, in one order.
+func (t *Timers) take(ctx context.Context, tx pgx.Tx, refs []TimerRef) ([]Timer, error) {
+	params := db.TimerTakeParams{Process: t.name}
+	for _, ref := range refs {
+		params.Keys, params.Names = append(params.Keys, ref.Key), append(params.Names, ref.Name)
 	}
+	rows, err := db.New().TimerTake(ctx, tx, params)
 	if err != nil {
 		return nil, err
 	}
-	return &Timer{
-		TimerRef: ref, ID: row.TimerID, DueAt: row.DueAt.UTC(), SetAt: row.SetAt.UTC(), FiredAt: row.TakenAt.UTC(),
-		Tries: int(row.Tries), Payload: row.Payload,
-	}, nil
+	timers := make([]Timer, len(rows))
+	for i, row := range rows {
+		timers[i] = Timer{
+			TimerRef: TimerRef{Process: t.name, Key: row.Key, Name: row.Name}, ID: row.TimerID, DueAt: row.DueAt.UTC(), SetAt: row.SetAt.UTC(),
+			FiredAt: row.TakenAt.UTC(), Tries: int(row.Tries), Payload: row.Payload, Metadata: row.Metadata,
+		}
+	}
+	slices.SortFunc(timers, func(a, b Timer) int { return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Name, b.Name)) })
+	return timers, nil
 }
 
 // call runs the handler, and turns a panic into an error.
 func (t *Timers) call(ctx context.Context, tx pgx.Tx, timer Timer) (err error) {
+	ctx, ended := t.trace(ctx, timer)
 	limited := ctx
 	if t.config.HandlerTimeout > 0 {
 		var cancel context.CancelFunc
@@ -115,6 +162,7 @@ func (t *Timers) call(ctx context.Context, tx pgx.Tx, timer Timer) (err error) {
 		if err != nil && ctx.Err() == nil && limited.Err() != nil {
 			err = fmt.Errorf("%w (%s): %w", subscription.ErrHandlerTimeout, t.config.HandlerTimeout, err)
 		}
+		ended(err)
 	}()
 	return t.handle(limited, lenttx.Tx{Tx: tx, Refusal: eventstream.ErrTxEnded}, timer)
 }

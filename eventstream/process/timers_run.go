@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +59,7 @@ func (t *Timers) pollBackoff() *pause.Backoff {
 // else.
 type timersRun struct {
 	t    *Timers
-	work chan TimerRef
+	work chan []TimerRef
 	// done says that a worker has got through a timer, so that there may be a next one; failed is an error of the database.
 	done   chan struct{}
 	failed chan error
@@ -69,7 +70,7 @@ type timersRun struct {
 }
 
 func (t *Timers) run(ctx context.Context) error {
-	r := &timersRun{t: t, work: make(chan TimerRef), done: make(chan struct{}, 1), failed: make(chan error, 1), inHand: map[TimerRef]bool{}}
+	r := &timersRun{t: t, work: make(chan []TimerRef), done: make(chan struct{}, 1), failed: make(chan error, 1), inHand: map[TimerRef]bool{}}
 	var workers sync.WaitGroup
 	for range t.config.Workers {
 		workers.Go(func() { r.serve(ctx) })
@@ -82,11 +83,15 @@ func (t *Timers) run(ctx context.Context) error {
 
 // serve is a worker.
 func (r *timersRun) serve(ctx context.Context) {
-	for ref := range r.work {
-		fired, err := r.t.fire(ctx, ref)
-		r.mu.Lock()
-		delete(r.inHand, ref)
-		r.mu.Unlock()
+	for refs := range r.work {
+		batch := &timerBatch{refs: refs}
+		// By then the server has ended a transaction whose handler hangs: only the timer that it hangs on stays with this worker.
+		late := time.AfterFunc(r.t.config.IdleTimeout, func() {
+			r.letGo(slices.DeleteFunc(slices.Clone(refs), func(ref TimerRef) bool { at := batch.at.Load(); return at != nil && ref == *at }))
+		})
+		fired, err := r.t.fire(ctx, batch)
+		late.Stop()
+		r.letGo(refs)
 		if err != nil {
 			select {
 			case r.failed <- err:
@@ -172,36 +177,57 @@ func (r *timersRun) feed(ctx context.Context) error {
 	}
 }
 
-// hand gives a page to the workers. Its order is drawn by lot, since other processes look at the same page.
+// hand gives a page to the workers, in batches whose order is drawn by lot, since other processes look at the same page.
 func (r *timersRun) hand(ctx context.Context, page []db.TimerDueRow) error {
-	rand.Shuffle(len(page), func(i, j int) { page[i], page[j] = page[j], page[i] })
-	for _, due := range page {
-		ref := TimerRef{Process: r.t.name, Key: due.Key, Name: due.Name}
-		r.mu.Lock()
-		known := r.inHand[ref]
-		r.inHand[ref] = true
-		r.mu.Unlock()
-		if known {
-			continue
-		}
+	batches := r.batches(page)
+	rand.Shuffle(len(batches), func(i, j int) { batches[i], batches[j] = batches[j], batches[i] })
+	for i, refs := range batches {
+		var err error
 		select {
-		case r.work <- ref:
+		case r.work <- refs:
 			continue
-		case err := <-r.failed:
-			r.letGo(ref)
-			return err
+		case err = <-r.failed:
 		case <-ctx.Done():
-			r.letGo(ref)
-			return ctx.Err()
+			err = ctx.Err()
 		}
+		r.letGo(slices.Concat(batches[i:]...))
+		return err
 	}
 	return nil
 }
 
-func (r *timersRun) letGo(ref TimerRef) {
+// batches divides what of a page no worker is at: evenly among them, as far as a batch may be as large. What has failed before is by itself, so
+// that it takes no others along, and so is a second timer of a key: the first one may cancel it.
+func (r *timersRun) batches(page []db.TimerDueRow) (batches [][]TimerRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.inHand, ref)
+	var together []TimerRef
+	keys := map[string]bool{}
+	for _, due := range page {
+		ref := TimerRef{Process: r.t.name, Key: due.Key, Name: due.Name}
+		if r.inHand[ref] {
+			continue
+		}
+		r.inHand[ref] = true
+		if due.Failed || keys[due.Key] {
+			batches = append(batches, []TimerRef{ref})
+			continue
+		}
+		keys[due.Key] = true
+		together = append(together, ref)
+	}
+	each := (len(together) + r.t.config.Workers - 1) / r.t.config.Workers
+	inTime := int(int64(batchTime) / max(r.t.pace.Load(), 1))
+	size := max(1, min(each, r.t.config.BatchSize, inTime))
+	return append(batches, slices.Collect(slices.Chunk(together, size))...)
+}
+
+func (r *timersRun) letGo(refs []TimerRef) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, ref := range refs {
+		delete(r.inHand, ref)
+	}
 }
 
 // isFinal reports whether trying again cannot help.

@@ -56,12 +56,8 @@ COMMENT ON TRIGGER archived_events_no_truncate ON eventstream.archived_events IS
 
 CREATE POLICY archived_events_all_tenants ON eventstream.archived_events TO eventstream_all_tenants USING (true);
 COMMENT ON POLICY archived_events_all_tenants ON eventstream.archived_events IS 'Who is for all tenants sees all rows.';
-CREATE POLICY archived_events_of_tenant ON eventstream.archived_events TO PUBLIC USING ((tenant_id = ( SELECT NULLIF(current_setting('eventstream.tenant_id'::text, true), ''::text) AS "nullif"
-  WHERE (NOT (EXISTS ( SELECT
-           FROM eventstream.tenant_roles r
-          WHERE ((r.role_name = ANY (ARRAY[SESSION_USER, CURRENT_USER])) AND (NOT (EXISTS ( SELECT
-                   FROM eventstream.tenant_roles q
-                  WHERE ((q.role_name = r.role_name) AND (q.tenant_id = current_setting('eventstream.tenant_id'::text, true)))))))))))));
+CREATE POLICY archived_events_of_tenant ON eventstream.archived_events TO PUBLIC USING ((tenant_id = ( SELECT s.tenant_id
+   FROM eventstream.session_tenant s)));
 COMMENT ON POLICY archived_events_of_tenant ON eventstream.archived_events IS 'Who is not for all tenants sees and writes what is of the tenant that its session names.';
 
 GRANT SELECT ON TABLE eventstream.archived_events TO eventstream_auditor;

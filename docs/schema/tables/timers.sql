@@ -11,6 +11,7 @@ CREATE TABLE eventstream.timers (
     key text COLLATE "C" NOT NULL,
     name text COLLATE "C" NOT NULL,
     payload jsonb DEFAULT 'null'::jsonb NOT NULL,
+    metadata jsonb,
     last_error text,
     CONSTRAINT timers_pkey PRIMARY KEY (process, key, name)
 );
@@ -29,6 +30,7 @@ COMMENT ON COLUMN eventstream.timers.process IS 'Whose timer it is: the name und
 COMMENT ON COLUMN eventstream.timers.key IS 'What it is about, as the id of an order.';
 COMMENT ON COLUMN eventstream.timers.name IS 'Which timer of that key it is.';
 COMMENT ON COLUMN eventstream.timers.payload IS 'What its handler gets.';
+COMMENT ON COLUMN eventstream.timers.metadata IS 'Where the setting comes from, as a trace; NULL if nobody said.';
 COMMENT ON COLUMN eventstream.timers.last_error IS 'What its handler said last; NULL while it has not failed.';
 
 CREATE INDEX timers_next_idx ON eventstream.timers USING btree (process, next_at, key, name) WHERE (parked_at IS NULL);
