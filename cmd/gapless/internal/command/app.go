@@ -81,7 +81,7 @@ does not answer; 130 interrupted. Errors are one line on standard error.`,
 	root.SetIn(a.in)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usagef("%w: see %s --help", err, cmd.CommandPath()) })
+	root.SetFlagErrorFunc(badFlag)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.dsn, "dsn", "", "connection string of the database, as postgres://user@host/name (default: DATABASE_URL, else PG*)")
 	flags.BoolVar(&a.asJSON, "json", false, "print a JSON object a line")

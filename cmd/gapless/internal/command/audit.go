@@ -3,9 +3,12 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -38,6 +41,9 @@ func (o auditOptions) findings(ctx context.Context, repo *eventstream.Repository
 		findings, err = repo.Audit(ctx)
 	} else {
 		findings, err = repo.RunAudit(ctx, o.full)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == notAllowed && !o.readOnly {
+		err = fmt.Errorf("%w: --read-only needs the right to read alone, and leaves no record", err)
 	}
 	if o.severity == eventstream.SeverityError {
 		findings = slices.DeleteFunc(findings, func(f eventstream.AuditFinding) bool { return f.Severity != eventstream.SeverityError })

@@ -58,7 +58,7 @@ func judge(err error) (code int, message string) {
 	case errors.As(err, &usage), errors.As(err, &badLine), errors.As(err, &truncated):
 		return exitUsage, oneLine(err.Error())
 	case isAway(err):
-		return exitAway, oneLine(distinctLines(err.Error())) + ": " + awayAdvice(err)
+		return exitAway, oneLine(away(err)) + ": " + awayAdvice(err)
 	}
 	return exitRefused, oneLine(refused(err))
 }
@@ -91,6 +91,9 @@ func interrupted(err error) string {
 // undefined are SQLSTATEs of a schema, table, function or column that is not there.
 var undefined = []string{"3F000", "42P01", "42883", "42703"}
 
+// notAllowed is the SQLSTATE of a right that is missing.
+const notAllowed = "42501"
+
 // refused says why a store did not do something, and what to do.
 func refused(err error) string {
 	var older *eventstream.NotMigratedError
@@ -101,7 +104,9 @@ func refused(err error) string {
 		return "schema eventstream is missing, or older than this command: gapless migrate up"
 	case errors.As(err, &newer):
 		return newer.Error()
-	case errors.As(err, &cause) && cause.Code == "42501":
+	case errors.As(err, &cause) && cause.Code == notAllowed && !strings.HasSuffix(err.Error(), cause.Error()):
+		return inPlaceOf(err, cause, "%s", cause.Message)
+	case errors.As(err, &cause) && cause.Code == notAllowed:
 		return cause.Message + ": connect as a role that may, or grant it what docs/operations-roles.md says"
 	case errors.As(err, &cause) && cause.Hint != "" && strings.HasSuffix(err.Error(), cause.Error()):
 		return cause.Message + ": " + cause.Hint
@@ -118,6 +123,14 @@ func isAway(err error) bool {
 		return strings.HasPrefix(cause.Code, "08") || strings.HasPrefix(cause.Code, "57P") || cause.Code == "53300"
 	}
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// away says why a connection could not be had: what the server said, without what was tried before that.
+func away(err error) string {
+	if cause, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return cause.Message
+	}
+	return distinctLines(err.Error())
 }
 
 // awayAdvice says what to look at where a connection could not be had.

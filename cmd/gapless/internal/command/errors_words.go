@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/gaplesspg/gapless/cmd/gapless/internal/output"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
@@ -26,7 +29,7 @@ func inWords(err error) string {
 		return inPlaceOf(err, exists, "stream %q is at version %d, expected it to be empty: look at it with gapless read, then --expect %[2]d, or any",
 			exists.StreamID, exists.Actual)
 	case errors.As(err, &missing):
-		return inPlaceOf(err, missing, "stream %q has no events, expected at least one: check its id, or create it with --expect empty", missing.StreamID)
+		return inPlaceOf(err, missing, "stream %q has no events, expected at least one: check its id: gapless streams lists what there is", missing.StreamID)
 	case errors.As(err, &gap):
 		return inPlaceOf(err, gap, "stream %q has a hole: version %d is missing, while versions up to %d arrived: the missing ones have to come first; "+
 			"gapless pending list shows what waits", gap.StreamID, gap.FirstMissing, gap.CurrentVersion)
@@ -55,6 +58,24 @@ func distinctLines(text string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// badFlag says of a flag what its value must be, without the names of functions of Go.
+func badFlag(cmd *cobra.Command, err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return usagef("%w: see %s --help", err, cmd.CommandPath())
+	}
+	must := invalid.Unwrap().Error()
+	switch invalid.GetFlag().Value.Type() {
+	case "int", "int64", "uint64":
+		must = "must be a whole number"
+	case "float64":
+		must = "must be a number"
+	case "duration":
+		must = "must be a duration, as 30s or 5m"
+	}
+	return usagef("--%s %q: %s: see %s --help", invalid.GetFlag().Name, invalid.GetValue(), must, cmd.CommandPath())
 }
 
 // inPlaceOf is what an error says, with other words for the part of it that says why.

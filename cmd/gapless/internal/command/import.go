@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -131,6 +132,9 @@ func count(ctx context.Context, events iter.Seq2[eventstream.Event, error]) (n i
 	return n, nil
 }
 
+// noCopy is the SQLSTATE of a COPY by somebody whom row security holds; PostgreSQL's own hint is to write without it.
+const noCopy = "0A000"
+
 // importFailed says what is there all the same, and at which line the store stopped.
 func importFailed(result eventstream.ImportResult, err error) error {
 	so := soFar(result)
@@ -145,6 +149,9 @@ func importFailed(result eventstream.ImportResult, err error) error {
 	}
 	if broken, ok := errors.AsType[*ndjson.TruncatedError](err); ok {
 		return fmt.Errorf("%s; %w", so, broken)
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == noCopy {
+		return fmt.Errorf("%s: %w: connect as the owner of the tables, or as a role with BYPASSRLS, as docs/operations-roles.md has it", so, err)
 	}
 	return fmt.Errorf("%s: %w", so, err)
 }
