@@ -40,7 +40,7 @@ func seenVault(t testing.TB, pool *pgxpool.Pool) (*shred.Codec, *shred.Vault, *s
 	master, err := shred.MasterKeys(masterKeyOfTests)
 	require.NoError(t, err)
 	seen := &seenKeys{Wrapper: master}
-	vault, err := shred.NewVault(shred.PostgresKeys(pool), seen, &shred.Config{CacheFor: -1})
+	vault, err := shred.NewVault(shred.PostgresKeys(pool), seen, &shred.Config{CacheTTL: -1})
 	require.NoError(t, err)
 	registry, err := codec.New(codec.Event[customerRegistered]("customer.registered"))
 	require.NoError(t, err)
