@@ -28,6 +28,8 @@ type hub struct {
 	// own has the connections that keep this process a member, poll and listen: whoever uses up the pool must not cost it its shards. It is
 	// opened when the first subscription runs, and closed after the last.
 	own *pgxpool.Pool
+	// dropped is closed once all earlier ones are; nil while there was none.
+	dropped chan struct{}
 	// slots holds a token for each connection that shard workers may use at a time.
 	slots chan struct{}
 	// buffers holds the memory of pages that shard workers are done with, until the garbage collector wants it.

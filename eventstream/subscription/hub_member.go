@@ -42,9 +42,7 @@ func (h *hub) serve(ctx context.Context, previous <-chan struct{}, stopped chan<
 		if ctx.Err() != nil {
 			return
 		}
-		if h.own != nil {
-			h.own.Reset() // what is still connected may be to a server that is none of ours any more
-		}
+		h.dropOwn() // what is still connected may be to a server that is none of ours any more
 		h.report(err)
 		if again.WaitSince(ctx, began) != nil {
 			return

@@ -43,21 +43,32 @@ func (h *hub) openOwn() error {
 	return err
 }
 
-// closeOwn closes them. Where the network is gone it does not wait for all of it.
-func (h *hub) closeOwn() {
+// dropOwn closes them, and waits for none: one whose network is gone takes its time, and the next ones are not to wait for its place.
+func (h *hub) dropOwn() {
 	if h.own == nil {
 		return
 	}
-	closed := make(chan struct{})
+	earlier, dropped := h.dropped, make(chan struct{})
 	go func(own *pgxpool.Pool) {
-		defer close(closed)
+		defer close(dropped)
 		own.Close()
+		if earlier != nil {
+			<-earlier
+		}
 	}(h.own)
-	h.own = nil
+	h.own, h.dropped = nil, dropped
+}
+
+// closeOwn closes them, and waits for those that were dropped before as well. Where the network is gone it does not wait for all of it.
+func (h *hub) closeOwn() {
+	h.dropOwn()
+	if h.dropped == nil {
+		return
+	}
 	timer := time.NewTimer(cleanupTimeout)
 	defer timer.Stop()
 	select {
-	case <-closed:
+	case <-h.dropped:
 	case <-timer.C:
 	}
 }
