@@ -66,6 +66,18 @@ func (p *pausing) reached(text string) bool {
 	return slices.ContainsFunc(p.seen, func(sql string) bool { return strings.Contains(sql, text) })
 }
 
+// count says how many statements with a text it has come to.
+func (p *pausing) count(text string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, sql := range p.seen {
+		if strings.Contains(sql, text) {
+			n++
+		}
+	}
+	return n
+}
+
 // await waits until it stops, and fails the test if what was to stop has ended instead.
 func (p *pausing) await(t *testing.T, ended <-chan error) {
 	t.Helper()
@@ -251,6 +263,47 @@ func TestProjectionRebuildWhoseTablesAreTakenAway(t *testing.T) {
 		require.True(t, errors.Is(err, subscription.ErrProjectionMismatch) || errors.Is(err, subscription.ErrNotFound), "%s: %v", taken, err)
 		requireCounted(t, b, "counts.streams")
 	}
+}
+
+// Steps: a rebuild whose handlers may be idle for 30 ms is about to switch; the live projection handles one event more, and the new tables
+// cannot yet. The switch looks again and again whether they have come level, the later the rarer; the server does not end it for that.
+func TestProjectionRebuildWaitsForLongerThanHandlersMay(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(16))
+	given(t, b, "order-1", 50)
+	live := projector(t, b, counts(nil))
+	keepRunning(t, b, live)
+	require.NoError(t, live.WaitFor(b.ctx, drawn(t, b)))
+
+	slow := counts(&subscription.Config{IdleTimeout: 30 * time.Millisecond})
+	apply := slow.Apply
+	slow.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(1)`); err != nil {
+			return err
+		}
+		return apply(ctx, tx, schema, events)
+	}
+	at := pauseBefore(0, "hold_projection")
+	a := anotherProcess(t, b, nil, tracedBy(at), withMaxConns(16))
+	rebuilding := inBackground(func() error { return projector(t, a, slow).Rebuild(b.ctx, nil) })
+	at.await(t, rebuilding)
+	const look = "name: SubscriptionCheckpoint"
+	before, holder := at.count(look), session(t, b)
+	execSQL(t, b.ctx, holder, `SELECT pg_advisory_lock(1)`)
+	given(t, b, "order-2", 1)
+	require.NoError(t, live.WaitFor(b.ctx, drawn(t, b)))
+	close(at.resume)
+	for at.count(look) < before+8 { // the last two pauses are of 50 ms
+		select {
+		case err := <-rebuilding:
+			t.Fatalf("ended before the new tables were level: %v", err)
+		case <-time.After(time.Millisecond):
+		}
+	}
+	execSQL(t, b.ctx, holder, `SELECT pg_advisory_unlock(1)`)
+	require.NoError(t, <-rebuilding)
+	require.NoError(t, live.WaitFor(b.ctx, drawn(t, b)))
+	requireCounted(t, b, "counts.streams")
 }
 
 // Steps: somebody reads the live tables in a transaction that stays open; a rebuild switches, and waits for the reader to drop the old tables;

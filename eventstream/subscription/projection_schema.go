@@ -25,9 +25,11 @@ type txBeginner interface {
 	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
 }
 
-// inTx does something in a transaction.
+// inTx does something in a transaction. IdleTimeout is for those of handlers: one that waits for the new tables to come level is idle
+// between two looks.
 func (p *Projector) inTx(ctx context.Context, h txBeginner, do func(pgx.Tx) error) error {
-	err := pgx.BeginTxFunc(ctx, h, p.batchOptions("projection "+uuid.NewString()), do)
+	options := batchOptions("projection "+uuid.NewString(), max(p.config.IdleTimeout, switchPatience))
+	err := pgx.BeginTxFunc(ctx, h, options, do)
 	var failure *handlerFailure
 	if errors.As(err, &failure) {
 		return &HandlerError{Subscription: p.name, Tries: 1, Err: failure.err}

@@ -82,9 +82,13 @@ func (w *shardWorker) moved(upto int64) {
 // batchOptions begins a transaction for a handler. A hung process must not hold it for longer than its shard. The token tells it from
 // another one that the handler may have begun.
 func (s *Subscription) batchOptions(token string) pgx.TxOptions {
+	return batchOptions(token, s.config.IdleTimeout)
+}
+
+func batchOptions(token string, idle time.Duration) pgx.TxOptions {
 	return pgx.TxOptions{BeginQuery: fmt.Sprintf(
 		"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL eventstream.batch = '%s'",
-		s.config.IdleTimeout.Milliseconds(), token)}
+		idle.Milliseconds(), token)}
 }
 
 // failedIn completes a handler's error by what has become of its transaction. If the handler has ended it, a further try would do the
