@@ -198,21 +198,25 @@ func TestSnapshotsCanBeDeletedAtAnyTime(t *testing.T) {
 // Nothing that goes wrong with the making of a snapshot reaches the call that found it due; it is told.
 func TestSnapshotThatCannotBeMadeFailsNoCall(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(b *bundle, config *snapshot.Config[tally]){
-		"the database refuses": func(b *bundle, _ *snapshot.Config[tally]) {
+	for name, change := range map[string]func(t *testing.T, b *bundle, config *snapshot.Config[tally]){
+		"the database refuses": func(t *testing.T, b *bundle, _ *snapshot.Config[tally]) {
 			execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.snapshots ADD CONSTRAINT snapshots_none CHECK (false)`)
 		},
-		"the codec fails":  func(_ *bundle, config *snapshot.Config[tally]) { config.Codec = brokenCodec{} },
-		"the codec panics": func(_ *bundle, config *snapshot.Config[tally]) { config.Codec = brokenCodec{panics: true} },
-		"it takes too long": func(_ *bundle, config *snapshot.Config[tally]) {
-			config.Timeout, config.Codec = time.Millisecond, brokenCodec{slow: 50 * time.Millisecond}
+		"the codec fails": func(_ *testing.T, _ *bundle, config *snapshot.Config[tally]) { config.Codec = brokenCodec{} },
+		"the codec panics": func(_ *testing.T, _ *bundle, config *snapshot.Config[tally]) {
+			config.Codec = brokenCodec{panics: true}
+		},
+		"it takes too long": func(t *testing.T, b *bundle, config *snapshot.Config[tally]) {
+			config.Timeout = 20 * time.Millisecond
+			// Whoever reads goes on, whoever writes waits as long as the test.
+			execSQL(t, b.ctx, session(t, b), `BEGIN; LOCK TABLE eventstream.snapshots IN SHARE MODE`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
 			events := given(t, b, "order-1", 12)
-			s, told := tallies(t, b.repo, func(config *snapshot.Config[tally]) { change(b, config) })
+			s, told := tallies(t, b.repo, func(config *snapshot.Config[tally]) { change(t, b, config) })
 			for range 3 {
 				requireState(t, b, s, "order-1", 0, events)
 			}
@@ -226,18 +230,11 @@ func TestSnapshotThatCannotBeMadeFailsNoCall(t *testing.T) {
 }
 
 // brokenCodec cannot encode.
-type brokenCodec struct {
-	panics bool
-	slow   time.Duration
-}
+type brokenCodec struct{ panics bool }
 
 func (c brokenCodec) Encode(tally) ([]byte, error) {
 	if c.panics {
 		panic("the codec panics")
-	}
-	if c.slow > 0 {
-		time.Sleep(c.slow) // longer than the timeout
-		return []byte(`{}`), nil
 	}
 	return nil, errors.New("the codec fails")
 }
@@ -409,34 +406,31 @@ func TestSnapshotStoreRoundTrips(t *testing.T) {
 func TestSnapshotStoreHammer(t *testing.T) {
 	t.Parallel()
 	b := setup(t, withMaxConns(20))
-	until := time.Now().Add(4 * time.Second)
 	var group errgroup.Group
 	for i := range 6 {
 		s, _ := tallies(t, repoOn(t, b.pool), func(config *snapshot.Config[tally]) { config.Policy.Every = 3 + i })
 		group.Go(func() error {
-			for time.Now().Before(until) {
-				if err := countOnce(b.ctx, s, "order-1"); err != nil && !errors.Is(err, eventstream.ErrVersionConflict) {
+			for counted := 0; counted < 25; {
+				err := countOnce(b.ctx, s, "order-1")
+				if errors.Is(err, eventstream.ErrVersionConflict) {
+					continue
+				}
+				if counted++; err == nil && i == 0 && counted%5 == 0 {
+					_, err = b.pool.Exec(b.ctx, `DELETE FROM eventstream.snapshots`)
+				}
+				if err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	group.Go(func() error {
-		for time.Now().Before(until) {
-			if _, err := b.pool.Exec(b.ctx, `DELETE FROM eventstream.snapshots`); err != nil {
-				return err
-			}
-			time.Sleep(200 * time.Millisecond) // the load, not what is waited for
-		}
-		return nil
-	})
 	require.NoError(t, group.Wait())
 	events := readAll(t, b.repo.Read(b.ctx, "order-1", eventstream.ReadOptions{}))
 	for i, e := range events {
 		require.JSONEq(t, fmt.Sprintf(`{"n": %d}`, i), string(e.Payload), "each event says how many its writer had seen")
 	}
-	require.Greater(t, len(events), 20)
+	require.Len(t, events, 6*25)
 	requireAuditClean(t, b)
 }
 

@@ -25,10 +25,10 @@ type fakeJob struct {
 	fails []error
 	lasts time.Duration
 	lag   func() ([]subscription.ShardLag, error)
-	// slow is how long it takes to stop.
-	slow  time.Duration
-	leave bool
-	log   *journal
+	// mayStop is closed when it may come to an end after its context has; nil lets it at once.
+	mayStop <-chan struct{}
+	leave   bool
+	log     *journal
 
 	runs int
 }
@@ -53,11 +53,14 @@ func (j *fakeJob) Run(ctx context.Context) error {
 		runtime.Goexit()
 	}
 	if j.runs <= len(j.fails) {
-		time.Sleep(j.lasts) // a synctest's
+		<-time.After(j.lasts) // on a synctest's clock
 		return j.fails[j.runs-1]
 	}
 	<-ctx.Done()
-	time.Sleep(j.slow)
+	if j.mayStop != nil {
+		j.log.add("%s was told to", j.name)
+		<-j.mayStop
+	}
 	if j.log != nil {
 		j.log.add("%s stopped", j.name)
 	}
@@ -190,21 +193,35 @@ func TestRunnerStopsTogether(t *testing.T) {
 	})
 }
 
-// The last one stops first, and the next one once it has ended; one that waits for its restart stops at once. Run waits for all.
+// The last one stops first, and the next one is told to once it has ended; one that waits for its restart stops at once. Run waits for all.
 func TestRunnerStopsInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &journal{}
+		log, mayStop := &journal{}, make(chan struct{})
 		jobs := []subscription.Job{}
 		for i := range 5 {
-			jobs = append(jobs, &fakeJob{name: fmt.Sprint(i), slow: time.Duration(i+1) * time.Second, log: log})
+			jobs = append(jobs, &fakeJob{name: fmt.Sprint(i), mayStop: mayStop, log: log})
 		}
 		jobs[3].(*fakeJob).fails = []error{errAway}
 		r := &subscription.Runner{Jobs: jobs, MinBackoff: time.Hour, Observer: told(&journal{})}
-		stopped := time.Now()
-		require.NoError(t, runFor(t, r, time.Minute, func() { stopped = time.Now() }))
-		require.Equal(t, []string{"4 stopped", "2 stopped", "1 stopped", "0 stopped"}, log.lines)
-		require.Equal(t, (5+3+2+1)*time.Second, time.Since(stopped))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		var want []string
+		for _, job := range []string{"4", "2", "1", "0"} {
+			synctest.Wait()
+			require.Empty(t, ended)
+			want = append(want, job+" was told to")
+			require.Equal(t, want, log.lines)
+			mayStop <- struct{}{}
+			want = append(want, job+" stopped")
+		}
+		require.NoError(t, <-ended)
+		require.Equal(t, want, log.lines)
+
+		close(mayStop)
 		require.NoError(t, runFor(t, r, time.Minute, nil), "a second time")
 	})
 }
