@@ -11,6 +11,7 @@ GO ?= go
 REPO ?= .
 OUT ?= bench/results.json
 ROUNDS ?= 10
+SUITES ?= 2
 
 # Tools are pinned in modules of their own, so they stay out of the module graph of who imports Gapless. The goose command is built
 # without the databases that we do not use: minutes less.
@@ -53,12 +54,11 @@ test-modules: ## the tests of the modules apart; make test runs them too
 	@for module in $(MODULES); do $(GO) -C "$$module" test -timeout=10m ./...; done
 
 torture: ## the long forms of tests: two minutes a hammer, ten failovers, a large store, half an hour of load; about an hour
-	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AreKilled|AuditOfALargeStore' -v ./integration_test/ | grep -v testdbconf
+	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AreKilled|AuditOfALargeStore' -v ./integration_test/
 	GAPLESS_TEST_LOAD=30m $(GO) test -count=1 -timeout=1h -run '^TestLoadLeavesNothingBehind$$' ./integration_test/
 
-torture-busy: ## every test ROUNDS times (10) beside two busy loops, until one fails: hours
-	@trap 'kill $$(jobs -p)' EXIT; for loop in 1 2; do while :; do :; done & done; \
-	for round in $$(seq $(ROUNDS)); do echo "round $$round of $(ROUNDS), $$(date +%T)"; $(GO) test -count=1 -timeout=90m -parallel=4 ./...; done
+torture-busy: ## every test ROUNDS times (10), SUITES at a time (2), beside two busy loops, until one fails: hours
+	GO="$(GO)" ROUNDS="$(ROUNDS)" SUITES="$(SUITES)" tools/torture-busy $(MODULES)
 
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
 	$(GO) run ./bench -out "$(OUT)"
