@@ -1,12 +1,10 @@
 package integration_test
 
 import (
-	"net/url"
 	"os"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/peterldowns/pgtestdb"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -71,36 +69,40 @@ func TestHarnessWaitBlocked(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-func TestHarnessConfigFor(t *testing.T) {
+// Programs that tests start use the server of this run.
+func TestHarnessServer(t *testing.T) {
 	t.Parallel()
-	for _, dsn := range []string{
-		"postgres://u:p%40%2Fs%3A%2B%20s@h:1234/d?sslmode=disable",
-		"postgres://u:p@[::1]:1234/d?sslmode=disable",
-		"postgres://u:p@/d?host=%2Frun%2Fsocket&port=1234&sslmode=disable",
-	} {
-		want, err := pgconn.ParseConfig(dsn)
-		require.NoError(t, err)
-		config, err := configFor(dsn)
-		require.NoError(t, err)
-		got, err := pgconn.ParseConfig(config.URL())
-		require.NoError(t, err)
-		require.Equal(t, []any{want.Host, want.Port, want.User, want.Password, want.Database},
-			[]any{got.Host, got.Port, got.User, got.Password, got.Database}, dsn)
-		u, err := url.Parse(config.URL())
-		require.NoError(t, err)
-		require.Equal(t, "disable", u.Query().Get("sslmode"))
-	}
+	require.Equal(t, server.DSN(""), os.Getenv("GAPLESS_TEST_DSN"))
 }
 
-// The template follows the migrations: a server that outlives a run must not serve yesterday's schema.
-func TestHarnessTemplateHash(t *testing.T) {
+// Databases are dropped, the template too; one that somebody is still connected to is an error of the run.
+func TestHarnessDropsDatabases(t *testing.T) {
 	t.Parallel()
-	var m pgtestdb.Migrator = migrator{}
-	first, err := m.Hash()
+	d, err := openDatabases(server)
 	require.NoError(t, err)
-	second, err := m.Hash()
+	template, err := d.template()
 	require.NoError(t, err)
-	require.Equal(t, first, second)
-	require.Len(t, first, 32)
-	require.Equal(t, server.DSN(""), os.Getenv("GAPLESS_TEST_DSN"), "child processes use this server")
+	left := []string{template}
+	for range dropTogether + 1 {
+		name := newDatabaseName()
+		_, err := d.pool.Exec(t.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template)
+		require.NoError(t, err)
+		left = append(left, name)
+		d.unused <- name
+	}
+	there := func() int64 {
+		return number(t, t.Context(), connect(t, server.DSN(""), ""), `SELECT count(*) FROM pg_database WHERE datname = ANY ($1)`, left)
+	}
+	require.NoError(t, d.close())
+	require.Zero(t, there())
+
+	d, err = openDatabases(server)
+	require.NoError(t, err)
+	busy := newDatabase(t)
+	config, err := pgx.ParseConfig(busy)
+	require.NoError(t, err)
+	conn := connect(t, busy, "")
+	d.unused <- config.Database
+	require.ErrorContains(t, d.close(), "is being accessed by other users")
+	require.NoError(t, conn.Close(t.Context()))
 }

@@ -2,112 +2,133 @@ package integration_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"database/sql"
-	"encoding/hex"
+	"errors"
 	"fmt"
-	"io/fs"
-	"net"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver that pgtestdb is given
-	"github.com/peterldowns/pgtestdb"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gaplesspg/gapless/internal/pgserver"
 	"github.com/gaplesspg/gapless/migrations"
 )
 
-// newDatabase makes an empty database for one test and gives its DSN. It is dropped when the test succeeds; then no
+// dropTogether is how many databases are dropped at a time. Each DROP DATABASE waits for a checkpoint of the whole server, and those that
+// ask for one at the same time share it.
+const dropTogether = 16
+
+// databases makes the databases of tests on the server of this run, and drops them; TestMain opens and closes it.
+type databases struct {
+	pool *pgxpool.Pool // on the maintenance database
+	// template makes the migrated database, at its first use, that others are copies of, and gives its name, which is noted in made.
+	template func() (string, error)
+	made     string
+	// unused has the databases of tests that have ended, and end the error of dropping them.
+	unused chan string
+	end    chan error
+}
+
+func openDatabases(server *pgserver.Server) (*databases, error) {
+	config, err := pgxpool.ParseConfig(server.DSN(""))
+	if err != nil {
+		return nil, err
+	}
+	config.MaxConns = dropTogether + 4 // tests do not wait for what is dropped
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, err
+	}
+	d := &databases{pool: pool, unused: make(chan string, dropTogether), end: make(chan error, 1)}
+	d.template = sync.OnceValues(func() (string, error) { return d.migrate(server) })
+	go d.dropUnused()
+	return d, nil
+}
+
+// close drops what is left, also the template.
+func (d *databases) close() error {
+	if d.made != "" {
+		d.unused <- d.made
+	}
+	close(d.unused)
+	defer d.pool.Close()
+	return <-d.end
+}
+
+func (d *databases) migrate(server *pgserver.Server) (string, error) {
+	name := newDatabaseName()
+	if _, err := d.pool.Exec(context.Background(), "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	d.made = name
+	pool, err := pgxpool.New(context.Background(), server.DSN(name))
+	if err != nil {
+		return "", err
+	}
+	defer pool.Close() // a template may have no sessions
+	return name, migrations.Up(context.Background(), pool, nil)
+}
+
+// dropUnused drops databases until no more come. One that somebody is still connected to is an error of the run.
+func (d *databases) dropUnused() {
+	var errs []error
+	var names []string
+	for name := range d.unused {
+		if names = append(names, name); len(names) == dropTogether {
+			errs = append(errs, d.drop(names))
+			names = nil
+		}
+	}
+	d.end <- errors.Join(append(errs, d.drop(names))...)
+}
+
+func (d *databases) drop(names []string) error {
+	errs := make([]error, len(names))
+	var group sync.WaitGroup
+	for i, name := range names {
+		group.Go(func() {
+			if _, err := d.pool.Exec(context.Background(), "DROP DATABASE "+name); err != nil {
+				errs[i] = fmt.Errorf("dropping the database of a test: %w", err)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// newDatabase makes an empty database for one test and gives its DSN. It is dropped when the test has succeeded; then no
 // connection to it may be left.
 func newDatabase(t testing.TB) string {
 	t.Helper()
-	return pgtestdb.Custom(t, testdbConfig(t), pgtestdb.NoopMigrator{}).URL()
+	return makeDatabase(t, "")
 }
 
-// migratedDatabase is like newDatabase, with the migrations applied: a clone of a template that all processes share.
+// migratedDatabase is like newDatabase, with the migrations applied: a copy of a template that all tests share.
 func migratedDatabase(t testing.TB) string {
 	t.Helper()
-	return pgtestdb.Custom(t, testdbConfig(t), migrator{}).URL()
-}
-
-// migrator lets pgtestdb make the template with our own migrations.
-type migrator struct{}
-
-// Hash changes with every file that Up depends on, so that a server that outlives the run gets a new template.
-func (migrator) Hash() (string, error) {
-	const dir = "../migrations"
-	sum := sha256.New()
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(sum, "%s %d\n%s", path, len(content), content)
-		return nil
-	})
-	return hex.EncodeToString(sum.Sum(nil))[:32], err
-}
-
-// Migrate opens a pool of its own, which is what the product's Up takes, and closes it: a template may have no sessions.
-func (migrator) Migrate(ctx context.Context, _ *sql.DB, config pgtestdb.Config) error {
-	pool, err := pgxpool.New(ctx, config.URL())
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	return migrations.Up(ctx, pool, nil)
-}
-
-// testdbConfig tells pgtestdb of the server. The role that owns the databases is the DSN's own superuser, since tests go
-// as far as to disable triggers; it exists, so pgtestdb leaves it as it is.
-func testdbConfig(t testing.TB) pgtestdb.Config {
-	t.Helper()
-	config, err := configFor(server.DSN(""))
+	template, err := testDatabases.template()
 	require.NoError(t, err)
-	return config
+	// Copying files costs less than what is copied through the server's buffers and its log.
+	return makeDatabase(t, " TEMPLATE "+template+" STRATEGY FILE_COPY")
 }
 
-// configFor takes the parts of a DSN, those that come from PG... variables or a password file included. pgtestdb puts them
-// into a URL without escaping.
-func configFor(dsn string) (pgtestdb.Config, error) {
-	parsed, err := pgxpool.ParseConfig(dsn)
-	if err != nil {
-		return pgtestdb.Config{}, err
-	}
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return pgtestdb.Config{}, err
-	}
-	c := parsed.ConnConfig
-	options := u.Query()
-	host, port := c.Host, strconv.Itoa(int(c.Port))
-	switch {
-	case filepath.IsAbs(host): // a Unix socket cannot stand in the host's place
-		options.Set("host", host)
-		options.Set("port", port)
-		host, port = "", ""
-	case net.ParseIP(host) != nil && strings.Contains(host, ":"):
-		host = "[" + host + "]"
-	}
-	// Of net/url's escapes only this one leaves no character that ends a password; it writes a space as a plus.
-	password := strings.ReplaceAll(url.QueryEscape(c.Password), "+", "%20")
-	return pgtestdb.Config{
-		DriverName: "pgx",
-		Host:       host,
-		Port:       port,
-		User:       c.User,
-		Password:   password,
-		Database:   c.Database,
-		Options:    options.Encode(),
-		TestRole:   &pgtestdb.Role{Username: c.User, Password: password, Capabilities: "SUPERUSER"},
-	}, nil
+func makeDatabase(t testing.TB, like string) string {
+	t.Helper()
+	name := newDatabaseName()
+	_, err := testDatabases.pool.Exec(context.Background(), "CREATE DATABASE "+name+like)
+	require.NoError(t, err)
+	dsn := server.DSN(name)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the database of this test stays as long as its server: %s", dsn)
+			return
+		}
+		testDatabases.unused <- name
+	})
+	return dsn
 }
+
+// newDatabaseName is a name that needs no quotes.
+func newDatabaseName() string { return "gapless_" + strings.ReplaceAll(uuid.NewString(), "-", "") }

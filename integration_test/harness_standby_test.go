@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -126,7 +124,7 @@ func walMark(t testing.TB, primary *cluster) (lsn string) {
 // createDatabase makes an empty database on a server of the test's own, and gives its name.
 func createDatabase(t testing.TB, own *pgserver.Server) string {
 	t.Helper()
-	name := "gapless_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	name := newDatabaseName()
 	_, err := connect(t, own.DSN(""), "").Exec(context.Background(), "CREATE DATABASE "+name)
 	require.NoError(t, err)
 	return name

@@ -19,8 +19,11 @@ import (
 	"github.com/gaplesspg/gapless/internal/pgserver"
 )
 
-// server is the one of this run; TestMain sets it before any test starts.
-var server *pgserver.Server
+// server is the one of this run, and testDatabases are those of its tests; TestMain sets both before any test starts.
+var (
+	server        *pgserver.Server
+	testDatabases *databases
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -43,7 +46,7 @@ func run(m *testing.M) int {
 	fmt.Fprintln(os.Stderr, "PostgreSQL:", server.Origin)
 	code := m.Run()
 	// Leaks are looked for after a success only: a failed test is the better story, and may well be their reason.
-	err := server.Stop()
+	err := errors.Join(testDatabases.close(), server.Stop())
 	if code == 0 {
 		err = errors.Join(err, goleak.Find())
 	}
@@ -69,7 +72,8 @@ func startServer() (err error) {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
+	testDatabases, err = openDatabases(server)
+	return errors.Join(err,
 		os.Setenv("GAPLESS_TEST_DSN", server.DSN("")),
 		os.Setenv("GAPLESS_TEST_SOURCE", "dsn"))
 }

@@ -48,7 +48,9 @@ func (h *containerHost) startReplica(ctx context.Context) (*Server, error) {
 	if _, err := h.execute(ctx, nil, "sh", "-euc", allowReplicationScript); err != nil {
 		return nil, fmt.Errorf("allowing replication: %w", err)
 	}
-	return eng.serve(ctx, &containerHost{image: h.image, password: h.password, req: h.req}, containerPlan{
+	req := h.req
+	req.ownAddress = false
+	return eng.serve(ctx, &containerHost{image: h.image, password: h.password, req: req, inMemory: h.inMemory}, containerPlan{
 		command: append([]string{"sh", "-euc", replicaScript(), "sh"}, h.req.serverArgs()...),
 		env:     clientEnv(localURL(net.JoinHostPort(ip, "5432"), h.password)),
 		ready:   wait.ForLog("database system is ready to accept read-only connections"),

@@ -76,6 +76,15 @@ func (e *engine) has(ctx context.Context, image string) bool {
 	return err == nil
 }
 
+// memory is how much the engine's machine has, in bytes; 0 where it does not say.
+func (e *engine) memory(ctx context.Context) int64 {
+	result, err := e.client.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return 0
+	}
+	return result.Info.MemTotal
+}
+
 // pull fetches an image from its registry, and gives up early when the registry does not answer.
 func (e *engine) pull(ctx context.Context, image string) error {
 	ctx, cancel := context.WithCancelCause(ctx)

@@ -68,7 +68,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startFirst(ctx, chosen, request{opts: opts, env: env})
+	return startFirst(ctx, chosen, request{opts: opts, env: env, ownAddress: true})
 }
 
 // DSN gives the URL of a database on this server, for the user who owns the server (a superuser, unless the server is
@@ -96,6 +96,9 @@ func (s *Server) Stop() error {
 type request struct {
 	opts Options
 	env  environment
+	// ownAddress says that a container may be reached by its own address. Not one that is stopped while others are started, which are then
+	// given that address: a replica has the password of its primary.
+	ownAddress bool
 }
 
 func (r request) logf(format string, args ...any) {
