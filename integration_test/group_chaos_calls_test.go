@@ -76,8 +76,8 @@ type chaosCaller struct {
 	since atomic.Int64
 }
 
-func (c *chaosCaller) run(ctx context.Context, until time.Time) error {
-	for time.Now().Before(until) {
+func (c *chaosCaller) run(ctx context.Context, more func() bool) error {
+	for more() {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

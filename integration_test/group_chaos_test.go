@@ -56,7 +56,11 @@ func TestGroupChaos(t *testing.T) {
 	for i := range callers {
 		callers[i] = &chaosCaller{chaos: c, random: rand.New(rand.NewPCG(uint64(i), 11))}
 	}
-	until := time.Now().Add(hammerTime())
+	met := make([]*atomic.Int64, verdicts)
+	for verdict := range met {
+		met[verdict] = &c.stats[verdict]
+	}
+	more := hammering(met...)
 	helpers, helpersCtx := errgroup.WithContext(ctx)
 	stop := make(chan struct{})
 	helpers.Go(func() error { return c.kill(helpersCtx, stop) })
@@ -65,7 +69,7 @@ func TestGroupChaos(t *testing.T) {
 	var group errgroup.Group
 	pprof.Do(ctx, pprof.Labels("scene", t.Name()), func(ctx context.Context) {
 		for _, caller := range callers {
-			group.Go(func() error { return caller.run(ctx, until) })
+			group.Go(func() error { return caller.run(ctx, more) })
 		}
 	})
 	err := group.Wait()

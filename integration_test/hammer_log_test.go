@@ -45,12 +45,12 @@ func TestHammerLog(t *testing.T) {
 	for _, r := range readers {
 		group.Go(func() error { return r.follow(groupCtx, &writing) })
 	}
-	until := time.Now().Add(hammerTime())
 	stats := &writerStats{}
+	more := hammering(&stats.killed, &stats.held, &stats.rolledBack)
 	writers, writersCtx := errgroup.WithContext(ctx)
 	for i := range logWriters {
 		w := &logWriter{b: b, t: t, random: rand.New(rand.NewPCG(uint64(i), 7)), number: i, stats: stats}
-		writers.Go(func() error { return w.write(writersCtx, until) })
+		writers.Go(func() error { return w.write(writersCtx, more) })
 	}
 	require.NoError(t, writers.Wait())
 	writing.Store(false)
@@ -261,8 +261,8 @@ type logWriter struct {
 	stats  *writerStats
 }
 
-func (w *logWriter) write(ctx context.Context, until time.Time) error {
-	for time.Now().Before(until) && ctx.Err() == nil {
+func (w *logWriter) write(ctx context.Context, more func() bool) error {
+	for ctx.Err() == nil && more() {
 		err := w.transaction(ctx)
 		switch {
 		case err == nil:

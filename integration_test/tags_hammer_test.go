@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -152,11 +151,11 @@ func TestHammerDecisionsOverTags(t *testing.T) {
 	b := setup(t, withMaxConns(34))
 	h := &tagHammer{b: b, t: t}
 	group, ctx := errgroup.WithContext(b.ctx)
-	end := time.Now().Add(hammerTime())
+	more := hammering(&h.kind[tagWon], &h.kind[tagLost])
 	for caller := range 32 {
 		group.Go(func() error {
 			random := rand.New(rand.NewPCG(uint64(caller), 26))
-			for time.Now().Before(end) {
+			for more() {
 				do := h.decides
 				if random.IntN(4) == 0 {
 					do = h.writes

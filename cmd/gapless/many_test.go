@@ -35,7 +35,7 @@ func many() int {
 func copyOfTemplate(t *testing.T) (dsn string) {
 	t.Helper()
 	name, server := newName(), os.Getenv(envServer)
-	require.NoError(t, execute(server, "CREATE DATABASE "+name+" TEMPLATE "+os.Getenv(envServer+"_TEMPLATE")))
+	require.NoError(t, execute(server, "CREATE DATABASE "+name+" STRATEGY FILE_COPY TEMPLATE "+os.Getenv(envServer+"_TEMPLATE")))
 	t.Cleanup(func() { require.NoError(t, execute(server, "DROP DATABASE "+name+" WITH (FORCE)")) })
 	return onDatabase(server, name)
 }

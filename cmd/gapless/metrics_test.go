@@ -17,7 +17,7 @@ import (
 func TestMetricsAreServed(t *testing.T) {
 	t.Parallel()
 	name, server := newName(), os.Getenv(envServer)
-	require.NoError(t, execute(server, "CREATE DATABASE "+name+" TEMPLATE "+os.Getenv(envServer+"_TEMPLATE")))
+	require.NoError(t, execute(server, "CREATE DATABASE "+name+" STRATEGY FILE_COPY TEMPLATE "+os.Getenv(envServer+"_TEMPLATE")))
 	t.Cleanup(func() { require.NoError(t, execute(server, "DROP DATABASE "+name+" WITH (FORCE)")) })
 	cmd := exec.CommandContext(t.Context(), "gapless", "metrics", "--listen", "127.0.0.1:0", "--dsn", onDatabase(server, name))
 	stdout, err := cmd.StdoutPipe()

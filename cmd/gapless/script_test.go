@@ -35,7 +35,7 @@ func setupScript(env *testscript.Env) error {
 	database, empty, second, role := newName(), newName(), newName(), newName()
 	server, template := os.Getenv(envServer), os.Getenv(envServer+"_TEMPLATE")
 	for _, sql := range []string{
-		"CREATE DATABASE " + database + " TEMPLATE " + template, "CREATE DATABASE " + second + " TEMPLATE " + template, "CREATE DATABASE " + empty,
+		"CREATE DATABASE " + database + " STRATEGY FILE_COPY TEMPLATE " + template, "CREATE DATABASE " + second + " STRATEGY FILE_COPY TEMPLATE " + template, "CREATE DATABASE " + empty,
 		"CREATE ROLE " + role + "_reader LOGIN PASSWORD 'test' IN ROLE eventstream_all_tenants", "CREATE ROLE " + role + "_nobody LOGIN PASSWORD 'test'",
 	} {
 		if err := execute(server, sql); err != nil {

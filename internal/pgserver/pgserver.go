@@ -35,7 +35,7 @@ type Options struct {
 	Log io.Writer
 
 	// Durable leaves fsync, synchronous_commit and full_page_writes on, as benchmarks and demonstrations need: numbers
-	// without them are not honest. Default: off, for tests, which throw the data away.
+	// without them are not honest. Default: off, for tests, which throw the data away; a container may then have them in memory.
 	Durable bool
 
 	// Settings are further server settings (name and value, as in postgresql.conf); they win over the defaults, which

@@ -82,7 +82,7 @@ func start() (*server, error) {
 // create makes a migrated database.
 func (s *server) create(ctx context.Context, name string) error {
 	if s.template != "" {
-		return s.exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s", name, s.template))
+		return s.exec(ctx, fmt.Sprintf("CREATE DATABASE %s STRATEGY FILE_COPY TEMPLATE %s", name, s.template))
 	}
 	// UTF8 whatever the server's default, which Gapless needs.
 	if err := s.exec(ctx, fmt.Sprintf("CREATE DATABASE %s TEMPLATE template0 ENCODING 'UTF8'", name)); err != nil {

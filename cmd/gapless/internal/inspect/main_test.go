@@ -108,7 +108,7 @@ func (l *lines) String() string {
 func setup(t *testing.T, changes ...func(*Config)) *bundle {
 	t.Helper()
 	name := newName()
-	require.NoError(t, execute(server.DSN(""), "CREATE DATABASE "+name+" TEMPLATE "+migrated))
+	require.NoError(t, execute(server.DSN(""), "CREATE DATABASE "+name+" STRATEGY FILE_COPY TEMPLATE "+migrated))
 	t.Cleanup(func() { require.NoError(t, execute(server.DSN(""), "DROP DATABASE "+name+" WITH (FORCE)")) })
 	config, err := pgxpool.ParseConfig(server.DSN(name))
 	require.NoError(t, err)
