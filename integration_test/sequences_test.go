@@ -349,14 +349,15 @@ func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 	questions := []struct {
 		sql                     string
 		events, logMarks, marks int64
+		pages                   float64
 	}{
-		{`SELECT eventstream.sequence_at(%[1]d)`, 0, 2, 0},
-		{`SELECT eventstream.position_of_sequence(%[1]d)`, 0, 1, 0},
-		{`SELECT eventstream.partition_sequence_at(%[2]d, %[1]d)`, 127, 0, 1},
-		{`SELECT eventstream.position_of_partition_sequence(%[2]d, %[1]d / 4)`, 127, 0, 1},
-		{`SELECT eventstream.position_at_time((SELECT recorded_at FROM eventstream.log_marks WHERE position >= %[1]d ORDER BY position LIMIT 1))`, 1100, 5, 0},
-		{`SELECT * FROM eventstream.log_marks_between(%[1]d, %[1]d + 499)`, 0, 3, 0},
-		{`SELECT * FROM eventstream.partition_sequences(ARRAY[0, 1, 2, 3], array_fill(%[1]d::bigint, ARRAY[4]))`, 4 * 127, 0, 4},
+		{`SELECT eventstream.sequence_at(%[1]d)`, 0, 2, 0, 20},
+		{`SELECT eventstream.position_of_sequence(%[1]d)`, 0, 1, 0, 25},
+		{`SELECT eventstream.partition_sequence_at(%[2]d, %[1]d)`, 128, 0, 1, 25},
+		{`SELECT eventstream.position_of_partition_sequence(%[2]d, %[1]d / 4)`, 127, 0, 1, 30},
+		{`SELECT eventstream.position_at_time((SELECT recorded_at FROM eventstream.log_marks WHERE position >= %[1]d ORDER BY position LIMIT 1))`, 1100, 5, 0, 50},
+		{`SELECT * FROM eventstream.log_marks_between(%[1]d, %[1]d + 499)`, 0, 3, 0, 40},
+		{`SELECT * FROM eventstream.partition_sequences(ARRAY[0, 1, 2, 3], array_fill(%[1]d::bigint, ARRAY[4]))`, 4 * 128, 0, 4, 90},
 	}
 	ask := func(t *testing.T, conn *pgx.Conn) {
 		t.Helper()
@@ -372,6 +373,8 @@ func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 				require.LessOrEqual(t, touched["eventstream.events"].idxTuples, q.events, q.sql)
 				require.LessOrEqual(t, touched["eventstream.log_marks"].idxTuples, q.logMarks, q.sql)
 				require.LessOrEqual(t, touched["eventstream.partition_marks"].idxTuples, q.marks, q.sql)
+				// An index that is walked beyond what was asked for gives no tuples there, but has its pages read: a partition has 40 of them.
+				require.LessOrEqual(t, pagesOf(t, b, conn, fmt.Sprintf(q.sql, position, position%4)), q.pages, q.sql)
 			}
 		}
 	}

@@ -43,6 +43,45 @@ COMMENT ON FUNCTION eventstream.sequence_at(bigint) IS
     'How many events the log has at or below a stable position: of an event''s position, its sequence number in the '
     'whole log.';
 
+-- Compared as pairs, which only the index on (partition_id, position) serves: with plain conditions the planner may
+-- walk the log of all partitions. But for an upper bound that is a pair, PostgreSQL walks that index to the end of the
+-- partition. Marks are 128 events apart at most, so as a rule the next 128 hold the answer; more are counted at the
+-- end of the log, where what has no marks yet is near the end of its partition too.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.count_in_partition(p_partition_id integer, p_after bigint, p_until bigint) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_read bigint;
+    v_last bigint;
+    v_events bigint;
+BEGIN
+    SELECT count(*), max(n.position), count(*) FILTER (WHERE n.position <= p_until) INTO v_read, v_last, v_events
+    FROM (
+        SELECT e.position FROM eventstream.events AS e
+        WHERE (e.partition_id, e.position) > (p_partition_id, p_after)
+            AND (e.partition_id, e.position) <= (p_partition_id, 9223372036854775807)
+        ORDER BY e.partition_id, e.position
+        LIMIT 128
+    ) AS n;
+    IF v_read = 128 AND v_last <= p_until THEN
+        SELECT count(*) INTO v_events FROM eventstream.events AS e
+        WHERE (e.partition_id, e.position) > (p_partition_id, p_after)
+            AND (e.partition_id, e.position) <= (p_partition_id, p_until);
+    END IF;
+    RETURN v_events;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.count_in_partition(integer, bigint, bigint) IS
+    'How many events a partition has above p_after, up to p_until. It reads little where these are near each other, or '
+    'near the end of the log.';
+
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint) RETURNS bigint
 LANGUAGE plpgsql
@@ -58,12 +97,8 @@ BEGIN
     FROM eventstream.partition_marks AS m
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
-    -- Compared as pairs, which only the index on (partition_id, position) serves: with two plain conditions the planner
-    -- may walk the log of all partitions.
-    RETURN coalesce(v_sequence, 0) + (
-        SELECT count(*) FROM eventstream.events AS e
-        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
-            AND (e.partition_id, e.position) <= (p_partition_id, p_position));
+    RETURN coalesce(v_sequence, 0)
+        + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position);
 END;
 $$;
 -- +goose StatementEnd
@@ -184,11 +219,7 @@ BEGIN
             a.*,
             m.sequence AS mark_sequence,
             count(m.sequence) OVER w AS marks,
-            (
-                SELECT count(*) FROM eventstream.events AS e
-                WHERE (e.partition_id, e.position) > (a.partition_id, coalesce(m.position, a.previous))
-                    AND (e.partition_id, e.position) <= (a.partition_id, a.position)
-            ) AS events
+            eventstream.count_in_partition(a.partition_id, coalesce(m.position, a.previous), a.position) AS events
         FROM asked AS a
         LEFT JOIN LATERAL (
             SELECT k.position, k.sequence
@@ -370,4 +401,5 @@ DROP FUNCTION eventstream.position_of_sequence(bigint, bigint);
 DROP FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]);
 DROP FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint);
 DROP FUNCTION eventstream.partition_sequence_at(integer, bigint);
+DROP FUNCTION eventstream.count_in_partition(integer, bigint, bigint);
 DROP FUNCTION eventstream.sequence_at(bigint);

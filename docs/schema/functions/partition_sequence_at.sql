@@ -15,12 +15,8 @@ BEGIN
     FROM eventstream.partition_marks AS m
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
-    -- Compared as pairs, which only the index on (partition_id, position) serves: with two plain conditions the planner
-    -- may walk the log of all partitions.
-    RETURN coalesce(v_sequence, 0) + (
-        SELECT count(*) FROM eventstream.events AS e
-        WHERE (e.partition_id, e.position) > (p_partition_id, coalesce(v_position, 0))
-            AND (e.partition_id, e.position) <= (p_partition_id, p_position));
+    RETURN coalesce(v_sequence, 0)
+        + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position);
 END;
 $function$;
 

@@ -27,11 +27,7 @@ BEGIN
             a.*,
             m.sequence AS mark_sequence,
             count(m.sequence) OVER w AS marks,
-            (
-                SELECT count(*) FROM eventstream.events AS e
-                WHERE (e.partition_id, e.position) > (a.partition_id, coalesce(m.position, a.previous))
-                    AND (e.partition_id, e.position) <= (a.partition_id, a.position)
-            ) AS events
+            eventstream.count_in_partition(a.partition_id, coalesce(m.position, a.previous), a.position) AS events
         FROM asked AS a
         LEFT JOIN LATERAL (
             SELECT k.position, k.sequence
