@@ -357,7 +357,7 @@ func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 		{`SELECT eventstream.position_of_partition_sequence(%[2]d, %[1]d / 4)`, 127, 0, 1, 30},
 		{`SELECT eventstream.position_at_time((SELECT recorded_at FROM eventstream.log_marks WHERE position >= %[1]d ORDER BY position LIMIT 1))`, 1100, 5, 0, 50},
 		{`SELECT * FROM eventstream.log_marks_between(%[1]d, %[1]d + 499)`, 0, 3, 0, 40},
-		{`SELECT * FROM eventstream.partition_sequences(ARRAY[0, 1, 2, 3], array_fill(%[1]d::bigint, ARRAY[4]))`, 4 * 128, 0, 4, 90},
+		{`SELECT * FROM eventstream.partition_sequences(ARRAY[0, 1, 2, 3], array_fill(%[1]d::bigint, ARRAY[4]))`, 4 * 256, 0, 4, 150},
 	}
 	ask := func(t *testing.T, conn *pgx.Conn) {
 		t.Helper()

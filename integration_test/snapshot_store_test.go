@@ -118,7 +118,7 @@ func TestSnapshotOfAnotherSchemaVersion(t *testing.T) {
 		requireState(t, b, old, "order-1", 0, events)
 	}
 	kinds := oldTold.kinds()
-	require.Equal(t, []string{"ignored: other schema version", "ignored: other schema version", "outrun", "failed"}, kinds[:4])
+	require.Equal(t, []string{"ignored: other schema version", "ignored: other schema version", "superseded", "failed"}, kinds[:4])
 	requireState(t, b, next, "order-1", 12, events)
 
 	loaded, err := old.Load(b.ctx, "order-1")

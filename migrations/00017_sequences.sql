@@ -45,10 +45,14 @@ COMMENT ON FUNCTION eventstream.sequence_at(bigint) IS
 
 -- Compared as pairs, which only the index on (partition_id, position) serves: with plain conditions the planner may
 -- walk the log of all partitions. But for an upper bound that is a pair, PostgreSQL walks that index to the end of the
--- partition. Marks are 128 events apart at most, so as a rule the next 128 hold the answer; more are counted at the
--- end of the log, where what has no marks yet is near the end of its partition too.
+-- partition. So events are read a few at a time, and more each time, until one is beyond the bound.
 -- +goose StatementBegin
-CREATE FUNCTION eventstream.count_in_partition(p_partition_id integer, p_after bigint, p_until bigint) RETURNS bigint
+CREATE FUNCTION eventstream.count_in_partition(
+    p_partition_id integer,
+    p_after bigint,
+    p_until bigint,
+    p_at_once integer
+) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
 SET search_path = pg_catalog, pg_temp
@@ -56,31 +60,32 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
 DECLARE
-    v_read bigint;
-    v_last bigint;
-    v_events bigint;
+    v_after bigint := p_after;
+    v_limit integer := p_at_once;
+    v_found bigint;
+    v_events bigint := 0;
 BEGIN
-    SELECT count(*), max(n.position), count(*) FILTER (WHERE n.position <= p_until) INTO v_read, v_last, v_events
-    FROM (
-        SELECT e.position FROM eventstream.events AS e
-        WHERE (e.partition_id, e.position) > (p_partition_id, p_after)
-            AND (e.partition_id, e.position) <= (p_partition_id, 9223372036854775807)
-        ORDER BY e.partition_id, e.position
-        LIMIT 128
-    ) AS n;
-    IF v_read = 128 AND v_last <= p_until THEN
-        SELECT count(*) INTO v_events FROM eventstream.events AS e
-        WHERE (e.partition_id, e.position) > (p_partition_id, p_after)
-            AND (e.partition_id, e.position) <= (p_partition_id, p_until);
-    END IF;
+    LOOP
+        SELECT count(*) FILTER (WHERE n.position <= p_until), max(n.position) INTO v_found, v_after
+        FROM (
+            SELECT e.position FROM eventstream.events AS e
+            WHERE (e.partition_id, e.position) > (p_partition_id, v_after)
+                AND (e.partition_id, e.position) <= (p_partition_id, 9223372036854775807)
+            ORDER BY e.partition_id, e.position
+            LIMIT v_limit
+        ) AS n;
+        v_events := v_events + v_found;
+        EXIT WHEN v_found < v_limit;
+        v_limit := least(2 * v_limit, 1000000);
+    END LOOP;
     RETURN v_events;
 END;
 $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.count_in_partition(integer, bigint, bigint) IS
-    'How many events a partition has above p_after, up to p_until. It reads little where these are near each other, or '
-    'near the end of the log.';
+COMMENT ON FUNCTION eventstream.count_in_partition(integer, bigint, bigint, integer) IS
+    'How many events a partition has above p_after, up to p_until. It reads about twice as many at most, or p_at_once, '
+    'which is how many it reads first.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint) RETURNS bigint
@@ -98,7 +103,7 @@ BEGIN
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
     RETURN coalesce(v_sequence, 0)
-        + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position);
+        + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position, 128);
 END;
 $$;
 -- +goose StatementEnd
@@ -219,7 +224,9 @@ BEGIN
             a.*,
             m.sequence AS mark_sequence,
             count(m.sequence) OVER w AS marks,
-            eventstream.count_in_partition(a.partition_id, coalesce(m.position, a.previous), a.position) AS events
+            -- The item before is near, as a rule; the mark is up to 128 events away.
+            eventstream.count_in_partition(
+                a.partition_id, coalesce(m.position, a.previous), a.position, CASE WHEN m.position IS NULL THEN 2 ELSE 16 END) AS events
         FROM asked AS a
         LEFT JOIN LATERAL (
             SELECT k.position, k.sequence
@@ -401,5 +408,5 @@ DROP FUNCTION eventstream.position_of_sequence(bigint, bigint);
 DROP FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]);
 DROP FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint);
 DROP FUNCTION eventstream.partition_sequence_at(integer, bigint);
-DROP FUNCTION eventstream.count_in_partition(integer, bigint, bigint);
+DROP FUNCTION eventstream.count_in_partition(integer, bigint, bigint, integer);
 DROP FUNCTION eventstream.sequence_at(bigint);

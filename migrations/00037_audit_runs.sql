@@ -249,7 +249,7 @@ BEGIN
         WINDOW w AS (ORDER BY g.position)
     ) AS m
     CROSS JOIN LATERAL (
-        SELECT eventstream.count_in_partition(k.id, coalesce(m.before, 0), m.position) + (
+        SELECT eventstream.count_in_partition(k.id, coalesce(m.before, 0), m.position, 128) + (
             SELECT count(*) FROM eventstream.partition_marks AS g
             WHERE g.removed AND g.partition_id = k.id AND g.position > coalesce(m.before, 0) AND g.position <= m.position
                 AND NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.position = g.position)

@@ -16,7 +16,7 @@ BEGIN
     WHERE m.partition_id = p_partition_id AND m.position <= p_position
     ORDER BY m.position DESC LIMIT 1;
     RETURN coalesce(v_sequence, 0)
-        + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position);
+        + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position, 128);
 END;
 $function$;
 

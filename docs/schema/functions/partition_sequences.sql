@@ -27,7 +27,9 @@ BEGIN
             a.*,
             m.sequence AS mark_sequence,
             count(m.sequence) OVER w AS marks,
-            eventstream.count_in_partition(a.partition_id, coalesce(m.position, a.previous), a.position) AS events
+            -- The item before is near, as a rule; the mark is up to 128 events away.
+            eventstream.count_in_partition(
+                a.partition_id, coalesce(m.position, a.previous), a.position, CASE WHEN m.position IS NULL THEN 2 ELSE 16 END) AS events
         FROM asked AS a
         LEFT JOIN LATERAL (
             SELECT k.position, k.sequence
