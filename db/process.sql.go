@@ -295,7 +295,12 @@ SELECT
     (n.next_at IS NOT NULL)::boolean AS waits,
     pg_is_in_recovery()::boolean AS read_only
 FROM (
-    SELECT min(t.next_at) AS next_at FROM eventstream.timers AS t WHERE t.process = $1::text AND t.parked_at IS NULL
+    SELECT (
+        SELECT t.next_at FROM eventstream.timers AS t
+        WHERE t.process = $1::text AND t.parked_at IS NULL
+        ORDER BY t.next_at, t.key, t.name
+        LIMIT 1
+    ) AS next_at
 ) AS n
 `
 
@@ -305,7 +310,8 @@ type TimerNextRow struct {
 	ReadOnly bool
 }
 
-// In how many seconds the next timer of a process is tried; 0 or less if one is due.
+// In how many seconds the next timer of a process is tried; 0 or less if one is due. In the order of the index on what is to come: a minimum
+// would be looked for among all timers of the process where nobody analyzed the table.
 func (q *Queries) TimerNext(ctx context.Context, db DBTX, process string) (TimerNextRow, error) {
 	row := db.QueryRow(ctx, timerNext, process)
 	var i TimerNextRow

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/seal"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/pgserver"
 )
 
 // archiveStore has two streams whose events alternate in the log: person-1 with six events of a person, order-1 with six more, all sealed.
@@ -288,22 +288,13 @@ func TestArchiveSaysWhatItMovedWhereItFails(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 2500)
-	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	// The second batch waits for somebody who holds the stream, and is canceled.
-	require.NoError(t, pgx.BeginFunc(b.ctx, b.pool, func(tx pgx.Tx) error {
-		result, err := b.repo.WithTx(tx).Archive(b.ctx, "order-1", 1002)
-		require.Equal(t, int64(1000), result.Events)
-		return err
-	}))
-	holder := newActor(t, b)
-	execSQL(t, b.ctx, holder.tx, `SELECT eventstream.lock_stream('order-1')`)
-	done := start(func() (eventstream.ArchiveResult, error) { return b.repo.Archive(ctx, "order-1", 2400) })
-	cancel()
-	r := <-done
-	require.ErrorIs(t, r.err, context.Canceled)
-	require.Zero(t, r.value.Events)
-	holder.end(t, b, false)
+	execSQL(t, b.ctx, b.pool, `CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$;
+		CREATE TRIGGER fail BEFORE INSERT ON eventstream.archived_events FOR EACH ROW WHEN (new.version > 1500) EXECUTE FUNCTION public.fail()`)
+	result, err := b.repo.Archive(b.ctx, "order-1", 2400)
+	require.ErrorContains(t, err, "no room")
+	require.Equal(t, int64(1000), result.Events, "the second batch failed")
+	require.EqualValues(t, 1000, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.archived_events`))
+	execSQL(t, b.ctx, b.pool, `DROP TRIGGER fail ON eventstream.archived_events`)
 	require.Equal(t, int64(1398), archive(t, b, "order-1", 2400))
 }
 
@@ -362,4 +353,29 @@ func TestTheArchiveHasATablespaceOfItsOwn(t *testing.T) {
 	require.Equal(t, events[2].ID, before[2].ID)
 	require.Empty(t, sealFaults(t, b, &kept))
 	requireAuditClean(t, b)
+}
+
+// A store with an archive that was dumped and restored in another cluster is the same: it reads both tables, knows what is archived, and goes
+// on archiving. A replica reads both too.
+func TestAnArchiveIsDumpedRestoredAndReplicated(t *testing.T) {
+	t.Parallel()
+	from := startPrimary(t)
+	events := given(t, from.bundle, "order-1", 6)
+	require.Equal(t, int64(3), archive(t, from.bundle, "order-1", 5))
+	replica := startReplica(t, from)
+	waitReplayed(t, from, replica)
+	requireHolds(t, replica.bundle, "order-1", events...)
+
+	restored := dumpInto(t, from, ownServer(t, pgserver.Options{})).bundle
+	require.Equal(t, [2]string{"1 5 6", "2 3 4"}, versionsIn(t, restored, "order-1"))
+	requireHolds(t, restored, "order-1", events...)
+	requireAuditClean(t, restored)
+	again, err := restored.repo.Append(restored.ctx, "order-1", eventstream.Any, events[1:3]...)
+	require.NoError(t, err)
+	require.True(t, again.Duplicate, "its ids are archived")
+	_, err = restored.repo.Append(restored.ctx, "order-1", eventstream.Exact(6), anEvent(t, 7), anEvent(t, 8))
+	require.NoError(t, err)
+	require.Equal(t, int64(2), archive(t, restored, "order-1", 7))
+	require.Len(t, readAll(t, restored.repo.ReadLog(restored.ctx, eventstream.LogOptions{})), 8)
+	requireAuditClean(t, restored)
 }

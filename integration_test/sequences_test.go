@@ -374,6 +374,8 @@ func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 				require.LessOrEqual(t, touched["eventstream.log_marks"].idxTuples, q.logMarks, q.sql)
 				require.LessOrEqual(t, touched["eventstream.partition_marks"].idxTuples, q.marks, q.sql)
 				// An index that is walked beyond what was asked for gives no tuples there, but has its pages read: a partition has 40 of them.
+				// The second time, since the first one reads the catalog too.
+				pagesOf(t, b, conn, fmt.Sprintf(q.sql, position, position%4))
 				require.LessOrEqual(t, pagesOf(t, b, conn, fmt.Sprintf(q.sql, position, position%4)), q.pages, q.sql)
 			}
 		}

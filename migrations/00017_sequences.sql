@@ -61,7 +61,7 @@ SET enable_bitmapscan = off
 AS $$
 DECLARE
     v_after bigint := p_after;
-    v_limit integer := p_at_once;
+    v_limit integer := greatest(p_at_once, 1);
     v_found bigint;
     v_events bigint := 0;
 BEGIN

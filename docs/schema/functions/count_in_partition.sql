@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION eventstream.count_in_partition(p_partition_id integer
 AS $function$
 DECLARE
     v_after bigint := p_after;
-    v_limit integer := p_at_once;
+    v_limit integer := greatest(p_at_once, 1);
     v_found bigint;
     v_events bigint := 0;
 BEGIN
