@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -51,13 +52,17 @@ func countPages(t testing.TB, b *bundle) *pagesTouched {
 	return p
 }
 
-// touched is how many pages a call touches, once catalog and plans are in the session's memory.
+// touched is how many pages a call touches, once catalog and plans are in the session's memory: the fewest of some calls, since roles that other
+// tests make on the server have the session look into the catalog again.
 func (p *pagesTouched) touched(call func()) int {
 	call()
-	call()
-	p.pages = 0
-	call()
-	return p.pages
+	fewest := math.MaxInt
+	for range 5 {
+		p.pages = 0
+		call()
+		fewest = min(fewest, p.pages)
+	}
+	return fewest
 }
 
 // everyWriter is what a repository refuses to do with a stream of another, by each method that writes. None of them is an attempt to begin a
