@@ -131,6 +131,8 @@ type Store interface {
 	Append(ctx context.Context, id StreamID, expected Expected, events ...Event) (AppendResult, error)
 	// AppendMany is Repository.AppendMany.
 	AppendMany(ctx context.Context, requests ...AppendRequest) ([]AppendResult, error)
+	// CloseStream is Repository.CloseStream.
+	CloseStream(ctx context.Context, id StreamID, expected Expected, reason string) (int64, error)
 	// Load is Repository.Load.
 	Load(ctx context.Context, id StreamID) (*EventStream, error)
 	// GetOrCreate is Repository.GetOrCreate.

@@ -33,6 +33,16 @@ func TestMemoryAnswersAsTheRepository(t *testing.T) {
 			got, gotErr := memory.AppendMany(b.ctx, requests...)
 			require.Equal(rt, saidOf(wantErr, len(requests)), saidOf(gotErr, len(requests)))
 			require.Equal(rt, withoutPositions(want), withoutPositions(got))
+			if rapid.IntRange(0, 5).Draw(rt, "closes") == 0 {
+				request := drawRequest(rt, category, &known)
+				want, wantErr := b.repo.CloseStream(b.ctx, request.StreamID, request.Expected, "done")
+				got, gotErr := memory.CloseStream(b.ctx, request.StreamID, request.Expected, "done")
+				require.Equal(rt, want, got)
+				for _, refusal := range []error{eventstream.ErrVersionConflict, eventstream.ErrStreamMissing} {
+					require.Equal(rt, errors.Is(wantErr, refusal), errors.Is(gotErr, refusal), "%v, and %v", wantErr, gotErr)
+				}
+				require.Equal(rt, wantErr == nil, gotErr == nil)
+			}
 		}
 		require.Equal(rt, heldBy(rt, b, b.repo, category), heldBy(rt, b, memory, category))
 	})
@@ -116,6 +126,9 @@ type heldEvent struct {
 func heldBy(t tester, b *bundle, store eventstream.Store, category string) (held []heldEvent) {
 	t.Helper()
 	for _, e := range readAll(t, store.ReadLog(b.ctx, eventstream.LogOptions{Filter: eventstream.LogFilter{Category: category}})) {
+		if e.Type == eventstream.ClosedType {
+			e.ID = uuid.UUID{} // each store's own
+		}
 		held = append(held, heldEvent{e.ID, e.StreamID, e.Version, e.TenantID, e.PartitionID, string(e.Payload), string(e.Metadata)})
 	}
 	return held

@@ -77,6 +77,10 @@ func (s inTransactions) Append(
 	})
 }
 
+func (s inTransactions) CloseStream(ctx context.Context, id eventstream.StreamID, expected eventstream.Expected, reason string) (int64, error) {
+	return transaction(ctx, s, func(r *eventstream.Repository) (int64, error) { return r.CloseStream(ctx, id, expected, reason) })
+}
+
 func (s inTransactions) AppendMany(ctx context.Context, requests ...eventstream.AppendRequest) ([]eventstream.AppendResult, error) {
 	return transaction(ctx, s, func(r *eventstream.Repository) ([]eventstream.AppendResult, error) {
 		return r.AppendMany(ctx, requests...)

@@ -15,6 +15,7 @@ func refusalTests() []conformanceTest {
 		{"RefusesAnotherTenant", refusesAnotherTenant},
 		{"RefusesAnIDThatIsTaken", refusesAnIDThatIsTaken},
 		{"RefusesWhatCannotBe", refusesWhatCannotBe},
+		{"RefusesWhatFollowsTheEndOfAStream", refusesWhatFollowsTheEndOfAStream},
 	}
 }
 
@@ -125,4 +126,55 @@ func refusesWhatCannotBe(t *testing.T, store eventstream.Store) {
 	_, err = store.Append(t.Context(), "thing-1", eventstream.Any, foreign)
 	isErrorLike(t, err, &eventstream.StreamMismatchError{StreamID: "thing-1", EventStreamID: "thing-2"}, "an event of another stream")
 	untouched(t, store, 0)
+}
+
+func refusesWhatFollowsTheEndOfAStream(t *testing.T, store eventstream.Store) {
+	events := newEvents(t, 2)
+	appendTo(t, store, "thing-1", events...)
+	appendTo(t, store, "thing-2", newEvents(t, 1)...)
+	closeStream := func(id eventstream.StreamID, expected eventstream.Expected, reason string) (int64, error) {
+		return store.CloseStream(t.Context(), id, expected, reason)
+	}
+	_, err := closeStream("thing-1", eventstream.Exact(1), "done")
+	isErrorLike(t, err, &eventstream.VersionConflictError{StreamID: "thing-1", Expected: 1, Actual: 2}, "an earlier version")
+	_, err = closeStream("none-1", eventstream.Exists, "done")
+	isErrorLike(t, err, &eventstream.StreamMissingError{StreamID: "none-1"}, "no stream")
+	for what, try := range map[string]func() (int64, error){
+		"no reason":      func() (int64, error) { return closeStream("thing-1", eventstream.Any, " ") },
+		"no id":          func() (int64, error) { return closeStream("", eventstream.Any, "done") },
+		"no expectation": func() (int64, error) { return closeStream("thing-1", nil, "done") },
+	} {
+		_, err := try()
+		isError(t, err, eventstream.ErrInvalidValue, what)
+	}
+	_, err = store.Append(t.Context(), "thing-1", eventstream.Any, newEvent(t, string(eventstream.ClosedType), nil))
+	isError(t, err, eventstream.ErrInvalidValue, "by Append")
+	untouched(t, store, 3)
+
+	version, err := closeStream("thing-1", eventstream.Exact(2), "done")
+	noError(t, err)
+	equal(t, int64(3), version, "version")
+	last := all(t, store.Read(t.Context(), "thing-1", eventstream.ReadOptions{From: 3}))[0]
+	equal(t, `{"reason": "done"}`, string(last.Payload), "payload")
+	equal(t, eventstream.ClosedType, last.Type, "type")
+	stream, err := store.Load(t.Context(), "thing-1")
+	noError(t, err)
+	equal(t, true, stream.IsClosed(), "closed")
+
+	again, err := closeStream("thing-1", eventstream.Exact(7), "another reason")
+	noError(t, err)
+	equal(t, int64(3), again, "version")
+	closed := &eventstream.StreamClosedError{StreamID: "thing-1", Version: 3}
+	for _, expected := range []eventstream.Expected{eventstream.Any, eventstream.Exact(3), eventstream.Exact(1), eventstream.Empty} {
+		_, err := store.Append(t.Context(), "thing-1", expected, newEvents(t, 1)...)
+		isErrorLike(t, err, closed, "an event after the end")
+	}
+	_, err = store.AppendMany(t.Context(),
+		eventstream.AppendRequest{StreamID: "thing-2", Expected: eventstream.Any, Events: newEvents(t, 1)},
+		eventstream.AppendRequest{StreamID: "thing-1", Expected: eventstream.Any, Events: newEvents(t, 1)})
+	isErrorLike(t, err, closed, "one of several")
+	repeated, err := store.Append(t.Context(), "thing-1", eventstream.Any, events...)
+	noError(t, err)
+	equal(t, true, repeated.Duplicate, "a repetition of what came before")
+	untouched(t, store, 4)
 }

@@ -79,6 +79,11 @@ func (m *Memory) append(ctx context.Context, requests []eventstream.AppendReques
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.appendLocked(requests)
+}
+
+// appendLocked judges and writes requests. The caller holds mu.
+func (m *Memory) appendLocked(requests []eventstream.AppendRequest) ([]eventstream.AppendResult, []eventstream.RequestError, error) {
 	if m.streams == nil {
 		m.streams, m.ids = map[eventstream.StreamID]*stream{}, map[uuid.UUID]*stored{}
 	}

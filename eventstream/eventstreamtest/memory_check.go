@@ -72,6 +72,9 @@ func checkEvents(id eventstream.StreamID, events []eventstream.Event) error {
 		if err := e.Validate(); err != nil {
 			return err
 		}
+		if e.Type == eventstream.ClosedType {
+			return invalid.Value("event_type", string(eventstream.ClosedType), "left to CloseStream: it closes the stream")
+		}
 		if e.StreamID != "" && e.StreamID != id {
 			return &eventstream.StreamMismatchError{StreamID: id, EventStreamID: e.StreamID}
 		}

@@ -22,8 +22,9 @@ type judgement struct {
 
 // plan is where a stream would stand after the requests that were judged.
 type plan struct {
-	// stored is the version without the call.
+	// stored is the version without the call, and closed says that nothing may follow it.
 	stored    int64
+	closed    bool
 	version   int64
 	tenant    eventstream.TenantID
 	partition int
@@ -77,6 +78,7 @@ func (j *judgement) plan(id eventstream.StreamID) *plan {
 		if s := j.memory.streams[id]; s != nil {
 			p.stored, p.tenant, p.partition = int64(len(s.events)), s.tenant, s.partition
 			p.version = p.stored
+			p.closed = s.closed()
 		}
 		j.planned[id] = p
 	}
@@ -146,6 +148,8 @@ func (p *plan) unexpected(request eventstream.AppendRequest) error {
 	switch {
 	case err != nil:
 		return err
+	case p.closed:
+		return &eventstream.StreamClosedError{StreamID: id, Version: p.stored}
 	case request.Expected == eventstream.Empty && p.version > 0:
 		return &eventstream.StreamExistsError{StreamID: id, Actual: p.stored}
 	case request.Expected == eventstream.Exists && p.version == 0:
