@@ -2,6 +2,7 @@ package codec
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -26,5 +27,8 @@ func Check(ctx context.Context, source Source, registries ...*Registry) ([]event
 		}
 		known = append(known, r.Types()...)
 	}
-	return source.UnknownTypes(ctx, known...)
+	unknown, err := source.UnknownTypes(ctx, known...)
+	return slices.DeleteFunc(unknown, func(u eventstream.UnknownType) bool {
+		return isOfTheStore(u.Type) && !slices.ContainsFunc(registries, func(r *Registry) bool { return r.names[u.Type] != nil })
+	}), err
 }

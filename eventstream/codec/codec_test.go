@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -364,4 +365,47 @@ func TestCodecOptionsMayBeUsedTwice(t *testing.T) {
 		_, err := codec.New(option)
 		require.NoError(t, err)
 	}
+}
+
+// What Gapless itself writes is no gap in what a registry knows: the end of a stream, and what tells of an erasure.
+func TestCodecPassesOverEventsOfTheStore(t *testing.T) {
+	t.Parallel()
+	type told struct{ Reason string }
+	plain, err := codec.New(codec.Event[told]("thing.told"))
+	require.NoError(t, err)
+	knows, err := codec.New(codec.Event[told](string(eventstream.ClosedType)))
+	require.NoError(t, err)
+	keeps, err := codec.New(codec.KeepUnknown(), codec.Event[told]("thing.told"))
+	require.NoError(t, err)
+	for _, eventType := range []eventstream.EventType{eventstream.ClosedType, eventstream.ErasedType} {
+		e, err := eventstream.NewEvent(string(eventType), told{"done"})
+		require.NoError(t, err)
+		values, err := plain.Decode(e)
+		require.NoError(t, err)
+		require.Empty(t, values)
+		values, err = keeps.Decode(e)
+		require.NoError(t, err)
+		require.IsType(t, codec.Raw{}, values[0])
+	}
+	e, err := eventstream.NewEvent(string(eventstream.ClosedType), told{"done"})
+	require.NoError(t, err)
+	values, err := knows.Decode(e)
+	require.NoError(t, err)
+	require.Equal(t, []any{told{"done"}}, values)
+
+	store := asked{{Type: eventstream.ClosedType, SchemaVersion: 1}, {Type: "thing.else", SchemaVersion: 1}, {Type: eventstream.ErasedType, SchemaVersion: 1}}
+	unknown, err := codec.Check(t.Context(), store, plain)
+	require.NoError(t, err)
+	require.Len(t, unknown, 1)
+	require.Equal(t, eventstream.EventType("thing.else"), unknown[0].Type)
+	unknown, err = codec.Check(t.Context(), store, plain, knows)
+	require.NoError(t, err)
+	require.Len(t, unknown, 2, "a schema version of the type that one of them has")
+}
+
+// asked is what a store holds that nobody knows.
+type asked []eventstream.UnknownType
+
+func (a asked) UnknownTypes(context.Context, ...eventstream.KnownType) ([]eventstream.UnknownType, error) {
+	return slices.Clone(a), nil
 }

@@ -27,7 +27,8 @@ type Erased struct {
 // Decode returns the values of an event, brought up to date: one as a rule, several for one that was split, none for one that was dropped.
 // They are in the order that the Split gives them in. It returns an *UnknownEventError for a type or a schema version that the registry does
 // not know, unless KeepUnknown, an *ErasedEventError for an event whose content was erased, unless KeepErased, and a *DecodeError for a
-// content that cannot be read, or whose upcaster fails.
+// content that cannot be read, or whose upcaster fails. Events of eventstream.ClosedType and ErasedType, which Gapless itself writes, have no value
+// unless the registry has their type.
 func (r *Registry) Decode(e eventstream.Event) ([]any, error) {
 	if e.Erased {
 		return r.erased(e)
@@ -96,9 +97,18 @@ func (r *Registry) erased(e eventstream.Event) ([]any, error) {
 	return nil, &ErasedEventError{Event: e}
 }
 
+// isOfTheStore says that an event is one that Gapless itself writes: the end of a stream, and what tells of an erasure. A registry that does not
+// have it has no value for it, which is no mistake.
+func isOfTheStore(t eventstream.EventType) bool {
+	return t == eventstream.ClosedType || t == eventstream.ErasedType
+}
+
 func (r *Registry) unknown(e eventstream.Event, t *eventType, version int) ([]any, error) {
 	if r.keepUnknown {
 		return []any{Raw{Event: e, SchemaVersion: version}}, nil
+	}
+	if t == nil && isOfTheStore(e.Type) {
+		return nil, nil
 	}
 	err := &UnknownEventError{Event: e, SchemaVersion: version}
 	if t != nil {

@@ -139,3 +139,23 @@ func TestHandleWithIDsOfDecide(t *testing.T) {
 	require.Equal(t, first.Events[0].Version, again.Events[0].Version)
 	require.Len(t, m.streams["c-1"], 1)
 }
+
+// Encrypted fields are bound to the id that an event was made with: with another one, nobody could read them.
+func TestHandleKeepsTheIDsOfEncryptedEvents(t *testing.T) {
+	t.Parallel()
+	m, d := &memory{}, counter()
+	decide := d.Decide
+	d.Decide = func(n, sum int) ([]eventstream.Event, error) {
+		events, err := decide(n, sum)
+		for i := range events {
+			events[i].Metadata = []byte(`{"encrypted_fields": {"/name": "v1"}}`)
+		}
+		return events, err
+	}
+	_, err := d.Handle(t.Context(), m, "c-1", 1, decider.WithCommandID(uuid.New()))
+	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	require.ErrorContains(t, err, "encrypted")
+	require.Empty(t, m.streams["c-1"])
+	_, err = d.Handle(t.Context(), m, "c-1", 1)
+	require.NoError(t, err)
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/boundid"
 	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
@@ -123,6 +124,9 @@ func (h *handling[Command, State]) route(events []eventstream.Event) ([]eventstr
 			return nil, invalid.Value("stream_id", string(e.StreamID), "of each decided event, one of the streams that the command is handled for")
 		}
 		if h.options.command != nil {
+			if err := boundid.Check(&e); err != nil {
+				return nil, err
+			}
 			e.ID = EventID(*h.options.command, e.StreamID, len(perStream[i]))
 		}
 		e.Version, e.Position = 0, 0

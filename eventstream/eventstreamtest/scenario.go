@@ -3,6 +3,7 @@ package eventstreamtest
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -59,8 +60,8 @@ func (s *Scenario[Command, State]) When(command Command) *Scenario[Command, Stat
 	return s
 }
 
-// Then demands that exactly these followed: values that the codec knows, or events, whose type, payload and data count. None is a command that
-// changes nothing.
+// Then demands that exactly these followed: values that the codec knows, or events, whose type, payload and data count, and the stream and the
+// tags of those that have any. None is a command that changes nothing.
 func (s *Scenario[Command, State]) Then(want ...any) *Scenario[Command, State] {
 	s.t.Helper()
 	if s.err != nil {
@@ -70,6 +71,18 @@ func (s *Scenario[Command, State]) Then(want ...any) *Scenario[Command, State] {
 	got, expected := s.shown(s.decided), s.shown(wanted)
 	if !reflect.DeepEqual(expected, got) {
 		s.t.Fatalf("the events of the command:\n got %+v\nwant %+v", got, expected)
+	}
+	for i := range wanted {
+		if i >= len(s.decided) {
+			break // a value that is several events
+		}
+		w, g := &wanted[i], &s.decided[i]
+		if w.StreamID != "" && w.StreamID != g.StreamID {
+			s.t.Fatalf("event %d of the command (%s) is for stream %q, want %q", i+1, g.Type, g.StreamID, w.StreamID)
+		}
+		if tags := w.Tags(); len(tags) > 0 && !slices.Equal(tags, g.Tags()) {
+			s.t.Fatalf("event %d of the command (%s) has tags %q, want %q", i+1, g.Type, g.Tags(), tags)
+		}
 	}
 	return s
 }

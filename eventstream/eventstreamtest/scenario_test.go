@@ -140,6 +140,32 @@ func TestScenarioFails(t *testing.T) {
 	require.Contains(t, failing(t, func(t testing.TB) { rules(r).Given(t, nil, deposited{5}) }), "without a codec")
 }
 
+// Where an event that is wanted names its stream, or has tags, those of the command's count.
+func TestScenarioComparesStreamsAndTags(t *testing.T) {
+	t.Parallel()
+	event := func(stream eventstream.StreamID, tags ...string) eventstream.Event {
+		e := eventstream.EventOf("thing.done", nil, eventstream.WithTags(tags...))
+		require.NoError(t, e.Err)
+		e.StreamID = stream
+		return e
+	}
+	then := func(t testing.TB, got, want eventstream.Event) {
+		eventstreamtest.Rules[int, int]{
+			Decide: func(int, int) ([]eventstream.Event, error) { return []eventstream.Event{got}, nil },
+			Evolve: func(n int, _ eventstream.Event) (int, error) { return n, nil },
+		}.Given(t, nil).When(1).Then(want)
+	}
+	then(t, event("copy-1", "book:1"), event("copy-1", "book:1"))
+	then(t, event("copy-1", "book:1"), event(""))
+	for text, want := range map[string]eventstream.Event{
+		`for stream "copy-1", want "copy-9"`: event("copy-9"),
+		`want ["book:2"]`:                    event("copy-1", "book:2"),
+		`want ["book:1" "book:2"]`:           event("", "book:1", "book:2"),
+	} {
+		require.Contains(t, failing(t, func(t testing.TB) { then(t, event("copy-1", "book:1"), want) }), text)
+	}
+}
+
 func TestHistoryIsHandledInBatches(t *testing.T) {
 	t.Parallel()
 	r := registry(t)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/boundid"
 	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
@@ -36,6 +37,7 @@ func (s *Step[S]) Repository() *eventstream.Repository { return s.batch.repo }
 
 // Append appends to a stream, as Repository.Append does, with event ids that are derived (EventID) from what the step handles, the process and
 // the name of this append, which no other one of the step may have: handled again, after a reset say, it appends nothing twice.
+// An event with encrypted fields (package shred) is refused with an *InvalidValueError: they are bound to the id that it was made with.
 //
 // A refusal, as a *VersionConflictError, leaves the transaction usable: the handler decides what to do about it, by an errors.As. If it returns
 // the error, the step has failed, and all of it is tried again.
@@ -48,6 +50,9 @@ func (s *Step[S]) Append(
 	s.used = append(s.used, name)
 	own := slices.Clone(events)
 	for i := range own {
+		if err := boundid.Check(&own[i]); err != nil {
+			return eventstream.AppendResult{}, err
+		}
 		own[i].ID = EventID(s.source, s.batch.process, name, i)
 	}
 	return s.batch.repo.Append(ctx, id, expected, own...)

@@ -9,11 +9,12 @@ import (
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/codec"
+	"github.com/gaplesspg/gapless/internal/boundid"
 	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // MetadataKey is where the metadata of an event list its encrypted fields, as JSON pointers into the payload.
-const MetadataKey = "encrypted_fields"
+const MetadataKey = boundid.MetadataKey
 
 // Codec is a codec.Registry that keeps personal fields encrypted. It is safe for use by several goroutines.
 type Codec struct {
