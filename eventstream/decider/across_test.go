@@ -127,7 +127,7 @@ func TestTogetherBeginsEachStreamWithInitial(t *testing.T) {
 	})
 	m := &memory{}
 	m.put("b", anAdded(t, 2))
-	_, err := d.HandleAcross(t.Context(), m, []eventstream.StreamID{"a", "b"}, struct{}{})
+	_, err := d.HandleAcross(t.Context(), m, []eventstream.StreamID{"a", "b", "c"}, struct{}{})
 	require.NoError(t, err)
 	require.Equal(t, []int{40, 42, 40}, seen)
 	require.Equal(t, 0, decider.Streams[int]{}.Of("a"))
@@ -161,4 +161,30 @@ func TestTypedDecider(t *testing.T) {
 	d.Encode = nil
 	_, err = d.Decider().Handle(t.Context(), m, "c-1", 5)
 	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+}
+
+// A stream that the caller forgot to name was not read: whoever looks at its state is told, and nothing is appended. Outside of a decision,
+// everybody may look.
+func TestHandleAcrossLooksAtItsStreamsAlone(t *testing.T) {
+	t.Parallel()
+	m := &memory{}
+	m.put("a", anAdded(t, 10))
+	m.put("member", anAdded(t, 3))
+	d := decider.Together(counter(), func(_ struct{}, counters decider.Streams[int]) ([]eventstream.Event, error) {
+		if counters.Of("member") >= 3 {
+			return nil, errTooFew
+		}
+		e, err := eventstream.NewEvent("counter.added", added{1})
+		return decider.On("a", e), err
+	})
+	_, err := d.HandleAcross(t.Context(), m, []eventstream.StreamID{"a"}, struct{}{})
+	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	require.ErrorContains(t, err, "member")
+	require.Len(t, m.streams["a"], 1)
+	_, err = d.HandleAcross(t.Context(), m, []eventstream.StreamID{"a", "member"}, struct{}{})
+	require.ErrorIs(t, err, errTooFew)
+	r, err := d.HandleAcross(t.Context(), m, []eventstream.StreamID{"a", "new"}, struct{}{})
+	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	require.Equal(t, 0, r.State.Of("member"), "not read")
+	require.Equal(t, 10, r.State.Of("a"))
 }

@@ -44,7 +44,7 @@ func (h *handling[Command, State]) run(ctx context.Context) error {
 			return h.findAll(ctx)
 		}
 		h.tries++
-		events, err := h.decider.Decide(h.command, h.state)
+		events, err := h.decide()
 		if err != nil || len(events) == 0 {
 			return err
 		}
