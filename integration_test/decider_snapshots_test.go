@@ -271,3 +271,21 @@ func TestHammerDeciderOnSnapshots(t *testing.T) {
 	require.Positive(t, number(t, b.ctx, b.pool, `SELECT max(version) FROM eventstream.snapshots`))
 	requireAuditClean(t, b)
 }
+
+// Snapshots are those of the repository that decides: a state of one tenant must not be decided on for another.
+func TestDeciderRefusesSnapshotsOfAnotherTenant(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	acme, rivals := b.repo.ForTenant("acme"), b.repo.ForTenant("rival")
+	_, err := inventory().Handle(b.ctx, acme, "thing-acme", 1)
+	require.NoError(t, err)
+	for name, repos := range map[string][2]*eventstream.Repository{"all, for a tenant": {b.repo, rivals}, "a tenant, for another": {acme, rivals}} {
+		store, _ := stockSnapshots(t, repos[0], 1, snapshot.Policy{When: snapshot.Never})
+		_, err := inventory().Handle(b.ctx, repos[1], "thing-acme", 1, decider.WithSnapshots(store))
+		require.ErrorIs(t, err, eventstream.ErrInvalidValue, name)
+		require.ErrorContains(t, err, "another repository", name)
+	}
+	store, _ := stockSnapshots(t, acme, 1, snapshot.Policy{When: snapshot.Never})
+	_, err = inventory().Handle(b.ctx, acme, "thing-acme", 1, decider.WithSnapshots(store))
+	require.NoError(t, err)
+}

@@ -252,6 +252,15 @@ func TestProcessMisuse(t *testing.T) {
 	}
 	_, err := process.NewManager(nil, shipping(t))
 	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+	for _, onTimer := range []bool{true, false} {
+		p := shipping(t)
+		if !onTimer {
+			p.OnTimer = nil
+		}
+		m, err := process.NewManager(b.repo.ForTenant("acme"), p)
+		require.ErrorContains(t, err, "not one tenant's", "with timers: %v", onTimer)
+		require.Nil(t, m)
+	}
 }
 
 // Two who begin a process for one key at the same time, in two shards, do not lose what either knew: one of them decides anew. Step by step.

@@ -78,7 +78,7 @@ func (d Decider[Command, State]) HandleAcross(
 	}
 	var snapshots Snapshots[State]
 	if err == nil {
-		snapshots, err = snapshotsOf[State](options, len(ids))
+		snapshots, err = snapshotsOf[State](options, store, len(ids))
 	}
 	if err != nil {
 		var none Result[State]

@@ -22,7 +22,7 @@ type Snapshots[State any] interface {
 
 // WithSnapshots has Handle begin with the state that snapshots give, so that it reads what came after it and not all of a long stream, in as many
 // round trips. The Evolve and Initial of the snapshots must be those of the decider, and they must be of the repository that Handle is
-// given: in a transaction, store.WithTx(tx). It is for decisions about one stream. Default: none.
+// given: in a transaction, store.WithTx(tx); those of another pool or tenant are refused. It is for decisions about one stream. Default: none.
 //
 // A command that was carried out before the snapshot (WithCommandID) is found as without: its events are then read with all others. Where no
 // snapshot can be used the stream is held in memory, and so are the events after one.
@@ -37,12 +37,18 @@ func WithSnapshots[State any](snapshots Snapshots[State]) Option {
 }
 
 // snapshotsOf are those of the options, if they fit what is handled.
-func snapshotsOf[State any](o options, streams int) (Snapshots[State], error) {
+func snapshotsOf[State any](o options, store Store, streams int) (Snapshots[State], error) {
 	if o.snapshots == nil {
 		return nil, nil
 	}
 	snapshots, ok := o.snapshots.(Snapshots[State])
+	repo, isRepository := store.(*eventstream.Repository)
+	owned, isOwned := o.snapshots.(interface {
+		IsOf(repo *eventstream.Repository) bool
+	})
 	switch {
+	case isRepository && repo != nil && isOwned && !owned.IsOf(repo):
+		return nil, invalid.Value("WithSnapshots", "of another repository", "of the one that Handle is given: on its pool, and for its tenant")
 	case !ok:
 		return nil, invalid.Value("WithSnapshots", "of another state", "of the State of the decider")
 	case streams != 1:

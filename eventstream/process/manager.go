@@ -51,6 +51,9 @@ func NewManager[S any](repo *eventstream.Repository, process Process[S]) (*Manag
 	if process.On == nil {
 		return nil, invalid.Value("Process.On", "nil", "a function that handles an event")
 	}
+	if _, err := coreOnPool(repo); err != nil {
+		return nil, err
+	}
 	m := &Manager[S]{repo: repo, process: process}
 	var err error
 	if m.Subscription, err = subscription.New(repo, process.Name, subscription.TxHandler(m.handle), process.Config); err != nil {
@@ -59,8 +62,10 @@ func NewManager[S any](repo *eventstream.Repository, process Process[S]) (*Manag
 	if process.OnTimer == nil {
 		return m, nil
 	}
-	m.timers, err = NewTimers(repo, process.Name, m.fire, process.Timers)
-	return m, err
+	if m.timers, err = NewTimers(repo, process.Name, m.fire, process.Timers); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // Run runs the subscription and the timers until ctx ends, and returns nil; any number of processes may run it. It returns an error when

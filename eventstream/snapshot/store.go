@@ -58,6 +58,14 @@ func (s *Store[S]) WithTx(tx pgx.Tx) *Store[S] {
 	return &inTx
 }
 
+// IsOf reports whether the store is of a repository: on the same pool, and for the same tenant. decider.WithSnapshots asks it, since the states
+// of one tenant must not be decided on for another.
+func (s *Store[S]) IsOf(repo *eventstream.Repository) bool {
+	own := access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](s.repo)
+	other := access.Of[eventstream.LogEvent, eventstream.LogFilter, eventstream.Start](repo)
+	return own.Pool() == other.Pool() && own.Tenant() == other.Tenant()
+}
+
 // Flush waits until no snapshot is to be made any more, or the context ends, and returns the context's error then.
 func (s *Store[S]) Flush(ctx context.Context) error {
 	if s.work == nil {
