@@ -208,9 +208,9 @@ func (s *Subscription) subscribeParams() db.SubscriptionSubscribeParams {
 }
 
 // WaitFor returns once every event up to a position is handled, by whichever process: whoever appended something can wait for
-// AppendResult.LastPosition, and then finds it in the subscription's projection. It returns the context's error if that ends
-// first, a *NotFoundError if nobody has run the subscription yet, and a *BeyondLogError for a position that was
-// never drawn.
+// AppendResult.LastPosition, and then finds it in the subscription's projection. What was parked or skipped counts as handled.
+// It returns the context's error if that ends first, a *NotFoundError if nobody has run the subscription yet, and a *BeyondLogError for a position
+// that was never drawn.
 func (s *Subscription) WaitFor(ctx context.Context, position int64) error {
 	return s.waitFor(ctx, s.core.Handle(), position)
 }
