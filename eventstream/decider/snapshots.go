@@ -24,6 +24,8 @@ type Snapshots[State any] interface {
 // round trips. The Evolve and Initial of the snapshots must be those of the decider, and they must be of the repository that Handle is
 // given: in a transaction, store.WithTx(tx); those of another pool or tenant are refused. It is for decisions about one stream. Default: none.
 //
+// An event that the Evolve of the snapshots refuses is an error of theirs (*snapshot.EvolveError), and one that comes later a *EvolveError.
+//
 // A command that was carried out before the snapshot (WithCommandID) is found as without: its events are then read with all others. Where no
 // snapshot can be used the stream is held in memory, and so are the events after one.
 func WithSnapshots[State any](snapshots Snapshots[State]) Option {
