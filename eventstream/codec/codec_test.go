@@ -409,3 +409,21 @@ type asked []eventstream.UnknownType
 func (a asked) UnknownTypes(context.Context, ...eventstream.KnownType) ([]eventstream.UnknownType, error) {
 	return slices.Clone(a), nil
 }
+
+// Among values, events are what they are: with tags and metadata that a value has no place for.
+func TestCodecEncodesValuesAmongEvents(t *testing.T) {
+	t.Parallel()
+	type told struct{ N int }
+	r, err := codec.New(codec.Event[told]("thing.told"))
+	require.NoError(t, err)
+	decide := codec.Decide(r, func(n, _ int) ([]any, error) {
+		return []any{r.Event(told{n}, eventstream.WithTags("thing:7")), told{n + 1}}, nil
+	})
+	events, err := decide(1, 0)
+	require.NoError(t, err)
+	require.Equal(t, []string{"thing:7"}, events[0].Tags())
+	require.JSONEq(t, `{"N": 1}`, string(events[0].Payload))
+	require.JSONEq(t, `{"N": 2}`, string(events[1].Payload))
+	_, err = r.EncodeAll(told{1}, r.Event("of no type"))
+	require.ErrorContains(t, err, "not registered")
+}

@@ -38,13 +38,16 @@ func (r *Registry) Event(value any, opts ...eventstream.EventOption) eventstream
 	return event
 }
 
-// EncodeAll is Encode for several values.
+// EncodeAll is Encode for several values. An eventstream.Event among them stays as it is: one that Event made with tags or metadata, say.
 func (r *Registry) EncodeAll(values ...any) ([]eventstream.Event, error) {
 	events := make([]eventstream.Event, len(values))
 	for i, value := range values {
-		event, err := r.Encode(value)
-		if err != nil {
-			return nil, err
+		event, is := value.(eventstream.Event)
+		if !is {
+			event = r.Event(value)
+		}
+		if event.Err != nil {
+			return nil, event.Err
 		}
 		events[i] = event
 	}

@@ -2,7 +2,8 @@ package codec
 
 import "github.com/gaplesspg/gapless/eventstream"
 
-// Decide makes rules that decide on values into ones that decide on events, in the shape that a decider takes: what they decide is encoded.
+// Decide makes rules that decide on values into ones that decide on events, in the shape that a decider takes: what they decide is encoded, by
+// EncodeAll.
 func Decide[Command, State any](
 	r *Registry, decide func(Command, State) ([]any, error),
 ) func(Command, State) ([]eventstream.Event, error) {
