@@ -21,8 +21,9 @@ const (
 	// defaultMaxConns is small: a test that needs more says so.
 	defaultMaxConns = 8
 
-	// closeTimeout is how long a pool may wait for connections that a test did not give back.
-	closeTimeout = 10 * time.Second
+	// closeTimeout is how long a pool may wait for connections that a test did not give back: longer than the 15 seconds that pgx gives one
+	// whose request to cancel came before its statement, on a busy server.
+	closeTimeout = 30 * time.Second
 )
 
 // bundle is what a test works with: a migrated database of its own, and what connects to it as a superuser.
