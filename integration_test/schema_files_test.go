@@ -109,6 +109,8 @@ func TestSchemaFilesRefuseWhatTheyDoNotKnow(t *testing.T) {
 // schemaOfEveryKind is a database with an object of every kind, and a role that may do something with some of them.
 func schemaOfEveryKind(t *testing.T) (*pgxpool.Pool, string) {
 	t.Helper()
+	_, err := testDatabases.template() // whose migrations make the roles that newRole grants
+	require.NoError(t, err)
 	b := bundleOn(t, newDatabase(t))
 	role := newRole(t, b)
 	schemaExec(t, b.pool, strings.ReplaceAll(readDoc(t, "integration_test/testdata/schema_objects.sql"), "a_role", role))
