@@ -158,7 +158,9 @@ func (v *Vault) open(ctx context.Context, stored StoredKey) (subjectKey, error) 
 	if err != nil {
 		return key, err
 	}
-	key.aead, err = newAEAD(raw)
+	if key.aead, err = newAEAD(raw); err == nil {
+		key.nonces, err = nonceKey(raw)
+	}
 	return key, err
 }
 
