@@ -134,7 +134,8 @@ func TestProjectionTwoRebuildsAtEveryStatement(t *testing.T) {
 				next := at.next()
 				done = at.reached(lastPrepared)
 
-				err := projector(t, anotherProcess(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
+				other := anotherProcess(t, b, nil)
+				err := projector(t, other, counts(nil)).Rebuild(b.ctx, opts)
 				if err != nil {
 					require.ErrorIs(t, err, subscription.ErrRebuildRunning, next)
 					refused++
@@ -144,6 +145,8 @@ func TestProjectionTwoRebuildsAtEveryStatement(t *testing.T) {
 				requireCounted(t, b, "counts.streams")
 				requireNoRow(t, b, `SELECT name FROM eventstream.subscriptions WHERE rebuilds IS NOT NULL
 					UNION ALL SELECT nspname FROM pg_namespace WHERE nspname ~ '^_counts_'`)
+				a.pool.Close()
+				other.pool.Close()
 			}
 			require.Greater(t, refused, 12, "one for each statement after the lock")
 		})
@@ -181,6 +184,8 @@ func TestProjectionRebuildAndCreateAtEveryStatement(t *testing.T) {
 				requireCounted(t, b, projection.Name+".streams")
 				caughtUp(t, other, p)
 				requireCounted(t, b, projection.Name+".streams")
+				a.pool.Close()
+				other.pool.Close()
 			}
 		})
 	}
@@ -212,7 +217,8 @@ func TestProjectionRebuildThatLostItsLockChangesNothing(t *testing.T) {
 			at.await(t, first)
 			killRebuildLock(t, b)
 			require.Eventually(t, func() bool {
-				err := projector(t, anotherProcess(t, b, nil), counts(nil)).Rebuild(b.ctx, opts)
+				other := anotherProcess(t, b, nil)
+				err := projector(t, other, counts(nil)).Rebuild(b.ctx, opts)
 				if errors.Is(err, subscription.ErrRebuildRunning) {
 					return false // the server has not noticed yet
 				}
