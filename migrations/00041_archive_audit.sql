@@ -88,11 +88,20 @@ DECLARE
     v_to integer;
     v_at integer;
 BEGIN
-    -- A copy in memory: of what is stored apart, each substr would look up its pieces.
-    SELECT q.block, q.event_count, q.positions || ''::bytea AS positions INTO s
+    -- A copy in memory: of what is stored apart, each substr would look up its pieces. Where a block has an event at each
+    -- of its positions, as most have, they need not be read.
+    SELECT q.block, q.event_count, q.from_position,
+        CASE WHEN q.event_count <= q.to_position - q.from_position THEN q.positions || ''::bytea END AS positions
+    INTO s
     FROM eventstream.seals AS q WHERE q.to_position >= p_position ORDER BY q.to_position LIMIT 1;
     IF NOT FOUND THEN
         RETURN NULL;
+    ELSIF s.positions IS NULL THEN
+        RETURN (
+            SELECT substr(q.leaves, (p_position - s.from_position)::integer * 32 + 1, 32)
+            FROM eventstream.seals AS q
+            WHERE q.block = s.block
+        );
     END IF;
     v_to := s.event_count;
     WHILE v_from < v_to LOOP
