@@ -16,7 +16,7 @@ var (
 	ErrStreamExists = errors.New("stream exists: load it and decide anew, or append without the expectation Empty")
 	// ErrStreamMissing says that a stream has no events where Exists was expected. See StreamMissingError.
 	ErrStreamMissing = errors.New("stream is missing: append its first event without the expectation Exists")
-	// ErrStreamNotFound says that there is no stream of this id to read. See StreamNotFoundError.
+	// ErrStreamNotFound says that there is no stream of this id to read, archive or erase. See StreamNotFoundError.
 	ErrStreamNotFound = errors.New("stream not found: check its id, or append to it to create it")
 	// ErrEventNotFound says that there is no event of this version or id to read.
 	ErrEventNotFound = errors.New("event not found: check its stream and version, or its id")
@@ -117,7 +117,7 @@ func (e *StreamMissingError) Is(target error) bool {
 	return target == ErrStreamMissing || target == ErrVersionConflict
 }
 
-// StreamNotFoundError says that there is no stream of this id to read.
+// StreamNotFoundError says that there is no stream of this id to read, archive or erase.
 type StreamNotFoundError struct {
 	// StreamID is the stream that was looked for.
 	StreamID StreamID

@@ -141,6 +141,8 @@ func refusedValue(e *pgconn.PgError, d refusalDetail) error {
 		return invalidValue(d.Field, d.Value, d.Rule)
 	case "ES009":
 		return fmt.Errorf("%w: %s. %s", ErrStoreMismatch, e.Message, e.Hint)
+	case "ES018":
+		return &StreamNotFoundError{StreamID: StreamID(d.StreamID)}
 	case "ES017":
 		return &StreamClosedError{StreamID: StreamID(d.StreamID), Version: d.CurrentVersion}
 	case "ES013":

@@ -22,11 +22,12 @@ type ArchiveResult struct {
 // Read, ReadLog and subscriptions bring archived events in their places, numbers and seals stay valid, and Erase reaches them.
 //
 // It moves them in batches, each in a transaction of its own (a repository of WithTx: all in that one), oldest first. A call that ended early
-// is made again: it goes on where the last one stopped, and moves nothing twice. A stream that does not exist, and a version below 1, are an
-// *InvalidValueError; a version above the last one stands for all but the last.
+// is made again: it goes on where the last one stopped, and moves nothing twice. A stream that does not exist is a *StreamNotFoundError, a version
+// below 1 an *InvalidValueError; a version above the last one stands for all but the last. It is for all tenants: a repository of ForTenant
+// refuses it, whatever the stream.
 func (r *Repository) Archive(ctx context.Context, id StreamID, before int64) (ArchiveResult, error) {
 	var result ArchiveResult
-	if err := errorsFirst(r.forAllTenants("archiving"), id.Validate()); err != nil {
+	if err := errorsFirst(r.forAllTenants("archiving: call it on the one that ForTenant was called on"), id.Validate()); err != nil {
 		return result, err
 	}
 	if before < 1 {

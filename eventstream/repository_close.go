@@ -95,10 +95,11 @@ type Erasure struct {
 
 // Erase takes payload, data and metadata away from events, for good: the events stay, with their versions and their places in the log, and are
 // Erased. Seals stay valid, since the digests of what was taken away are kept, in eventstream.erasures, with who did it, when and why.
-// Snapshots of the stream are deleted. It returns how many events it erased: 0 if all of them were erased before. A version that the stream
-// does not have is an *InvalidValueError.
+// Snapshots of the stream are deleted. It returns how many events it erased: 0 if all of them were erased before. A stream that does not exist is
+// a *StreamNotFoundError, a version that it does not have an *InvalidValueError. It is for all tenants: a repository of ForTenant refuses it,
+// whatever the stream.
 func (r *Repository) Erase(ctx context.Context, erasure Erasure) (int64, error) {
-	if err := errorsFirst(r.forAllTenants("an erasure"), erasure.validate()); err != nil {
+	if err := errorsFirst(r.forAllTenants("an erasure: call it on the one that ForTenant was called on"), erasure.validate()); err != nil {
 		return 0, err
 	}
 	erased, err := r.queries.Erase(ctx, r.handle, db.EraseParams{

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,7 +164,6 @@ func TestArchiveRefusesWhatItCannotMean(t *testing.T) {
 	for args, says := range map[string]string{
 		`NULL, 3`:                 "stream_id",
 		`'', 3`:                   "stream_id",
-		`'person-9', 3`:           "stream_id",
 		`'person-1', NULL`:        "before_version",
 		`'person-1', 0`:           "before_version",
 		`'person-1', -1`:          "before_version",
@@ -177,7 +177,6 @@ func TestArchiveRefusesWhatItCannotMean(t *testing.T) {
 	}
 	for name, call := range map[string]func() (eventstream.ArchiveResult, error){
 		"no stream": func() (eventstream.ArchiveResult, error) { return b.repo.Archive(b.ctx, "", 3) },
-		"not there": func() (eventstream.ArchiveResult, error) { return b.repo.Archive(b.ctx, "person-9", 3) },
 		"version 0": func() (eventstream.ArchiveResult, error) { return b.repo.Archive(b.ctx, "person-1", 0) },
 		"for one tenant": func() (eventstream.ArchiveResult, error) {
 			return b.repo.ForTenant("default").Archive(b.ctx, "person-1", 3)
@@ -190,8 +189,32 @@ func TestArchiveRefusesWhatItCannotMean(t *testing.T) {
 		require.ErrorIs(t, err, eventstream.ErrInvalidValue, name)
 		require.Zero(t, result, name)
 	}
+	_, err := b.pool.Exec(b.ctx, `SELECT eventstream.archive('person-9', 3)`)
+	require.Contains(t, requireSQLState(t, err, "ES018").Message, "'person-9'")
+	_, err = b.repo.Archive(b.ctx, "person-9", 3)
+	requireNotFound(t, err, "person-9")
 	verify()
 	require.Equal(t, [2]string{"1 2 3 4 5 6", ""}, versionsIn(t, b, "person-1"))
+}
+
+// For a tenant, archiving and erasure are refused before anything is looked at: whose a stream is, and whether it is there, changes no word.
+func TestRetentionForATenantSaysNothingOfStreams(t *testing.T) {
+	t.Parallel()
+	b, _, _ := archiveStore(t)
+	said := map[string]bool{}
+	for _, id := range []eventstream.StreamID{"person-1", "person-9"} {
+		for _, tenant := range []eventstream.TenantID{"default", rival} {
+			repo := b.repo.ForTenant(tenant)
+			_, archived := repo.Archive(b.ctx, id, 3)
+			_, erased := repo.Erase(b.ctx, eventstream.Erasure{StreamID: id, From: 1, Reason: "r"})
+			for _, err := range []error{archived, erased} {
+				require.ErrorIs(t, err, eventstream.ErrInvalidValue)
+				require.ErrorContains(t, err, "call it on the one that ForTenant was called on")
+				said[strings.ReplaceAll(err.Error(), string(tenant), "TENANT")] = true
+			}
+		}
+	}
+	require.Len(t, said, 2, "one for each call")
 }
 
 // An append that is repeated and an event that is delivered again are known, and an id that is used is used, also where it is archived.

@@ -135,6 +135,8 @@ func TestRaceAnErasureAndADecision(t *testing.T) {
 		return decider.repo.AppendIf(b.ctx, query, at, toStream("person-1", decided))
 	})
 	waitBlocked(t, b, decider.pid(), eraser.pid())
+	require.EqualValues(t, 1, number(t, b.ctx, b.pool, `SELECT count(*) FROM pg_locks WHERE pid = $1 AND NOT granted AND locktype = 'advisory'`,
+		int32(decider.pid())), "for its turn with the stream, and not for a row that it has tried to write")
 	eraser.end(t, b, true)
 	r := <-repeated
 	require.NoError(t, r.err)

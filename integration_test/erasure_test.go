@@ -127,6 +127,15 @@ func printed(t testing.TB, b *bundle, text []byte) (is string) {
 	return is
 }
 
+// requireNotFound fails unless an error says that there is no stream of this id.
+func requireNotFound(t testing.TB, err error, id eventstream.StreamID) {
+	t.Helper()
+	var missing *eventstream.StreamNotFoundError
+	require.ErrorAs(t, err, &missing)
+	require.Equal(t, id, missing.StreamID)
+	require.ErrorIs(t, err, eventstream.ErrStreamNotFound)
+}
+
 func TestErasureRefusesWhatItCannotMean(t *testing.T) {
 	t.Parallel()
 	b, _, _ := personStore(t)
@@ -136,7 +145,6 @@ func TestErasureRefusesWhatItCannotMean(t *testing.T) {
 		says string
 	}{
 		"no stream":                {`NULL, '[1,2]', 'r'`, "stream_id"},
-		"a stream that is not":     {`'person-9', '[1,2]', 'r'`, "stream_id"},
 		"no versions":              {`'person-1', NULL, 'r'`, "versions"},
 		"an empty range":           {`'person-1', 'empty', 'r'`, "versions"},
 		"below the first":          {`'person-1', '[0,2]', 'r'`, "within [1,4]"},
@@ -160,11 +168,16 @@ func TestErasureRefusesWhatItCannotMean(t *testing.T) {
 		"negative":     {StreamID: "person-1", From: 1, To: -1, Reason: "r"},
 		"no reason":    {StreamID: "person-1", From: 1, Reason: " "},
 		"out of range": {StreamID: "person-1", From: 1, To: 5, Reason: "r"},
-		"not there":    {StreamID: "person-9", From: 1, Reason: "r"},
 	} {
 		_, err := b.repo.Erase(b.ctx, erasure)
 		require.ErrorIs(t, err, eventstream.ErrInvalidValue, name)
 	}
+	_, err := b.pool.Exec(b.ctx, `SELECT eventstream.erase('person-9', '[1,2]', 'r')`)
+	refused := requireSQLState(t, err, "ES018")
+	require.Contains(t, refused.Message, "'person-9'")
+	require.Contains(t, refused.Hint, "discard_pending")
+	_, err = b.repo.Erase(b.ctx, eventstream.Erasure{StreamID: "person-9", From: 1, Reason: "r"})
+	requireNotFound(t, err, "person-9")
 	verify()
 	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.erasures`))
 	require.Equal(t, int64(1), number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.snapshots`))

@@ -8,10 +8,12 @@ import (
 	"io"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/codec"
+	"github.com/gaplesspg/gapless/eventstream/decider"
 	"github.com/gaplesspg/gapless/eventstream/shred"
 )
 
@@ -86,6 +88,47 @@ func registerAndForget(ctx context.Context, pool *pgxpool.Pool) error {
 	// docs:end
 	fmt.Println("records:", strings.Count(records.String(), "\n"))
 	return nil
+}
+
+// registerOnce handles one command twice.
+func registerOnce(ctx context.Context, pool *pgxpool.Pool) error {
+	repo, err := exampleRepository(ctx, pool, nil)
+	if err != nil {
+		return err
+	}
+	c, _, err := customers(pool, []byte(strings.Repeat("k", 32)), io.Discard)
+	if err != nil {
+		return err
+	}
+	command := uuid.New()
+	// docs:start
+	ids := func(n int) uuid.UUID { return decider.EventID(command, "customer-7", n) }
+	register := decider.Decider[Registered, int]{
+		Decide: shred.DecideUnder(ctx, c, "customer-7", ids, func(r Registered, known int) ([]any, error) {
+			if known > 0 {
+				return nil, errors.New("registered already")
+			}
+			return []any{r}, nil
+		}),
+		Evolve: shred.Evolve(ctx, c, func(known int, _ any) int { return known + 1 }),
+	}
+	customer := Registered{Customer: "customer-7", Name: "Ada Lovelace", Plan: "gold"}
+	for range 2 {
+		result, err := register.Handle(ctx, repo, "customer-7", customer, decider.WithCommandID(command))
+		if err != nil {
+			return err
+		}
+		fmt.Println("events:", len(result.Events), "handled before:", result.Duplicate)
+	}
+	// docs:end
+	return nil
+}
+
+func Example_shredCommand() {
+	runExample(registerOnce)
+	// Output:
+	// events: 1 handled before: false
+	// events: 1 handled before: true
 }
 
 func Example_shred() {

@@ -39,7 +39,7 @@ var tableColumns = map[string]map[string]string{
 		"received_at": "timestamp with time zone", "discarded_at": "timestamp with time zone", "discarded_by": "text", "reason": "text",
 	},
 	"erasures": {
-		"position": "bigint, may be NULL", "version": "bigint", "event_id": "uuid", "erased_at": "timestamp with time zone", "stream_id": "text",
+		"erasure": "bigint", "position": "bigint, may be NULL", "version": "bigint", "event_id": "uuid", "erased_at": "timestamp with time zone", "stream_id": "text",
 		"place": "text", "erased_by": "text", "reason": "text", "payload_digest": "bytea", "data_digest": "bytea, may be NULL",
 		"metadata_digest": "bytea",
 	},
@@ -93,7 +93,11 @@ var tableColumns = map[string]map[string]string{
 	"audit_runs": {
 		"run": "bigint", "since_run": "bigint, may be NULL", "started_at": "timestamp with time zone", "finished_at": "timestamp with time zone",
 		"position": "bigint", "last_sequence": "bigint", "errors": "bigint", "warnings": "bigint", "run_by": "text",
-		"block": "bigint, may be NULL", "seal": "bytea, may be NULL",
+		"block": "bigint, may be NULL", "seal": "bytea, may be NULL", "erasure": "bigint", "archiving": "bigint",
+	},
+	"archivings": {
+		"archiving": "bigint", "from_version": "bigint", "to_version": "bigint", "archived_at": "timestamp with time zone",
+		"stream_id": "text", "archived_by": "text",
 	},
 	"subject_keys": {
 		"created_at": "timestamp with time zone", "key_id": "uuid", "subject": "text", "created_by": "text", "wrapped_key": "bytea",
@@ -172,10 +176,14 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.archived_events archived_events_not_first CHECK ((version > 1))",
 		"eventstream.archived_events archived_events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.archived_events archived_events_position_key UNIQUE (\"position\")",
+		"eventstream.archivings archivings_pkey PRIMARY KEY (archiving)",
+		"eventstream.archivings archivings_stream_id_from_version_key UNIQUE (stream_id, from_version)",
+		"eventstream.archivings archivings_versions_ordered CHECK (((from_version > 1) AND (to_version >= from_version)))",
 		"eventstream.audit_runs audit_runs_pkey PRIMARY KEY (run)",
 		"eventstream.discarded_events discarded_events_reason_given CHECK ((reason ~ '[^[:space:]]'::text))",
 		"eventstream.erasures erasures_digests_whole CHECK (((octet_length(payload_digest) = 32) AND " +
 			"((octet_length(data_digest) = 32) IS NOT FALSE) AND (octet_length(metadata_digest) = 32)))",
+		"eventstream.erasures erasures_erasure_key UNIQUE (erasure)",
 		"eventstream.erasures erasures_pkey PRIMARY KEY (stream_id, version, place, event_id)",
 		"eventstream.erasures erasures_place_known CHECK ((((place = 'events'::text) AND (\"position\" IS NOT NULL)) OR " +
 			"((place = 'discarded_events'::text) AND (\"position\" IS NULL))))",

@@ -155,6 +155,7 @@ COMMENT ON COLUMN eventstream.discarded_events.reason IS 'Why it was given up.';
 COMMENT ON INDEX eventstream.discarded_events_stream_idx IS 'What was discarded of a stream.';
 
 CREATE TABLE eventstream.erasures (
+    erasure bigint GENERATED ALWAYS AS IDENTITY,
     position bigint,
     version bigint NOT NULL,
     event_id uuid NOT NULL,
@@ -167,6 +168,7 @@ CREATE TABLE eventstream.erasures (
     data_digest bytea,
     metadata_digest bytea NOT NULL,
     CONSTRAINT erasures_pkey PRIMARY KEY (stream_id, version, place, event_id),
+    CONSTRAINT erasures_erasure_key UNIQUE (erasure),
     -- What is in the log has a position; what was discarded never had one.
     CONSTRAINT erasures_place_known CHECK (
         place = 'events' AND position IS NOT NULL OR place = 'discarded_events' AND position IS NULL),
@@ -181,6 +183,8 @@ CREATE TABLE eventstream.erasures (
 COMMENT ON TABLE eventstream.erasures IS
     'Events whose content was taken away by eventstream.erase(): when, by whom and why, and the digests that keep their '
     'seals valid. Written by the statement that erases, and never changed.';
+COMMENT ON COLUMN eventstream.erasures.erasure IS 'Its number: an audit looks at those that came since the last clean one.';
+COMMENT ON SEQUENCE eventstream.erasures_erasure_seq IS 'Numbers of erasures; one that was rolled back leaves a hole.';
 COMMENT ON COLUMN eventstream.erasures.position IS 'Place of the event in the log; NULL for one that never entered it.';
 COMMENT ON COLUMN eventstream.erasures.version IS 'Version of the event.';
 COMMENT ON COLUMN eventstream.erasures.event_id IS 'Identity of the event.';

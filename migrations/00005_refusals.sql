@@ -63,6 +63,25 @@ $$;
 
 COMMENT ON FUNCTION eventstream.refuse_closed(text, bigint) IS 'Raises ES017 (stream closed). Never returns.';
 
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_unknown_stream(p_stream_id text, p_hint text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventstream.is_name(p_stream_id) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value('stream_id', p_stream_id,
+            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
+    END IF;
+    PERFORM eventstream.refuse('ES018', format('stream %L not found', p_stream_id),
+        jsonb_build_object('stream_id', p_stream_id), p_hint);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_unknown_stream(text, text) IS
+    'Raises ES018 (stream not found), or ES008 for what cannot be the id of one. Never returns.';
+
 -- A sequence behind the events, as after copying the table or logical replication, gives positions that every reader
 -- has passed.
 -- +goose StatementBegin
@@ -296,6 +315,7 @@ DROP FUNCTION eventstream.refuse_event(eventstream.events);
 DROP FUNCTION eventstream.refuse_swallowed();
 DROP FUNCTION eventstream.refuse_sequence();
 DROP FUNCTION eventstream.refuse_old_snapshot();
+DROP FUNCTION eventstream.refuse_unknown_stream(text, text);
 DROP FUNCTION eventstream.refuse_closed(text, bigint);
 DROP FUNCTION eventstream.refuse_partition(text, integer, integer);
 DROP FUNCTION eventstream.refuse_tenant(text, text, text);

@@ -92,19 +92,6 @@ COMMENT ON VIEW eventstream.audit_newest_block IS
     'Whether the events of the newest sealed block are as they were sealed. Empty when nothing is wrong; all blocks are '
     'for verify_seals().';
 
--- The gate lets no record be written without its erasure. Who went past it shows here. The other way round says nothing:
--- an event that was erased in the store that it was imported from has its record there.
-CREATE VIEW eventstream.audit_erasures AS
-SELECT r.stream_id, r.version, r.position, 'on record as erased, and not erased' AS problem
-FROM eventstream.erasures AS r
-WHERE r.place = 'events' AND NOT EXISTS (
-    SELECT FROM eventstream.events AS e
-    WHERE e.stream_id = r.stream_id AND e.version = r.version AND e.event_id = r.event_id
-        AND eventstream.is_erased(e.payload, e.data, e.metadata));
-
-COMMENT ON VIEW eventstream.audit_erasures IS
-    'Records of erasures whose event is not erased, or is not there. Empty when nothing is wrong.';
-
 CREATE TABLE eventstream.audit_runs (
     run bigint GENERATED ALWAYS AS IDENTITY,
     since_run bigint,
@@ -117,6 +104,8 @@ CREATE TABLE eventstream.audit_runs (
     run_by text NOT NULL DEFAULT session_user,
     block bigint,
     seal bytea,
+    erasure bigint NOT NULL DEFAULT 0,
+    archiving bigint NOT NULL DEFAULT 0,
     CONSTRAINT audit_runs_pkey PRIMARY KEY (run)
 );
 
@@ -138,6 +127,9 @@ COMMENT ON COLUMN eventstream.audit_runs.warnings IS 'How much it found that is 
 COMMENT ON COLUMN eventstream.audit_runs.run_by IS 'The database user who ran it.';
 COMMENT ON COLUMN eventstream.audit_runs.block IS 'The newest sealed block when it began; NULL for none.';
 COMMENT ON COLUMN eventstream.audit_runs.seal IS 'The seal of that block.';
+COMMENT ON COLUMN eventstream.audit_runs.erasure IS
+    'Erasures up to this number are covered: below it, none can appear any more.';
+COMMENT ON COLUMN eventstream.audit_runs.archiving IS 'Moves to the archive up to this number are covered.';
 COMMENT ON SEQUENCE eventstream.audit_runs_run_seq IS 'Numbers of audits; one that was rolled back leaves a hole.';
 COMMENT ON INDEX eventstream.audit_runs_clean_idx IS 'The last clean audit.';
 
@@ -305,13 +297,17 @@ BEGIN
         jsonb_build_object('block', s.block, 'position', b.event_position, 'problem', b.fault)
     FROM eventstream.seals AS s
     CROSS JOIN LATERAL eventstream.verify_block(s.block) AS b
-    WHERE s.block >= coalesce(r.block, 1);
+    WHERE s.block >= coalesce(r.block, 1)
+    UNION ALL
+    SELECT m.check_name, 'error', m.stream_id, m.version, m.detail
+    FROM eventstream.audit_moved_since(r.archiving, r.erasure) AS m;
 END;
 $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.audit_since(bigint) IS
-    'What audit() finds, as far as it was written after an audit on record, and all that does not grow with the log.';
+    'What audit() finds, as far as it was written, archived or erased after an audit on record, and all that does not grow '
+    'with the log.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.audit_since(bigint) FROM PUBLIC;
 
@@ -331,6 +327,8 @@ DECLARE
     v_started_at timestamptz := clock_timestamp();
     v_state eventstream.log_state;
     v_seal record;
+    v_erasure bigint;
+    v_archiving bigint;
     v_since bigint;
     v_errors bigint := 0;
     v_warnings bigint := 0;
@@ -338,6 +336,10 @@ BEGIN
     -- Before anything is checked: what is numbered by now is seen by every statement below.
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
     SELECT s.block, s.seal INTO v_seal FROM eventstream.seals AS s ORDER BY s.block DESC LIMIT 1;
+    SELECT coalesce(max(k.archiving), 0) INTO v_archiving FROM eventstream.archivings AS k;
+    IF NOT current_setting('transaction_read_only')::boolean THEN
+        v_erasure := eventstream.settled_erasure();
+    END IF;
     IF p_full IS NOT TRUE THEN
         SELECT max(a.run) INTO v_since FROM eventstream.audit_runs AS a WHERE a.errors = 0;
     END IF;
@@ -358,8 +360,10 @@ BEGIN
         RETURN NEXT;
     END LOOP;
     IF NOT current_setting('transaction_read_only')::boolean THEN
-        INSERT INTO eventstream.audit_runs (since_run, started_at, position, last_sequence, errors, warnings, block, seal)
-        VALUES (v_since, v_started_at, v_state.stable_position, v_state.last_sequence, v_errors, v_warnings, v_seal.block, v_seal.seal);
+        INSERT INTO eventstream.audit_runs (since_run, started_at, position, last_sequence, errors, warnings, block, seal, erasure,
+            archiving)
+        VALUES (v_since, v_started_at, v_state.stable_position, v_state.last_sequence, v_errors, v_warnings, v_seal.block, v_seal.seal,
+            v_erasure, v_archiving);
     END IF;
 END;
 $$;
@@ -373,7 +377,6 @@ COMMENT ON FUNCTION eventstream.run_audit(boolean) IS
 REVOKE EXECUTE ON FUNCTION eventstream.run_audit(boolean) FROM PUBLIC;
 
 -- +goose Down
-DROP VIEW eventstream.audit_erasures;
 DROP FUNCTION eventstream.run_audit(boolean);
 DROP FUNCTION eventstream.audit_since(bigint);
 DROP FUNCTION eventstream.audit_numbers_after(bigint, bigint);

@@ -40,8 +40,8 @@ COMMENT ON FUNCTION eventstream.refuse_unseen_archive() IS
     'Raises 40001 if events were archived since the snapshot of this transaction was taken; returns otherwise. For '
     'transactions that keep one.';
 
--- What was archived is taken, as much as what is not, and the keys of events do not know it: the same error as that of a
--- key. Triggers fire in order of their names: this one before events_gate, which would say that a version has no
+-- What was archived is taken, as much as what is not, and the keys of events do not know it: the same error as that of
+-- a key. Triggers fire in order of their names: this one before events_gate, which would say that a version has no
 -- predecessor. Scalar subqueries and a setting, as there.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.events_archive_gate() RETURNS trigger
@@ -122,11 +122,11 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.attach_archive() IS
-    'Makes archived_events a part of events for all readers; returns whether it was not yet. archive() does it the first '
-    'time. Locks events until the transaction ends: call it ahead, in a transaction of its own, at a quiet time.';
+    'Makes archived_events a part of events for all readers; returns whether it was not yet. archive() does it the '
+    'first time. Locks events until the transaction ends: call it ahead, in a transaction of its own, at a quiet time.';
 
--- The one DELETE that events take. The guard does not ask who deletes: it looks whether each row is in the archive, as it
--- was, byte for byte (*=). A row that was deleted from the archive is not, whatever table the statement named.
+-- The one DELETE that events take. The guard does not ask who deletes: it looks whether each row is in the archive, as
+-- it was, byte for byte (*=). A row that was deleted from the archive is not, whatever table the statement named.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.events_leave() RETURNS trigger
 LANGUAGE plpgsql
@@ -142,7 +142,9 @@ BEGIN
         OR EXISTS (
             SELECT FROM old_events AS o
             WHERE (
-                SELECT a *= o FROM eventstream.archived_events AS a WHERE a.stream_id = o.stream_id AND a.version = o.version
+                SELECT a *= o
+                FROM eventstream.archived_events AS a
+                WHERE a.stream_id = o.stream_id AND a.version = o.version
             ) IS NOT TRUE)
     THEN
         PERFORM eventstream.refuse(
@@ -164,11 +166,13 @@ CREATE TRIGGER events_append_only
     REFERENCING OLD TABLE AS old_events
     FOR EACH STATEMENT EXECUTE FUNCTION eventstream.events_leave();
 
-COMMENT ON TRIGGER events_append_only ON eventstream.events IS 'Events are never removed; they may move to the archive.';
+COMMENT ON TRIGGER events_append_only ON eventstream.events IS
+    'Events are never removed; they may move to the archive.';
 
--- What is put into the archive leaves events by the same statement, or neither happens: no event is ever in both, or in
--- none. Each row must be an event as it is, follow what is archived of its stream, and have one after it that stays.
--- Planner settings: rows of a transition table are looked up one by one, whatever their number was when the plan was made.
+-- What is put into the archive leaves events by the same statement, or neither happens: no event is ever in both, or
+-- in none. Each row must be an event as it is, follow what is archived of its stream, and have one after it that
+-- stays. Planner settings: rows of a transition table are looked up one by one, whatever their number was when the
+-- plan was made.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.archived_events_gate() RETURNS trigger
 LANGUAGE plpgsql
@@ -189,30 +193,39 @@ BEGIN
     END IF;
     SELECT count(*), count(*) FILTER (WHERE
         (SELECT e *= n FROM ONLY eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version)
-        AND (SELECT true FROM ONLY eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version + 1)
-        AND (n.version = 2 OR (
-            SELECT true FROM eventstream.archived_events AS a WHERE a.stream_id = n.stream_id AND a.version = n.version - 1)))
+        AND (
+            SELECT true FROM ONLY eventstream.events AS e
+            WHERE e.stream_id = n.stream_id AND e.version = n.version + 1
+        ) AND (n.version = 2 OR (
+            SELECT true FROM eventstream.archived_events AS a
+            WHERE a.stream_id = n.stream_id AND a.version = n.version - 1
+        )))
     INTO v_rows, v_fit
     FROM new_events AS n;
     IF v_rows = 0 THEN
         RETURN NULL;
     END IF;
     IF v_fit = v_rows THEN
-        -- A lock until the end of the transaction, so that the number below is that of the last one that anybody can miss:
-        -- whoever sees its work sees that of all before it.
+        -- A lock until the end of the transaction, so that the number below is that of the last one that anybody can
+        -- miss: whoever sees its work sees that of all before it.
         v_ignored := pg_advisory_xact_lock(1163097203, 0);
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
             PERFORM eventstream.refuse_unseen_archive();
         END IF;
         v_ignored := setval('eventstream.archiving_seq'::regclass, pg_current_xact_id()::text::bigint);
-        DELETE FROM ONLY eventstream.events AS e USING new_events AS n WHERE e.stream_id = n.stream_id AND e.version = n.version;
+        DELETE FROM ONLY eventstream.events AS e
+        USING new_events AS n
+        WHERE e.stream_id = n.stream_id AND e.version = n.version;
         GET DIAGNOSTICS v_moved = ROW_COUNT;
+        -- Under the lock, so that numbers are seen in their order.
+        INSERT INTO eventstream.archivings (stream_id, from_version, to_version)
+        SELECT n.stream_id, min(n.version), max(n.version) FROM new_events AS n GROUP BY n.stream_id;
     END IF;
     IF v_moved IS DISTINCT FROM v_rows THEN
         PERFORM eventstream.refuse(
             'ES004',
-            'INSERT on eventstream.archived_events refused: events move there in order, as they are, and the first and the last '
-            'of a stream stay',
+            'INSERT on eventstream.archived_events refused: events move there in order, as they are, and the first '
+            'and the last of a stream stay',
             jsonb_build_object('table', 'eventstream.archived_events', 'operation', 'INSERT'),
             'Use eventstream.archive.');
     END IF;
@@ -222,8 +235,8 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.archived_events_gate() IS
-    'Trigger, after INSERT on archived_events: demands that each row is an event of the middle of its stream, unchanged and '
-    'next in order, and takes it out of events (ES004).';
+    'Trigger, after INSERT on archived_events: demands that each row is an event of the middle of its stream, '
+    'unchanged and next in order, and takes it out of events (ES004).';
 
 CREATE TRIGGER archived_events_gate
     AFTER INSERT ON eventstream.archived_events
@@ -242,7 +255,8 @@ CREATE TRIGGER archived_events_no_truncate
         'ES004', 'history is append-only', 'What an event holds can be taken away: eventstream.erase.');
 
 COMMENT ON TRIGGER archived_events_gate ON eventstream.archived_events IS 'What enters the archive leaves events.';
-COMMENT ON TRIGGER archived_events_append_only ON eventstream.archived_events IS 'Archived events are never changed or removed.';
+COMMENT ON TRIGGER archived_events_append_only ON eventstream.archived_events IS
+    'Archived events are never changed or removed.';
 COMMENT ON TRIGGER archived_events_no_truncate ON eventstream.archived_events IS 'Archived events are never removed.';
 
 -- +goose StatementBegin
@@ -268,8 +282,8 @@ BEGIN
     ELSIF (p_max_events BETWEEN 1 AND 1000000) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('max_events', p_max_events::text, '1 to 1000000');
     END IF;
-    -- The lock of what appends and erases. A statement of its own: the next one sees what it waited for. Not waited for while
-    -- events is locked: whoever has it may wait for events.
+    -- The lock of what appends and erases. A statement of its own: the next one sees what it waited for. Not waited
+    -- for while events is locked: whoever has it may wait for events.
     IF NOT eventstream.attach_archive() THEN
         v_ignored := eventstream.lock_stream(p_stream_id);
     ELSIF NOT pg_try_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id)) THEN
@@ -277,9 +291,13 @@ BEGIN
             MESSAGE = format('stream %L is in use at the moment that the archive is attached', p_stream_id),
             HINT = 'Try again, or SELECT eventstream.attach_archive() first.';
     END IF;
-    SELECT e.version INTO v_last FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1;
+    SELECT e.version INTO v_last
+    FROM ONLY eventstream.events AS e
+    WHERE e.stream_id = p_stream_id
+    ORDER BY e.version DESC
+    LIMIT 1;
     IF v_last IS NULL THEN
-        PERFORM eventstream.refuse_value('stream_id', p_stream_id, 'that of a stream with events');
+        PERFORM eventstream.refuse_unknown_stream(p_stream_id, 'Check its id.');
     END IF;
     SELECT e.version INTO v_from
     FROM ONLY eventstream.events AS e
@@ -287,12 +305,14 @@ BEGIN
     ORDER BY e.version
     LIMIT 1;
     INSERT INTO eventstream.archived_events (
-        position, version, event_id, occurred_at, recorded_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+        position, version, event_id, occurred_at, recorded_at, partition_id, stream_id, tenant_id, type, payload, data,
+        metadata
     )
-    SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload,
-        e.data, e.metadata
+    SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id,
+        e.type, e.payload, e.data, e.metadata
     FROM ONLY eventstream.events AS e
-    WHERE e.stream_id = p_stream_id AND e.version >= v_from AND e.version < least(p_before_version, v_last, v_from + p_max_events)
+    WHERE e.stream_id = p_stream_id AND e.version >= v_from
+        AND e.version < least(p_before_version, v_last, v_from + p_max_events)
     ORDER BY e.version;
     GET DIAGNOSTICS v_moved = ROW_COUNT;
     RETURN v_moved;
@@ -305,35 +325,9 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.archive(text, bigint, integer) IS
-    'Moves events of a stream below a version to archived_events, oldest first, p_max_events (1 to 1,000,000) at most; the '
-    'first and the last event of the stream stay. Returns how many it moved: fewer than p_max_events, or 0, once there are no '
-    'more. Call it again until then, each time in a transaction of its own.';
-
--- Seals and gaps are for others to judge, who read archived events as they read all. Here is what they cannot see: an event
--- that is in both tables, or in the one where it does not belong.
-CREATE VIEW eventstream.audit_archive AS
-SELECT a.stream_id, a.version, a.position, p.problem
-FROM eventstream.archived_events AS a
-CROSS JOIN LATERAL (
-    SELECT CASE
-        WHEN EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = a.stream_id AND e.version = a.version)
-            OR EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.event_id = a.event_id)
-            OR EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.position = a.position) THEN 'in events as well'
-        WHEN a.version > 2 AND NOT EXISTS (
-            SELECT FROM eventstream.archived_events AS b WHERE b.stream_id = a.stream_id AND b.version = a.version - 1)
-            THEN 'archived without the version before it'
-        WHEN NOT EXISTS (
-            SELECT FROM eventstream.events AS e WHERE e.stream_id = a.stream_id AND e.version = a.version + 1)
-            THEN 'the last of its stream, which stays in events'
-    END AS problem
-) AS p
-WHERE p.problem IS NOT NULL;
-
-COMMENT ON VIEW eventstream.audit_archive IS
-    'Archived events that are in events as well, or that archive() would not have moved. Empty when nothing is wrong. Reads '
-    'the archive whole.';
-
-ALTER VIEW eventstream.audit_archive SET (security_invoker = true);
+    'Moves events of a stream below a version to archived_events, oldest first, p_max_events (1 to 1,000,000) at '
+    'most; the first and the last event of the stream stay. Returns how many it moved: fewer than p_max_events, or 0, '
+    'once there are no more. Call it again until then, each time in a transaction of its own.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_unseen_archive() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.events_archive_gate() FROM PUBLIC;
@@ -342,35 +336,7 @@ REVOKE EXECUTE ON FUNCTION eventstream.events_leave() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.archived_events_gate() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.archive(text, bigint, integer) FROM PUBLIC;
 
-SELECT eventstream.grant_roles();
-
--- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(40, 40);
-
-SELECT eventstream.record_schema();
-
 -- +goose Down
-SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 40;
--- +goose StatementBegin
-DO $$
-DECLARE
-    v_role text;
-BEGIN
-    FOREACH v_role IN ARRAY ARRAY['eventstream_writer', 'eventstream_reader', 'eventstream_subscriber', 'eventstream_auditor',
-        'eventstream_eraser', 'eventstream_tenant', 'eventstream_all_tenants']
-    LOOP
-        IF to_regrole(v_role) IS NOT NULL THEN
-            EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA eventstream FROM %I', v_role);
-            EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA eventstream FROM %I', v_role);
-            EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA eventstream FROM %I', v_role);
-            EXECUTE format('REVOKE ALL ON SCHEMA eventstream FROM %I', v_role);
-        END IF;
-    END LOOP;
-END;
-$$;
--- +goose StatementEnd
-DROP VIEW eventstream.audit_archive;
 DROP FUNCTION eventstream.archive(text, bigint, integer);
 DROP TRIGGER IF EXISTS events_archive_gate ON eventstream.events;
 DROP FUNCTION eventstream.attach_archive();

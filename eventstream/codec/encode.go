@@ -9,11 +9,21 @@ import (
 )
 
 // Encode makes an event of a value of a registered type, or of a pointer to one: with its name, its content in the format of the type, and its
-// schema version. It returns an *UnregisteredError for a value of another type, and what eventstream.NewEvent returns.
+// schema version. It returns an *UnregisteredError for a value of another type, what eventstream.NewEvent returns, and an *EncodeError for personal
+// fields if a shred.Codec was made of the registry: that one encrypts them.
 func (r *Registry) Encode(value any, opts ...eventstream.EventOption) (eventstream.Event, error) {
+	return r.encode(value, r.guard.Load(), opts)
+}
+
+func (r *Registry) encode(value any, check *guard, opts []eventstream.EventOption) (eventstream.Event, error) {
 	t, value, err := r.typeOf(value)
 	if err != nil {
 		return eventstream.Event{}, err
+	}
+	if check != nil {
+		if err := (*check)(value); err != nil {
+			return eventstream.Event{}, &EncodeError{Type: t.name, Value: value, Err: err}
+		}
 	}
 	payload, opts, err := r.marshal(t, value, opts)
 	if err != nil {

@@ -6,13 +6,15 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
 // Registry knows the events of a program: the Go type of each, its name in the store, and how old ones are read. It is made once, by New, does
-// not change, and is safe for use by several goroutines. Several registries, one for each part of a program, may share a store.
+// not change, and is safe for use by several goroutines. Several registries, one for each part of a program, may share a store. One that a
+// shred.Codec was made of refuses to write personal fields itself.
 type Registry struct {
 	// names has every type under its name, and under each former one.
 	names map[eventstream.EventType]*eventType
@@ -21,6 +23,8 @@ type Registry struct {
 	keepUnknown bool
 	keepErased  bool
 	format      Format
+	// guard is nil, or what package shred has set.
+	guard atomic.Pointer[guard]
 }
 
 // Option is an argument of New: Event, Ignore, KeepUnknown, KeepErased or WithFormat.

@@ -140,22 +140,29 @@ func TestHandleWithIDsOfDecide(t *testing.T) {
 	require.Len(t, m.streams["c-1"], 1)
 }
 
-// Encrypted fields are bound to the id that an event was made with: with another one, nobody could read them.
+// Encrypted fields are bound to the id that an event was made with: with another one, nobody could read them. One that was made with the id of
+// the command is taken.
 func TestHandleKeepsTheIDsOfEncryptedEvents(t *testing.T) {
 	t.Parallel()
-	m, d := &memory{}, counter()
+	m, d, command := &memory{}, counter(), uuid.New()
 	decide := d.Decide
+	ids := func(int) uuid.UUID { return uuid.New() }
 	d.Decide = func(n, sum int) ([]eventstream.Event, error) {
 		events, err := decide(n, sum)
 		for i := range events {
-			events[i].Metadata = []byte(`{"encrypted_fields": {"/name": "v1"}}`)
+			events[i].ID = ids(i)
+			events[i].Metadata = []byte(`{"encrypted_fields": ["/name"]}`)
 		}
 		return events, err
 	}
-	_, err := d.Handle(t.Context(), m, "c-1", 1, decider.WithCommandID(uuid.New()))
+	_, err := d.Handle(t.Context(), m, "c-1", 1, decider.WithCommandID(command))
 	require.ErrorIs(t, err, eventstream.ErrInvalidValue)
-	require.ErrorContains(t, err, "encrypted")
+	require.ErrorContains(t, err, "DecideUnder")
 	require.Empty(t, m.streams["c-1"])
 	_, err = d.Handle(t.Context(), m, "c-1", 1)
 	require.NoError(t, err)
+	ids = func(n int) uuid.UUID { return decider.EventID(command, "c-1", n) }
+	result, err := d.Handle(t.Context(), m, "c-1", 1, decider.WithCommandID(command))
+	require.NoError(t, err)
+	require.Equal(t, ids(0), result.Events[0].ID)
 }

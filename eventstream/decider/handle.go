@@ -124,10 +124,11 @@ func (h *handling[Command, State]) route(events []eventstream.Event) ([]eventstr
 			return nil, invalid.Value("stream_id", string(e.StreamID), "of each decided event, one of the streams that the command is handled for")
 		}
 		if h.options.command != nil {
-			if err := boundid.Check(&e); err != nil {
+			eventID := EventID(*h.options.command, e.StreamID, len(perStream[i]))
+			if err := boundid.Check(&e, eventID); err != nil {
 				return nil, err
 			}
-			e.ID = EventID(*h.options.command, e.StreamID, len(perStream[i]))
+			e.ID = eventID
 		}
 		e.Version, e.Position = 0, 0
 		perStream[i] = append(perStream[i], e)

@@ -58,7 +58,8 @@ func WithBackoff(least, most time.Duration) Option {
 // WithCommandID makes a command count once, however often it is handled: the ids of its events follow from this id (EventID), and Handle looks
 // for them before it decides. A command that was carried out before is a Duplicate, even where the state has moved on and Decide would now
 // refuse it. Handle it again for the same streams: an event's id follows from its stream too. A command that led to no event leaves no trace,
-// and is decided anew. The ids that Decide has given to its events are replaced.
+// and is decided anew. The ids that Decide has given to its events are replaced; one with encrypted fields has to have the right one already, which
+// shred.DecideUnder sees to.
 //
 // Take the id from the request (an idempotency key, the id of a message), not from the process that serves it. Default: none.
 func WithCommandID(id uuid.UUID) Option {

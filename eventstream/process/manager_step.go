@@ -37,7 +37,8 @@ func (s *Step[S]) Repository() *eventstream.Repository { return s.batch.repo }
 
 // Append appends to a stream, as Repository.Append does, with event ids that are derived (EventID) from what the step handles, the process and
 // the name of this append, which no other one of the step may have: handled again, after a reset say, it appends nothing twice.
-// An event with encrypted fields (package shred) is refused with an *InvalidValueError: they are bound to the id that it was made with.
+// An event with encrypted fields (package shred) keeps the id that they are bound to: encode it by EncodeUnder with the ids of EventID, or it is
+// refused with an *InvalidValueError.
 //
 // A refusal, as a *VersionConflictError, leaves the transaction usable: the handler decides what to do about it, by an errors.As. If it returns
 // the error, the step has failed, and all of it is tried again.
@@ -50,12 +51,18 @@ func (s *Step[S]) Append(
 	s.used = append(s.used, name)
 	own := slices.Clone(events)
 	for i := range own {
-		if err := boundid.Check(&own[i]); err != nil {
+		eventID := s.EventID(name, i)
+		if err := boundid.Check(&own[i], eventID); err != nil {
 			return eventstream.AppendResult{}, err
 		}
-		own[i].ID = EventID(s.source, s.batch.process, name, i)
+		own[i].ID = eventID
 	}
 	return s.batch.repo.Append(ctx, id, expected, own...)
+}
+
+// EventID is the id that Append gives to the n-th event, from 0, of the append of that name: for events that have to know it before.
+func (s *Step[S]) EventID(name string, n int) uuid.UUID {
+	return EventID(s.source, s.batch.process, name, n)
 }
 
 // At sets a timer of the key that is due at a time, as the function At does. Process.OnTimer handles it.

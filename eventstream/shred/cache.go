@@ -14,6 +14,8 @@ type subjectKey struct {
 	id      uuid.UUID
 	subject string
 	aead    cipher.AEAD
+	// nonces is the key that nonces are made with.
+	nonces []byte
 }
 
 // cache holds keys for a while, so many of them: the ones that were used last.

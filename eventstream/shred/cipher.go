@@ -2,11 +2,12 @@ package shred
 
 import (
 	"crypto/cipher"
-	"crypto/rand"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
@@ -17,7 +18,7 @@ import (
 // What stands in the payload in place of a personal field is a JSON string: this prefix, and in base64url without padding
 //
 //	16 bytes   id of the subject's key
-//	12 bytes   nonce, drawn at random for each value
+//	12 bytes   nonce, which follows from the key, the place and the value
 //	n bytes    the field's JSON, encrypted by AES-256-GCM
 //	16 bytes   tag
 //
@@ -59,12 +60,23 @@ func encrypt(aead cipher.AEAD, keyID uuid.UUID, nonce []byte, p place, value jso
 	return append(text, '"')
 }
 
-func newNonce() ([]byte, error) {
-	nonce := make([]byte, nonceBytes)
-	if _, err := rand.Read(nonce); err != nil {
-		return nil, fmt.Errorf("cannot draw a nonce: %w", err)
-	}
-	return nonce, nil
+// nonceKey is made of a subject's key, so that one key serves one purpose.
+func nonceKey(key []byte) ([]byte, error) {
+	return hkdf.Expand(sha256.New, key, "gapless-shred-nonce:1:", keyBytes)
+}
+
+// nonce is that of a value at its place: the first 12 bytes of HMAC-SHA256 over what it is encrypted with, associated data and value. It is not
+// drawn, so that a command or a step that is repeated writes the same bytes, which the store knows again: with another nonce each time they would
+// be other content under the same event id, which it refuses. GCM breaks where one nonce serves two values. Here another value, another field and
+// another event have another nonce, as far as 96 bits can tell, which is as far as it is with drawn ones; and the same nonce is of the same
+// bytes. All that shows is that two tries wrote the same.
+func (k subjectKey) nonce(p place, value json.RawMessage) []byte {
+	associated := p.associated()
+	mac := hmac.New(sha256.New, k.nonces)
+	mac.Write(binary.BigEndian.AppendUint32(nil, uint32(len(associated)))) //nolint:gosec // bounded as its parts are
+	mac.Write(associated)
+	mac.Write(value)
+	return mac.Sum(nil)[:nonceBytes]
 }
 
 // encrypted is a value as it was found in a payload.

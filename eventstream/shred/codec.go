@@ -7,9 +7,12 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/codec"
 	"github.com/gaplesspg/gapless/internal/boundid"
+	"github.com/gaplesspg/gapless/internal/inclear"
 	"github.com/gaplesspg/gapless/internal/invalid"
 )
 
@@ -20,9 +23,12 @@ const MetadataKey = boundid.MetadataKey
 type Codec struct {
 	vault    *Vault
 	registry *codec.Registry
+	// clear is the registry as it writes what is to be encrypted.
+	clear inclear.Registry
 }
 
-// NewCodec returns a codec of the events of a registry, whose Go types say by struct tags which fields are personal, and whose. It returns an
+// NewCodec returns a codec of the events of a registry, whose Go types say by struct tags which fields are personal, and whose. From then on the
+// registry itself refuses to encode a value with personal fields, which it would write in the clear; it reads as before. It returns an
 // *eventstream.InvalidValueError for tags that cannot be, and for nil.
 func NewCodec(vault *Vault, registry *codec.Registry) (*Codec, error) {
 	switch {
@@ -36,7 +42,18 @@ func NewCodec(vault *Vault, registry *codec.Registry) (*Codec, error) {
 			return nil, err
 		}
 	}
-	return &Codec{vault: vault, registry: registry}, nil
+	clear := inclear.Of(registry)
+	clear.Guard(refusePersonal)
+	return &Codec{vault: vault, registry: registry, clear: clear}, nil
+}
+
+// refusePersonal is what a registry asks of values that are not encoded by a Codec.
+func refusePersonal(value any) error {
+	fields, err := fieldsOf(value)
+	if err != nil || fields == nil {
+		return err
+	}
+	return invalid.Value(fmt.Sprintf("personal fields of %T", value), "in the clear", "encrypted: encode with the shred.Codec that was made of this registry")
 }
 
 // Encode is Registry.Encode for an event of a stream, with the personal fields of the value encrypted. The event can be appended to that stream
@@ -45,7 +62,7 @@ func (c *Codec) Encode(ctx context.Context, id eventstream.StreamID, value any, 
 	if err := id.Validate(); err != nil {
 		return eventstream.Event{}, err
 	}
-	event, err := c.registry.Encode(value, opts...)
+	event, err := c.clear.Encode(value, opts...)
 	if err != nil {
 		return eventstream.Event{}, err
 	}
@@ -58,6 +75,22 @@ func (c *Codec) Encode(ctx context.Context, id eventstream.StreamID, value any, 
 		return eventstream.Event{}, &codec.EncodeError{Type: event.Type, Value: value, Err: err}
 	}
 	return event, nil
+}
+
+// EncodeUnder is EncodeAll for events whose ids are given: the n-th one, from 0, gets id(n). It is for ids that follow from a command
+// (decider.EventID) or a step (process.Step.EventID). The same value under the same id gives the same event each time, for as long as its subjects
+// have the same keys, so that a repeated append is known as one. Once a subject was forgotten it is a *ForgottenError; and with a new key
+// (Config.AllowNewKey) another event, whose append under that id is refused as eventstream.ErrEventIDConflict.
+func (c *Codec) EncodeUnder(ctx context.Context, id eventstream.StreamID, eventID func(n int) uuid.UUID, values ...any) ([]eventstream.Event, error) {
+	events := make([]eventstream.Event, len(values))
+	for i, value := range values {
+		event, err := c.Encode(ctx, id, value, eventstream.WithEventID(eventID(i)))
+		if err != nil {
+			return nil, err
+		}
+		events[i] = event
+	}
+	return events, nil
 }
 
 // EncodeAll is Encode for several values.
@@ -105,12 +138,9 @@ func (c *Codec) encrypt(ctx context.Context, e *eventstream.Event, fields *tree)
 		if key.aead == nil {
 			return nil, &ForgottenError{Subject: f.subject}
 		}
-		nonce, err := newNonce()
-		if err != nil {
-			return nil, err
-		}
 		listed = append(listed, pointer)
-		return encrypt(key.aead, key.id, nonce, place{stream: e.StreamID, event: e.ID, field: pointer}, value), nil
+		p := place{stream: e.StreamID, event: e.ID, field: pointer}
+		return encrypt(key.aead, key.id, key.nonce(p, value), p, value), nil
 	}, missingUnlessOptional)
 	if err != nil || listed == nil {
 		return err

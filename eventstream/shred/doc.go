@@ -21,7 +21,8 @@
 // # Writing and reading
 //
 // [NewCodec] puts a [Vault] and a registry together. [Codec.Append] and [Codec.Encode] write, [Codec.Decode], [Codec.Values] and the others
-// read, as the methods of the registry do; [Codec.Open] gives the event itself. [Decide] and [Evolve] are for deciders. What was forgotten has
+// read, as the methods of the registry do; [Codec.Open] gives the event itself. [Decide] and [Evolve] are for deciders, [DecideUnder] and
+// [Codec.EncodeUnder] for events whose ids follow from a command or a step. The registry itself refuses to write personal fields. What was forgotten has
 // its zero value, and the field of type [Forgotten] says so. What was changed, or moved from another event, is a [FieldError], and never a zero
 // value.
 //

@@ -3,6 +3,8 @@ package shred
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/gaplesspg/gapless/eventstream"
 )
 
@@ -18,6 +20,20 @@ func Decide[Command, State any](
 			return nil, err
 		}
 		return c.EncodeAll(ctx, id, values...)
+	}
+}
+
+// DecideUnder is Decide for a decider with a command id, decider.WithCommandID: the n-th event that is decided, from 0, gets the id eventID(n),
+// which is decider.EventID of the command, the stream and n. What is decided again for the same command is then the same event.
+func DecideUnder[Command, State any](
+	ctx context.Context, c *Codec, id eventstream.StreamID, eventID func(n int) uuid.UUID, decide func(Command, State) ([]any, error),
+) func(Command, State) ([]eventstream.Event, error) {
+	return func(command Command, state State) ([]eventstream.Event, error) {
+		values, err := decide(command, state)
+		if err != nil {
+			return nil, err
+		}
+		return c.EncodeUnder(ctx, id, eventID, values...)
 	}
 }
 

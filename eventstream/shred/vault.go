@@ -65,7 +65,8 @@ func NewVault(store KeyStore, wrapper Wrapper, config *Config) (*Vault, error) {
 
 // Forget deletes the key of a subject: its fields read as their zero values from now on, in every event, every copy and every backup of the
 // events. It returns the record of that, which has been given to Config.BeforeForget; of a subject that was forgotten before, the record of
-// then. What was made of the fields elsewhere, as in projections and snapshots, is not touched.
+// then. What was made of the fields elsewhere, as in projections and snapshots, is not touched, and no event says that it was forgotten: append one
+// of your own afterwards, under an id that follows from the record's KeyID, so that both can be repeated.
 func (v *Vault) Forget(ctx context.Context, r Request) (Record, error) {
 	record, err := v.store.Forget(ctx, r, func(record Record) error {
 		if v.config.BeforeForget == nil {
@@ -158,7 +159,9 @@ func (v *Vault) open(ctx context.Context, stored StoredKey) (subjectKey, error) 
 	if err != nil {
 		return key, err
 	}
-	key.aead, err = newAEAD(raw)
+	if key.aead, err = newAEAD(raw); err == nil {
+		key.nonces, err = nonceKey(raw)
+	}
 	return key, err
 }
 

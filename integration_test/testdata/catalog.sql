@@ -8,7 +8,7 @@ SELECT columns_are('eventstream', 'events', ARRAY['position', 'version', 'event_
 SELECT columns_are('eventstream', 'forgotten_subjects', ARRAY['forgotten_at', 'recorded_at', 'key_id', 'subject', 'forgotten_by', 'recorded_by',
     'reason']);
 SELECT columns_are('eventstream', 'audit_runs', ARRAY['run', 'since_run', 'started_at', 'finished_at', 'position', 'last_sequence', 'errors',
-    'warnings', 'run_by', 'block', 'seal']);
+    'warnings', 'run_by', 'block', 'seal', 'erasure', 'archiving']);
 SELECT col_type_is('eventstream', 'events', c.name, c.type, c.name)
 FROM (VALUES
     ('position', 'bigint'), ('version', 'bigint'), ('event_id', 'uuid'), ('occurred_at', 'timestamp with time zone'),
@@ -35,7 +35,7 @@ SELECT has_trigger('eventstream', t.of::name, t.name::name)
 FROM (VALUES
     ('events', 'events_gate'), ('events', 'events_append_only'), ('events', 'events_no_truncate'), ('seals', 'seals_append_only'),
     ('discarded_events', 'discarded_events_append_only'), ('schema_record', 'schema_record_frozen'), ('audit_runs', 'audit_runs_frozen'),
-    ('forgotten_subjects', 'forgotten_subjects_frozen'), ('subject_keys', 'subject_keys_leave'), ('subject_keys', 'subject_keys_frozen')
+    ('forgotten_subjects', 'forgotten_subjects_frozen'), ('archivings', 'archivings_frozen'), ('subject_keys', 'subject_keys_leave'), ('subject_keys', 'subject_keys_frozen')
 ) AS t (of, name);
 
 -- Rights: PUBLIC has none on tables, and of functions none that runs with its owner's rights but three that read.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -15,7 +16,9 @@ func TestEncryptedFieldsKeepTheirID(t *testing.T) {
 		``: false, `{}`: false, `{"note": "encrypted_fields"}`: false, `{"a": {"encrypted_fields": {}}}`: false,
 		`{"encrypted_fields": {"/name": {}}}`: true, `{"trace": 1, "encrypted_fields": []}`: true,
 	} {
-		err := Check(&eventstream.Event{Type: "person.named", Metadata: json.RawMessage(metadata)})
+		e := &eventstream.Event{ID: uuid.New(), Type: "person.named", Metadata: json.RawMessage(metadata)}
+		require.NoError(t, Check(e, e.ID), "its own")
+		err := Check(e, uuid.New())
 		if bound {
 			require.ErrorIs(t, err, eventstream.ErrInvalidValue, metadata)
 		} else {

@@ -19,8 +19,8 @@ BEGIN
     ELSIF (p_max_events BETWEEN 1 AND 1000000) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('max_events', p_max_events::text, '1 to 1000000');
     END IF;
-    -- The lock of what appends and erases. A statement of its own: the next one sees what it waited for. Not waited for while
-    -- events is locked: whoever has it may wait for events.
+    -- The lock of what appends and erases. A statement of its own: the next one sees what it waited for. Not waited
+    -- for while events is locked: whoever has it may wait for events.
     IF NOT eventstream.attach_archive() THEN
         v_ignored := eventstream.lock_stream(p_stream_id);
     ELSIF NOT pg_try_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id)) THEN
@@ -28,9 +28,13 @@ BEGIN
             MESSAGE = format('stream %L is in use at the moment that the archive is attached', p_stream_id),
             HINT = 'Try again, or SELECT eventstream.attach_archive() first.';
     END IF;
-    SELECT e.version INTO v_last FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id ORDER BY e.version DESC LIMIT 1;
+    SELECT e.version INTO v_last
+    FROM ONLY eventstream.events AS e
+    WHERE e.stream_id = p_stream_id
+    ORDER BY e.version DESC
+    LIMIT 1;
     IF v_last IS NULL THEN
-        PERFORM eventstream.refuse_value('stream_id', p_stream_id, 'that of a stream with events');
+        PERFORM eventstream.refuse_unknown_stream(p_stream_id, 'Check its id.');
     END IF;
     SELECT e.version INTO v_from
     FROM ONLY eventstream.events AS e
@@ -38,12 +42,14 @@ BEGIN
     ORDER BY e.version
     LIMIT 1;
     INSERT INTO eventstream.archived_events (
-        position, version, event_id, occurred_at, recorded_at, partition_id, stream_id, tenant_id, type, payload, data, metadata
+        position, version, event_id, occurred_at, recorded_at, partition_id, stream_id, tenant_id, type, payload, data,
+        metadata
     )
-    SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload,
-        e.data, e.metadata
+    SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id,
+        e.type, e.payload, e.data, e.metadata
     FROM ONLY eventstream.events AS e
-    WHERE e.stream_id = p_stream_id AND e.version >= v_from AND e.version < least(p_before_version, v_last, v_from + p_max_events)
+    WHERE e.stream_id = p_stream_id AND e.version >= v_from
+        AND e.version < least(p_before_version, v_last, v_from + p_max_events)
     ORDER BY e.version;
     GET DIAGNOSTICS v_moved = ROW_COUNT;
     RETURN v_moved;

@@ -20,30 +20,39 @@ BEGIN
     END IF;
     SELECT count(*), count(*) FILTER (WHERE
         (SELECT e *= n FROM ONLY eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version)
-        AND (SELECT true FROM ONLY eventstream.events AS e WHERE e.stream_id = n.stream_id AND e.version = n.version + 1)
-        AND (n.version = 2 OR (
-            SELECT true FROM eventstream.archived_events AS a WHERE a.stream_id = n.stream_id AND a.version = n.version - 1)))
+        AND (
+            SELECT true FROM ONLY eventstream.events AS e
+            WHERE e.stream_id = n.stream_id AND e.version = n.version + 1
+        ) AND (n.version = 2 OR (
+            SELECT true FROM eventstream.archived_events AS a
+            WHERE a.stream_id = n.stream_id AND a.version = n.version - 1
+        )))
     INTO v_rows, v_fit
     FROM new_events AS n;
     IF v_rows = 0 THEN
         RETURN NULL;
     END IF;
     IF v_fit = v_rows THEN
-        -- A lock until the end of the transaction, so that the number below is that of the last one that anybody can miss:
-        -- whoever sees its work sees that of all before it.
+        -- A lock until the end of the transaction, so that the number below is that of the last one that anybody can
+        -- miss: whoever sees its work sees that of all before it.
         v_ignored := pg_advisory_xact_lock(1163097203, 0);
         IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
             PERFORM eventstream.refuse_unseen_archive();
         END IF;
         v_ignored := setval('eventstream.archiving_seq'::regclass, pg_current_xact_id()::text::bigint);
-        DELETE FROM ONLY eventstream.events AS e USING new_events AS n WHERE e.stream_id = n.stream_id AND e.version = n.version;
+        DELETE FROM ONLY eventstream.events AS e
+        USING new_events AS n
+        WHERE e.stream_id = n.stream_id AND e.version = n.version;
         GET DIAGNOSTICS v_moved = ROW_COUNT;
+        -- Under the lock, so that numbers are seen in their order.
+        INSERT INTO eventstream.archivings (stream_id, from_version, to_version)
+        SELECT n.stream_id, min(n.version), max(n.version) FROM new_events AS n GROUP BY n.stream_id;
     END IF;
     IF v_moved IS DISTINCT FROM v_rows THEN
         PERFORM eventstream.refuse(
             'ES004',
-            'INSERT on eventstream.archived_events refused: events move there in order, as they are, and the first and the last '
-            'of a stream stay',
+            'INSERT on eventstream.archived_events refused: events move there in order, as they are, and the first '
+            'and the last of a stream stay',
             jsonb_build_object('table', 'eventstream.archived_events', 'operation', 'INSERT'),
             'Use eventstream.archive.');
     END IF;

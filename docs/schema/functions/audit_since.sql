@@ -33,10 +33,13 @@ BEGIN
         jsonb_build_object('block', s.block, 'position', b.event_position, 'problem', b.fault)
     FROM eventstream.seals AS s
     CROSS JOIN LATERAL eventstream.verify_block(s.block) AS b
-    WHERE s.block >= coalesce(r.block, 1);
+    WHERE s.block >= coalesce(r.block, 1)
+    UNION ALL
+    SELECT m.check_name, 'error', m.stream_id, m.version, m.detail
+    FROM eventstream.audit_moved_since(r.archiving, r.erasure) AS m;
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.audit_since(bigint) IS 'What audit() finds, as far as it was written after an audit on record, and all that does not grow with the log.';
+COMMENT ON FUNCTION eventstream.audit_since(bigint) IS 'What audit() finds, as far as it was written, archived or erased after an audit on record, and all that does not grow with the log.';
 
 REVOKE ALL ON FUNCTION eventstream.audit_since(bigint) FROM PUBLIC;

@@ -15,7 +15,9 @@ BEGIN
         OR EXISTS (
             SELECT FROM old_events AS o
             WHERE (
-                SELECT a *= o FROM eventstream.archived_events AS a WHERE a.stream_id = o.stream_id AND a.version = o.version
+                SELECT a *= o
+                FROM eventstream.archived_events AS a
+                WHERE a.stream_id = o.stream_id AND a.version = o.version
             ) IS NOT TRUE)
     THEN
         PERFORM eventstream.refuse(

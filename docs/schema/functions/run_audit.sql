@@ -10,6 +10,8 @@ DECLARE
     v_started_at timestamptz := clock_timestamp();
     v_state eventstream.log_state;
     v_seal record;
+    v_erasure bigint;
+    v_archiving bigint;
     v_since bigint;
     v_errors bigint := 0;
     v_warnings bigint := 0;
@@ -17,6 +19,10 @@ BEGIN
     -- Before anything is checked: what is numbered by now is seen by every statement below.
     SELECT l.* INTO v_state FROM eventstream.log_state AS l WHERE l.lane = 0;
     SELECT s.block, s.seal INTO v_seal FROM eventstream.seals AS s ORDER BY s.block DESC LIMIT 1;
+    SELECT coalesce(max(k.archiving), 0) INTO v_archiving FROM eventstream.archivings AS k;
+    IF NOT current_setting('transaction_read_only')::boolean THEN
+        v_erasure := eventstream.settled_erasure();
+    END IF;
     IF p_full IS NOT TRUE THEN
         SELECT max(a.run) INTO v_since FROM eventstream.audit_runs AS a WHERE a.errors = 0;
     END IF;
@@ -37,8 +43,10 @@ BEGIN
         RETURN NEXT;
     END LOOP;
     IF NOT current_setting('transaction_read_only')::boolean THEN
-        INSERT INTO eventstream.audit_runs (since_run, started_at, position, last_sequence, errors, warnings, block, seal)
-        VALUES (v_since, v_started_at, v_state.stable_position, v_state.last_sequence, v_errors, v_warnings, v_seal.block, v_seal.seal);
+        INSERT INTO eventstream.audit_runs (since_run, started_at, position, last_sequence, errors, warnings, block, seal, erasure,
+            archiving)
+        VALUES (v_since, v_started_at, v_state.stable_position, v_state.last_sequence, v_errors, v_warnings, v_seal.block, v_seal.seal,
+            v_erasure, v_archiving);
     END IF;
 END;
 $function$;

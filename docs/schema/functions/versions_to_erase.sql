@@ -15,9 +15,9 @@ BEGIN
         PERFORM eventstream.refuse_value('reason', p_reason, 'text that says why: it stays on record');
     ELSIF p_versions IS NULL OR isempty(p_versions) THEN
         PERFORM eventstream.refuse_value('versions', p_versions::text, 'a range such as [2,2], [2,5] or [2,], to the last one');
-    ELSIF p_stream_id IS NULL OR v_last IS NULL THEN
-        PERFORM eventstream.refuse_value('stream_id', p_stream_id,
-            'that of a stream with events; what waits can be erased once it is discarded: eventstream.discard_pending');
+    ELSIF v_last IS NULL THEN
+        PERFORM eventstream.refuse_unknown_stream(p_stream_id,
+            'Check its id. What waits for a hole can be erased once it is discarded: eventstream.discard_pending.');
     END IF;
     from_version := coalesce(lower(p_versions), 1);
     to_version := coalesce(upper(p_versions) - 1, v_last);
@@ -27,6 +27,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.versions_to_erase(text,int8range,text) IS 'The first and the last version that erase() is asked for; ES008 for what a stream does not have. For erase() alone.';
+COMMENT ON FUNCTION eventstream.versions_to_erase(text,int8range,text) IS 'The first and the last version that erase() is asked for; ES008 for what a stream does not have, ES018 if there is none. For erase() alone.';
 
 REVOKE ALL ON FUNCTION eventstream.versions_to_erase(text,int8range,text) FROM PUBLIC;

@@ -12,6 +12,8 @@ CREATE TABLE eventstream.audit_runs (
     run_by text DEFAULT SESSION_USER NOT NULL,
     block bigint,
     seal bytea,
+    erasure bigint DEFAULT 0 NOT NULL,
+    archiving bigint DEFAULT 0 NOT NULL,
     CONSTRAINT audit_runs_pkey PRIMARY KEY (run)
 );
 
@@ -27,6 +29,8 @@ COMMENT ON COLUMN eventstream.audit_runs.warnings IS 'How much it found that is 
 COMMENT ON COLUMN eventstream.audit_runs.run_by IS 'The database user who ran it.';
 COMMENT ON COLUMN eventstream.audit_runs.block IS 'The newest sealed block when it began; NULL for none.';
 COMMENT ON COLUMN eventstream.audit_runs.seal IS 'The seal of that block.';
+COMMENT ON COLUMN eventstream.audit_runs.erasure IS 'Erasures up to this number are covered: below it, none can appear any more.';
+COMMENT ON COLUMN eventstream.audit_runs.archiving IS 'Moves to the archive up to this number are covered.';
 
 CREATE INDEX audit_runs_clean_idx ON eventstream.audit_runs USING btree (run) WHERE (errors = 0);
 COMMENT ON INDEX eventstream.audit_runs_clean_idx IS 'The last clean audit.';

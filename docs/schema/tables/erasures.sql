@@ -1,6 +1,7 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
 CREATE TABLE eventstream.erasures (
+    erasure bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
     "position" bigint,
     version bigint NOT NULL,
     event_id uuid NOT NULL,
@@ -13,12 +14,14 @@ CREATE TABLE eventstream.erasures (
     data_digest bytea,
     metadata_digest bytea NOT NULL,
     CONSTRAINT erasures_digests_whole CHECK (octet_length(payload_digest) = 32 AND (octet_length(data_digest) = 32) IS NOT FALSE AND octet_length(metadata_digest) = 32),
+    CONSTRAINT erasures_erasure_key UNIQUE (erasure),
     CONSTRAINT erasures_pkey PRIMARY KEY (stream_id, version, place, event_id),
     CONSTRAINT erasures_place_known CHECK (place = 'events'::text AND "position" IS NOT NULL OR place = 'discarded_events'::text AND "position" IS NULL),
     CONSTRAINT erasures_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 
 COMMENT ON TABLE eventstream.erasures IS 'Events whose content was taken away by eventstream.erase(): when, by whom and why, and the digests that keep their seals valid. Written by the statement that erases, and never changed.';
+COMMENT ON COLUMN eventstream.erasures.erasure IS 'Its number: an audit looks at those that came since the last clean one.';
 COMMENT ON COLUMN eventstream.erasures."position" IS 'Place of the event in the log; NULL for one that never entered it.';
 COMMENT ON COLUMN eventstream.erasures.version IS 'Version of the event.';
 COMMENT ON COLUMN eventstream.erasures.event_id IS 'Identity of the event.';

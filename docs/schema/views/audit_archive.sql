@@ -29,8 +29,17 @@ CREATE VIEW eventstream.audit_archive WITH (security_invoker=true) AS
                        WHERE ((e.stream_id = a.stream_id) AND (e.version = (a.version + 1)))))) THEN 'the last of its stream, which stays in events'::text
                      ELSE NULL::text
                  END AS problem) p)
-   WHERE (p.problem IS NOT NULL);
+   WHERE (p.problem IS NOT NULL)
+ UNION ALL
+  SELECT k.stream_id,
+     k.from_version AS version,
+     NULL::bigint AS "position",
+     'on record as archived, and not all in the archive'::text AS problem
+    FROM eventstream.archivings k
+   WHERE (((k.to_version - k.from_version) + 1) <> ( SELECT count(*) AS count
+            FROM eventstream.archived_events a
+           WHERE ((a.stream_id = k.stream_id) AND (a.version >= k.from_version) AND (a.version <= k.to_version))));
 
-COMMENT ON VIEW eventstream.audit_archive IS 'Archived events that are in events as well, or that archive() would not have moved. Empty when nothing is wrong. Reads the archive whole.';
+COMMENT ON VIEW eventstream.audit_archive IS 'Archived events that are in events as well, or that archive() would not have moved, and moves on record whose events are not in the archive. Empty when nothing is wrong. Reads the archive whole.';
 
 GRANT SELECT ON TABLE eventstream.audit_archive TO eventstream_auditor;
