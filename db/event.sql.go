@@ -441,15 +441,10 @@ func (q *Queries) EventListHeavyForward(ctx context.Context, db DBTX, arg EventL
 
 const eventListWithHead = `-- name: EventListWithHead :many
 SELECT e.position, e.version, e.event_id, e.occurred_at, e.recorded_at, e.partition_id, e.stream_id, e.tenant_id, e.type, e.payload, e.data, e.metadata,
-    CASE WHEN e.version = 1 THEN (
-        SELECT ARRAY[
-            (SELECT l.version FROM ONLY eventstream.events AS l WHERE l.stream_id = $1::text ORDER BY l.version DESC LIMIT 1),
-            coalesce(max(w.version), 0), coalesce(extract(epoch FROM max(w.received_at)) * 1000000, 0),
-            eventstream.partition_count()
-        ]::bigint[]
-        FROM eventstream.pending_events AS w
-        WHERE w.stream_id = $1::text
-    ) END AS head
+    (CASE WHEN e.version = 1 THEN
+        CASE WHEN EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = $1::text) THEN -1 ELSE 1 END
+        * eventstream.partition_count()
+    END)::integer AS partitions
 FROM eventstream.events AS e
 WHERE e.stream_id = $1::text
 ORDER BY e.version
@@ -468,11 +463,11 @@ type EventListWithHeadRow struct {
 	Payload     []byte
 	Data        []byte
 	Metadata    []byte
-	Head        interface{}
+	Partitions  int32
 }
 
-// A whole stream in one round trip: its events, the first beside what they do not say: how many there are, the highest version that waits
-// and when it arrived (microseconds since 1970), 0 for none, and the partitions of the store. No row for a stream without events.
+// A whole stream in one round trip: its events, the first beside what they do not say: how many partitions the store has, negative where
+// events of the stream wait. No row for a stream without events.
 func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID string) ([]EventListWithHeadRow, error) {
 	rows, err := db.Query(ctx, eventListWithHead, streamID)
 	if err != nil {
@@ -495,7 +490,7 @@ func (q *Queries) EventListWithHead(ctx context.Context, db DBTX, streamID strin
 			&i.Payload,
 			&i.Data,
 			&i.Metadata,
-			&i.Head,
+			&i.Partitions,
 		); err != nil {
 			return nil, err
 		}

@@ -3,7 +3,6 @@ package eventstream
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,7 +10,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 )
 
-// Load brings a whole stream into memory, in one round trip, through the checks of Reconstruct. It returns a
+// Load brings a whole stream into memory, in one round trip, or two where events of it wait, through the checks of Reconstruct. It returns a
 // *StreamNotFoundError for a stream that is not there, and an *UnreadableEventError for one with an event that the server cannot give. For a
 // long stream, Read goes through its events in bounded memory.
 func (r *Repository) Load(ctx context.Context, id StreamID) (*EventStream, error) {
@@ -30,11 +29,17 @@ func (r *Repository) load(ctx context.Context, id StreamID) (*EventStream, error
 		if _, err := r.queries.EventListWithHead(ctx, rows, string(id)); err != nil {
 			return nil, mapError(err)
 		}
-		head, events, err := rows.collectStream()
+		head, events, waits, err := rows.collectStream()
 		if err != nil {
 			return nil, mapError(r.nameUnreadable(ctx, r.handle, id, err))
 		}
 		if len(events) > 0 && head.Partition.Count > 0 {
+			if waits {
+				err = r.lookAhead(ctx, &head)
+			}
+			if err != nil {
+				return nil, err
+			}
 			return streamFromHead(head, events)
 		}
 		if len(events) > 0 {
@@ -157,49 +162,49 @@ func streamOnBase(base int64, head StreamHead, events []Event) (*EventStream, er
 	return s, nil
 }
 
-// collectStream reads the rows of EventListWithHead: the events of all, and where the stream stands. The partition count of a stream that
-// does not begin with its first event stays 0.
-func (r *rowsOf) collectStream() (head StreamHead, events []Event, err error) {
+// lookAhead adds what waits ahead of a stream's events. Of what has come since these were read, it does not matter where it is by now.
+func (r *Repository) lookAhead(ctx context.Context, head *StreamHead) error {
+	now, err := r.stream(ctx, r.handle, head.StreamID)
+	if err != nil {
+		return err
+	}
+	head.CurrentVersion = max(head.CurrentVersion, now.CurrentVersion)
+	if now.UpdatedAt.After(head.UpdatedAt) {
+		head.UpdatedAt = now.UpdatedAt
+	}
+	return nil
+}
+
+// collectStream reads the rows of EventListWithHead: the events of all, where the stream stands by these, and whether others wait. The
+// partition count of a stream that does not begin with its first event stays 0.
+func (r *rowsOf) collectStream() (head StreamHead, events []Event, waits bool, err error) {
 	defer r.Rows.Close()
 	scanner := eventScanner{rows: r.Rows}
-	var numbers []int64
+	var partitions *int
 	for r.Rows.Next() {
 		events = append(events, Event{})
 		e := &events[len(events)-1]
 		if len(events) > 1 && scanner.binary {
 			err = scanner.scan(e)
 		} else {
-			err = scanner.scanWith(e, &numbers)
+			err = scanner.scanWith(e, &partitions)
 		}
 		if err != nil {
-			return head, nil, err
+			return head, nil, false, err
 		}
 		if len(events) == 1 {
 			scanner.open()
 			scanner.stream, scanner.tenant = e.StreamID, e.TenantID
-			if head = headFrom(e, numbers); head.Watermark > 1 {
-				events = slices.Grow(events, int(min(head.Watermark, MaxEventsPerCall)))
+			head = StreamHead{StreamID: e.StreamID, TenantID: e.TenantID, Partition: PartitionKey{ID: e.PartitionID}, CreatedAt: e.RecordedAt}
+			if partitions != nil {
+				head.Partition.Count, waits = max(*partitions, -*partitions), *partitions < 0
 			}
 		}
 	}
 	if len(events) > 0 {
 		head.follow(&events[len(events)-1])
 	}
-	return head, events, r.Rows.Err()
-}
-
-// headFrom makes a head of a stream's first event and of the numbers beside it: how many events there are, the highest version that waits
-// and when it arrived, and the partitions of the store.
-func headFrom(e *Event, numbers []int64) StreamHead {
-	head := StreamHead{
-		StreamID: e.StreamID, TenantID: e.TenantID, Partition: PartitionKey{ID: e.PartitionID}, CreatedAt: e.RecordedAt,
-	}
-	if len(numbers) == 4 {
-		head.Watermark, head.CurrentVersion = numbers[0], numbers[1]
-		head.UpdatedAt = time.UnixMicro(numbers[2]).UTC()
-		head.Partition.Count = int(numbers[3])
-	}
-	return head
+	return head, events, waits, r.Rows.Err()
 }
 
 // follow says where the stream stands after its last event, unless an event that waits is ahead of it.

@@ -60,9 +60,14 @@ func tenantHandle(h Handle, tenant string) Handle {
 	return tenantConn{scope}
 }
 
+// forTenant makes statements for a tenant others than the same ones for all. Each then has a plan of its own on a connection: PostgreSQL
+// makes a plan anew whenever another role runs it, and keeps one alone.
+const forTenant = "\n-- for a tenant"
+
 // send sends a statement between the two others, and gives its results, behind those of the first.
 func (s tenantScope) send(ctx context.Context, sql string, args []any, inTx bool) (pgx.BatchResults, error) {
 	b := &pgx.Batch{}
+	sql += forTenant
 	if inTx {
 		var enter, leave statement
 		_ = db.New().TenantEnter(ctx, &enter, s.tenant)

@@ -22,7 +22,7 @@ func TestSchemaFilesAreCurrent(t *testing.T) {
 	for name, text := range files {
 		require.Regexp(t, `\nCREATE (OR REPLACE )?[A-Z]+ eventstream[. ;][^;]`, text+" ", name)
 		if strings.HasPrefix(name, "views/") {
-			require.Regexp(t, ` AS\n +(SELECT|WITH) `, text, name)
+			require.Regexp(t, ` AS\n +(SELECT|WITH)\s`, text, name)
 		}
 	}
 }

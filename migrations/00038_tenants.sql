@@ -91,19 +91,46 @@ COMMENT ON FUNCTION eventstream.is_bound(text) IS
     'eventstream_all_tenants, and roles with BYPASSRLS.';
 
 -- The one rule of all policies: the tenant that the session names, unless a login that is listed in tenant_roles names one
--- that is not its own, where both count, who logged in and in whose name the statement runs, which nobody can forge. A
--- login is listed at most once for a tenant, so as many rows as logins say that each has it; one look at the table.
--- It reads tenant_roles with the rights of its owner, whom no policy of that table holds: such a policy would be a part of
--- each plan, and planned and set up each time.
+-- that is not its own, where both count, who logged in and in whose name the statement runs, which nobody can forge. Logins
+-- that are listed are few, and what they cost is a function's: in the view, it would be set up for every statement of anybody.
+-- It runs with the rights of who reads, and sees what tenant_roles shows to that role: its own rows, and the login's.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.bound_tenant() RETURNS text
+LANGUAGE plpgsql
+STABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_tenant_id text := nullif(current_setting('eventstream.tenant_id', true), '');
+BEGIN
+    -- A login is listed at most once for a tenant, so as many rows as logins say that each has it.
+    RETURN (
+        SELECT v_tenant_id
+        FROM eventstream.tenant_roles AS r
+        WHERE r.role_name IN (session_user, current_user)
+        HAVING count(DISTINCT r.role_name) = count(*) FILTER (WHERE r.tenant_id = v_tenant_id));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.bound_tenant() IS
+    'The tenant that the session names, if those of its login and its current role that tenant_roles lists are both bound '
+    'to it, else NULL. For session_tenant.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.bound_tenant() FROM PUBLIC;
+
+-- It looks whether the login is listed with the rights of its owner, whom no policy of that table holds: such a policy would
+-- be a part of each plan, and planned and set up each time.
 CREATE VIEW eventstream.session_tenant AS
-SELECT nullif(current_setting('eventstream.tenant_id', true), '') AS tenant_id
-FROM eventstream.tenant_roles AS r
-WHERE r.role_name IN (session_user, current_user)
-HAVING count(DISTINCT r.role_name) = count(*) FILTER (WHERE r.tenant_id = current_setting('eventstream.tenant_id', true));
+SELECT CASE
+    WHEN EXISTS (SELECT FROM eventstream.tenant_roles AS r WHERE r.role_name IN (session_user, current_user))
+        THEN eventstream.bound_tenant()
+    ELSE nullif(current_setting('eventstream.tenant_id', true), '')
+END AS tenant_id;
 
 COMMENT ON VIEW eventstream.session_tenant IS
-    'The tenant whose rows the session is shown: one row, NULL where it names none; no row where its login is bound to '
-    'others. What the policies ask. Runs with the rights of its owner, and tells nothing of other logins.';
+    'The tenant whose rows the session is shown: one row, NULL where it names none or where its login is bound to '
+    'others. What the policies ask. Looks with the rights of its owner, and tells nothing of other logins.';
 
 -- The rule is a view rather than a function, which would cost more than all the rest of a short query; a sub-select, so that
 -- it is evaluated once a statement. For those who are for all tenants, a policy that is true makes the planner drop it.
@@ -357,4 +384,5 @@ $$;
 DROP FUNCTION eventstream.is_bound(text);
 DROP FUNCTION eventstream.calling_role();
 DROP VIEW eventstream.session_tenant;
+DROP FUNCTION eventstream.bound_tenant();
 DROP TABLE eventstream.tenant_roles;

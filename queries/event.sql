@@ -134,18 +134,13 @@ FROM (
 ORDER BY w.version DESC;
 
 -- name: EventListWithHead :many
--- A whole stream in one round trip: its events, the first beside what they do not say: how many there are, the highest version that waits
--- and when it arrived (microseconds since 1970), 0 for none, and the partitions of the store. No row for a stream without events.
+-- A whole stream in one round trip: its events, the first beside what they do not say: how many partitions the store has, negative where
+-- events of the stream wait. No row for a stream without events.
 SELECT e.*,
-    CASE WHEN e.version = 1 THEN (
-        SELECT ARRAY[
-            (SELECT l.version FROM ONLY eventstream.events AS l WHERE l.stream_id = @stream_id::text ORDER BY l.version DESC LIMIT 1),
-            coalesce(max(w.version), 0), coalesce(extract(epoch FROM max(w.received_at)) * 1000000, 0),
-            eventstream.partition_count()
-        ]::bigint[]
-        FROM eventstream.pending_events AS w
-        WHERE w.stream_id = @stream_id::text
-    ) END AS head
+    (CASE WHEN e.version = 1 THEN
+        CASE WHEN EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = @stream_id::text) THEN -1 ELSE 1 END
+        * eventstream.partition_count()
+    END)::integer AS partitions
 FROM eventstream.events AS e
 WHERE e.stream_id = @stream_id::text
 ORDER BY e.version;
