@@ -18,6 +18,8 @@ var (
 	ErrRunning = errors.New("subscription is running already: run it once in a repository, and in other processes to share it")
 	// ErrRebuildRunning says that somebody rebuilds the projection at this moment.
 	ErrRebuildRunning = errors.New("projection is being rebuilt: wait until that is done, or end it, and rebuild again")
+	// ErrRebuildCanceled says that the request which a process was at was taken back, by CancelRebuild.
+	ErrRebuildCanceled = errors.New("the request to rebuild it was canceled")
 	// ErrProjectionMismatch says that the tables of a projection and its checkpoint do not belong together. See
 	// ProjectionMismatchError.
 	ErrProjectionMismatch = errors.New("tables and checkpoint of a projection do not belong together: rebuild it")

@@ -14,7 +14,7 @@ import (
 type Observer func(Observation)
 
 // Observation is what an Observer is told: a BatchHandled, TryFailed, EventParked, HandlerLate, ShardClaimed, ShardReleased, ShardLost,
-// Interrupted, RunStopped, RunRestarts, RunGivenUp, ProjectionRebuilt or ObservationsMissed. There may be more kinds in the future: have a default.
+// Interrupted, RunStopped, RunRestarts, RunGivenUp, RebuildTaken, RebuildFailed, ProjectionRebuilt or ObservationsMissed. There may be more kinds in the future: have a default.
 type Observation interface {
 	observation()
 }
@@ -143,6 +143,26 @@ type ProjectionRebuilt struct {
 	Took       time.Duration
 }
 
+// RebuildTaken says that this process takes up a request to rebuild a projection that it runs.
+type RebuildTaken struct {
+	// Projection is the name of the projection, and InPlace whether its live tables are emptied first.
+	Projection string
+	InPlace    bool
+	// By is the database user who requested it.
+	By string
+}
+
+// RebuildFailed says that a rebuild that was requested came to nothing.
+type RebuildFailed struct {
+	// Projection is the name of the projection.
+	Projection string
+	// Err is why.
+	Err error
+	// Again says that the request is still open, and is taken up again by this process or another: the database was away, or a connection
+	// was lost. Otherwise it has ended, and says why.
+	Again bool
+}
+
 // ObservationsMissed says that the observer was too slow for some observations before this one.
 type ObservationsMissed struct {
 	// Subscription says whose, and Count how many.
@@ -161,6 +181,8 @@ func (Interrupted) observation()        {}
 func (RunStopped) observation()         {}
 func (RunRestarts) observation()        {}
 func (RunGivenUp) observation()         {}
+func (RebuildTaken) observation()       {}
+func (RebuildFailed) observation()      {}
 func (ProjectionRebuilt) observation()  {}
 func (ObservationsMissed) observation() {}
 

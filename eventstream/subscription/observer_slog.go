@@ -54,6 +54,18 @@ func slogRecordOfRun(o Observation) (slog.Level, string, []slog.Attr) {
 			slog.Duration("after", o.After), slogError(o.Err))
 	case RunGivenUp:
 		return slog.LevelError, "subscription given up", append(slogShard(o.Subscription, -1), slogError(o.Err))
+	case RebuildTaken:
+		return slog.LevelInfo, "rebuild of a projection begins, as requested", []slog.Attr{
+			slog.String("projection", o.Projection), slog.Bool("in_place", o.InPlace), slog.String("by", o.By),
+		}
+	case RebuildFailed:
+		level := slog.LevelError
+		if o.Again {
+			level = slog.LevelWarn
+		}
+		return level, "requested rebuild of a projection failed", []slog.Attr{
+			slog.String("projection", o.Projection), slog.Bool("again", o.Again), slogError(o.Err),
+		}
 	case ProjectionRebuilt:
 		return slog.LevelInfo, "projection rebuilt", []slog.Attr{slog.String("projection", o.Projection), slog.Duration("took", o.Took)}
 	case ObservationsMissed:

@@ -31,6 +31,7 @@ func (r *rebuild) takeOver(ctx context.Context) error {
 		}
 		err := r.trySwitch(ctx)
 		if err == nil {
+			r.live = true
 			r.hub.claimSoon.Store(true)
 			return nil
 		}
@@ -57,6 +58,9 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 			}
 		}
 		if err := r.requireTables(ctx, tx, r.name, r.tables); err != nil {
+			return err
+		}
+		if err := r.endRequest(ctx, tx); err != nil {
 			return err
 		}
 		return db.New().SubscriptionReplace(ctx, tx, db.SubscriptionReplaceParams{

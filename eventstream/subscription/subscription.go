@@ -74,6 +74,10 @@ type Subscription struct {
 	delivery string
 	// create makes the subscription, or finds it as described.
 	create func(context.Context, *pgxpool.Conn) error
+	// obey does what was requested of whoever runs it, and mend looks whether that would help after an error of create; nil where nothing
+	// can be requested.
+	obey func(ctx context.Context, told *teller)
+	mend func(ctx context.Context, refusal error) error
 	// tracer is told of handlers; nil if nobody is.
 	tracer HandlerTracer
 	// slots are those of the hub, or of a rebuild's own: the live projection, which waits for it, may have taken all of the hub's.
@@ -134,6 +138,9 @@ func (s *Subscription) Name() string { return s.name }
 // 5 seconds, tells the observer, and goes on once the database is back.
 func (s *Subscription) Run(ctx context.Context) error {
 	err := s.onceReached(ctx, s.Create)
+	if err != nil && s.mend != nil {
+		err = s.mend(ctx, err)
+	}
 	if err == nil {
 		err = s.hub.run(ctx, s)
 	}

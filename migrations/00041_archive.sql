@@ -345,7 +345,7 @@ REVOKE EXECUTE ON FUNCTION eventstream.archive(text, bigint, integer) FROM PUBLI
 SELECT eventstream.grant_roles();
 
 -- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(40, 40);
+SELECT eventstream.declare_version(41, 41);
 
 SELECT eventstream.record_schema();
 
