@@ -46,9 +46,10 @@ type TryFailed struct {
 	// Subscription and Shard say whose handler.
 	Subscription string
 	Shard        int
-	// First is the event that it failed on, if Events is 1, or else the first of that many.
-	First  EventRef
-	Events int
+	// First and Last are the first and the last of the events that it failed on, Events in number. Of more than one, which is at fault is not known
+	// yet, and the next tries are with fewer.
+	First, Last EventRef
+	Events      int
 	// Tries is how often it has failed on the event alone, as far as that counts; Counted says whether this time does.
 	Tries   int
 	Counted bool
@@ -90,7 +91,8 @@ type ShardClaimed struct {
 // ShardReleased says that this process has given a shard to others in good order.
 type ShardReleased ShardClaimed
 
-// ShardLost says that a shard was taken from this process: it hung, its connection was lost, or somebody resharded, paused, reset or skipped.
+// ShardLost says that a shard was taken from this process: it hung, its connection was lost, or somebody resharded, paused, reset, skipped or
+// rebuilt. What a rebuild itself reads through is not told of: it ends as planned.
 type ShardLost struct {
 	// Subscription and Shard name the shard, and Epoch the ownership that was lost.
 	Subscription string

@@ -80,6 +80,8 @@ type Subscription struct {
 	mend func(ctx context.Context, refusal error) error
 	// tracer is told of handlers; nil if nobody is.
 	tracer HandlerTracer
+	// ends says that the subscription is being replaced, so that losing its shards is as planned.
+	ends atomic.Bool
 	// slots are those of the hub, or of a rebuild's own: the live projection, which waits for it, may have taken all of the hub's.
 	slots chan struct{}
 	// filter is the config's, in normal form.
