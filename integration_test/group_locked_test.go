@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -145,5 +146,32 @@ func TestGroupAppendManyWithALockTimeoutIsAllOrNothing(t *testing.T) {
 	s.holder.end(t, b)
 	require.NoError(t, (<-first).err)
 	require.NoError(t, (<-second).err)
+	requireAuditClean(t, b)
+}
+
+// A batch locks its streams in an order that callers know nothing of. With a transaction that takes them the other way round it would
+// deadlock, where neither the callers nor the transaction have done anything wrong: the batch gives way.
+func TestGroupABatchGivesWayToATransaction(t *testing.T) {
+	t.Parallel()
+	b := setup(t, withMaxConns(24))
+	repo := groupRepo(t, b, oneInFlight)
+	streams := texts(t, b, `SELECT v FROM (SELECT 'order-' || n AS v FROM generate_series(1, 20) AS n) AS s ORDER BY eventstream.stream_key(v) DESC`)
+	for range 5 {
+		other := hold(t, b, eventstream.StreamID(streams[0]))
+		appends := make([]<-chan appended, len(streams))
+		for i, id := range slices.Backward(streams) { // the one that is held is not the first, which would go by itself
+			appends[i] = start(func() (eventstream.AppendResult, error) {
+				return repo.Append(b.ctx, eventstream.StreamID(id), eventstream.Any, anEvent(t, i))
+			})
+		}
+		for _, id := range streams[1:] {
+			require.NoError(t, other.lock(b.ctx, eventstream.StreamID(id)))
+		}
+		require.Empty(t, appends[0], "waits for the transaction")
+		other.end(t, b)
+		for _, done := range appends {
+			require.NoError(t, (<-done).err)
+		}
+	}
 	requireAuditClean(t, b)
 }

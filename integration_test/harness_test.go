@@ -15,8 +15,9 @@ import (
 )
 
 const (
-	// testTimeout bounds one test's work with the database, so that a deadlock fails that test and not the whole run.
-	testTimeout = 5 * time.Minute
+	// testTimeout bounds one test's work with the database, so that a deadlock fails that test and not the whole run. Subtests that run in
+	// parallel wait for their turn within it.
+	testTimeout = 15 * time.Minute
 
 	// defaultMaxConns is small: a test that needs more says so.
 	defaultMaxConns = 8

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -149,7 +150,8 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 	events := smallThenLarge(t, b)
 	for kind, most := range map[string]int64{"effect": 64, "async": 64, "tx": 64, "effect within 8 MiB": 8} {
 		config := &eventstream.Config{MaxReadBytes: most * mebibyte}
-		p := anotherProcess(t, b, config, withMaxConns(12))
+		pages := &pageWatch{}
+		p := anotherProcess(t, b, config, withMaxConns(12), func(c *pgxpool.Config) { c.ConnConfig.Tracer = pages })
 		w := watchHeap()
 		var handled atomic.Int64
 		gate := newBarrier(32)
@@ -198,11 +200,11 @@ func TestSubscriptionMemoryIsBoundedWithManyShards(t *testing.T) { //nolint:para
 		running := run1(t, p, s)
 		if kind != "tx" {
 			gate.wait(t)
-			// Nobody reads any more, since nobody has room for more.
-			idle := 0
+			// Nobody reads any more, since nobody has room for more. The look at the log's end goes on, and is no page.
+			idle, begun := 0, int32(0)
 			require.Eventually(t, func() bool {
-				if p.pool.Stat().AcquiredConns() > 0 {
-					idle = 0
+				if now := pages.begun.Load(); now != begun || pages.running.Load() > 0 {
+					idle, begun = 0, now
 				}
 				idle++
 				return idle > 100

@@ -191,6 +191,22 @@ func TestLockedKeysTakeTurns(t *testing.T) {
 	})
 }
 
+// However slow the database is, a batch of several lines gives up on a lock before anybody takes the wait for a deadlock.
+func TestABatchGivesUpOnALockSoon(t *testing.T) {
+	t.Parallel()
+	inGroup(t, Config{Blocked: 2}, func(t *testing.T, g *testGroup, s *server) {
+		for range 100 {
+			g.pace.note(time.Minute)
+		}
+		c := startAll(t, g, "first", "a", "b")
+		s.release(0, 1)
+		require.Equal(t, []string{"first", "a b"}, s.statements())
+		require.Greater(t, g.pace.slow(), longestWait)
+		require.Equal(t, longestWait, s.sent[1].wait)
+		requireApplied(t, c...)
+	})
+}
+
 // A call by itself waits without end, and no longer counts when it is slow; but one slot is left for turns.
 func TestACallByItselfDoesNotCountWhenSlow(t *testing.T) {
 	t.Parallel()

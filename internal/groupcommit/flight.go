@@ -57,7 +57,7 @@ func (g *Group[K, T]) newFlight(calls []*call[K, T], kind kind, wait time.Durati
 // slow, it no longer counts. The caller holds mu.
 func (g *Group[K, T]) takeOff(calls []*call[K, T]) *flight[K, T] {
 	slow := g.pace.slow()
-	wait := slow
+	wait := min(slow, longestWait)
 	if isLine(calls) && g.mayWaitEndlessly() {
 		wait = 0
 	}

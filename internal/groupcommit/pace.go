@@ -8,6 +8,10 @@ const (
 	// The shortest and the longest that a batch may take before it counts as slow.
 	minSlow = 20 * time.Millisecond
 	maxSlow = time.Second
+	// longestWait is how long a batch of several lines waits for a lock at most. It has locks of callers who know nothing of each other, so it
+	// can close a circle with a stranger who takes the same locks one by one, and must have given up before anybody takes that for a
+	// deadlock, which PostgreSQL does after a second.
+	longestWait = time.Second / 4
 	// firstPace is what batches are thought to take before any is known: rather long, as on a server where a commit is slow every batch
 	// would be taken for one that waits for a lock.
 	firstPace = 25 * time.Millisecond
@@ -29,5 +33,5 @@ func (p *pace) note(took time.Duration) {
 	p.usual = min(max(p.usual, minSlow/slowFactor), maxSlow/slowFactor)
 }
 
-// slow is how long a batch may take before it is slow. As long it waits for a lock.
+// slow is how long a batch may take before it is slow. As long it waits for a lock, up to longestWait.
 func (p *pace) slow() time.Duration { return (p.usual * slowFactor).Truncate(time.Millisecond) }
