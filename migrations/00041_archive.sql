@@ -351,7 +351,7 @@ SELECT eventstream.record_schema();
 
 -- +goose Down
 SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 40;
+DELETE FROM eventstream.schema_versions WHERE version = 41;
 -- +goose StatementBegin
 DO $$
 DECLARE
