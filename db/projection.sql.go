@@ -42,6 +42,17 @@ func (q *Queries) ProjectionBeginRebuild(ctx context.Context, db DBTX, arg Proje
 	return i, err
 }
 
+const projectionCancelRebuild = `-- name: ProjectionCancelRebuild :one
+SELECT eventstream.cancel_rebuild($1::text)::boolean AS canceled
+`
+
+func (q *Queries) ProjectionCancelRebuild(ctx context.Context, db DBTX, name string) (bool, error) {
+	row := db.QueryRow(ctx, projectionCancelRebuild, name)
+	var canceled bool
+	err := row.Scan(&canceled)
+	return canceled, err
+}
+
 const projectionCreate = `-- name: ProjectionCreate :one
 SELECT coalesce(
     eventstream.create_projection($1::text, $2::integer, $3::jsonb, $4::jsonb),
@@ -66,6 +77,23 @@ func (q *Queries) ProjectionCreate(ctx context.Context, db DBTX, arg ProjectionC
 	var tables_id uuid.UUID
 	err := row.Scan(&tables_id)
 	return tables_id, err
+}
+
+const projectionEndRebuild = `-- name: ProjectionEndRebuild :one
+SELECT eventstream.end_rebuild($1::text, $2::uuid, $3::text)::boolean AS ended
+`
+
+type ProjectionEndRebuildParams struct {
+	Name      string
+	RequestID uuid.UUID
+	Error     *string
+}
+
+func (q *Queries) ProjectionEndRebuild(ctx context.Context, db DBTX, arg ProjectionEndRebuildParams) (bool, error) {
+	row := db.QueryRow(ctx, projectionEndRebuild, arg.Name, arg.RequestID, arg.Error)
+	var ended bool
+	err := row.Scan(&ended)
+	return ended, err
 }
 
 const projectionHold = `-- name: ProjectionHold :one
@@ -109,6 +137,63 @@ func (q *Queries) ProjectionRebuildLock(ctx context.Context, db DBTX, name strin
 	return locked, err
 }
 
+const projectionRebuildRequests = `-- name: ProjectionRebuildRequests :many
+SELECT q.projection::text AS projection, q.request_id, eventstream.is_rebuilding(q.projection)::boolean AS rebuilding
+FROM eventstream.rebuild_requests AS q
+WHERE q.projection = ANY ($1::text[]) AND q.ended_at IS NULL
+`
+
+type ProjectionRebuildRequestsRow struct {
+	Projection string
+	RequestID  uuid.UUID
+	Rebuilding bool
+}
+
+// Requests that are open, for those who run the projections. The locks are looked at only where there is one.
+func (q *Queries) ProjectionRebuildRequests(ctx context.Context, db DBTX, names []string) ([]ProjectionRebuildRequestsRow, error) {
+	rows, err := db.Query(ctx, projectionRebuildRequests, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ProjectionRebuildRequestsRow
+	for rows.Next() {
+		var i ProjectionRebuildRequestsRow
+		if err := rows.Scan(&i.Projection, &i.RequestID, &i.Rebuilding); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const projectionRequestRebuild = `-- name: ProjectionRequestRebuild :one
+SELECT r.outcome::text AS outcome, coalesce(r.request_id, '00000000-0000-0000-0000-000000000000')::uuid AS request_id
+FROM eventstream.request_rebuild($1::text, $2::boolean, $3::integer) AS r
+`
+
+type ProjectionRequestRebuildParams struct {
+	Name       string
+	InPlace    bool
+	ShardCount *int32
+}
+
+type ProjectionRequestRebuildRow struct {
+	Outcome   string
+	RequestID uuid.UUID
+}
+
+// Asks for a rebuild; of one that is open, or one that runs, it says so.
+func (q *Queries) ProjectionRequestRebuild(ctx context.Context, db DBTX, arg ProjectionRequestRebuildParams) (ProjectionRequestRebuildRow, error) {
+	row := db.QueryRow(ctx, projectionRequestRebuild, arg.Name, arg.InPlace, arg.ShardCount)
+	var i ProjectionRequestRebuildRow
+	err := row.Scan(&i.Outcome, &i.RequestID)
+	return i, err
+}
+
 const projectionSchema = `-- name: ProjectionSchema :one
 SELECT p.found::boolean AS found, coalesce(p.tables_id, '00000000-0000-0000-0000-000000000000')::uuid AS tables_id
 FROM eventstream.projection_schema($1::text, $2::text) AS p
@@ -129,5 +214,36 @@ func (q *Queries) ProjectionSchema(ctx context.Context, db DBTX, arg ProjectionS
 	row := db.QueryRow(ctx, projectionSchema, arg.Schema, arg.Name)
 	var i ProjectionSchemaRow
 	err := row.Scan(&i.Found, &i.TablesID)
+	return i, err
+}
+
+const projectionTakeRebuild = `-- name: ProjectionTakeRebuild :one
+SELECT t.request_id::uuid AS request_id, t.in_place::boolean AS in_place, coalesce(t.shard_count, 0)::integer AS shard_count,
+    t.requested_by::text AS requested_by
+FROM eventstream.take_rebuild($1::text, $2::text) AS t
+`
+
+type ProjectionTakeRebuildParams struct {
+	Name        string
+	Application string
+}
+
+type ProjectionTakeRebuildRow struct {
+	RequestID   uuid.UUID
+	InPlace     bool
+	ShardCount  int32
+	RequestedBy string
+}
+
+// No row if the request was canceled, or somebody else has done it.
+func (q *Queries) ProjectionTakeRebuild(ctx context.Context, db DBTX, arg ProjectionTakeRebuildParams) (ProjectionTakeRebuildRow, error) {
+	row := db.QueryRow(ctx, projectionTakeRebuild, arg.Name, arg.Application)
+	var i ProjectionTakeRebuildRow
+	err := row.Scan(
+		&i.RequestID,
+		&i.InPlace,
+		&i.ShardCount,
+		&i.RequestedBy,
+	)
 	return i, err
 }

@@ -255,4 +255,15 @@ func TestARebuilderNeedsTheRightsThatTheDesignNames(t *testing.T) {
 	require.NoError(t, p.Rebuild(b.ctx, nil))
 	require.NoError(t, p.Rebuild(b.ctx, &subscription.RebuildOptions{InPlace: true}))
 	requireCounted(t, b, "counts.streams")
+
+	// What operators request is taken up with two more.
+	other := connect(t, b.dsn, role)
+	_, err = other.Exec(b.ctx, `SELECT eventstream.request_rebuild('counts')`)
+	requireSQLState(t, err, "42501")
+	execSQL(t, b.ctx, b.pool, `GRANT EXECUTE ON FUNCTION eventstream.take_rebuild, eventstream.end_rebuild TO `+role)
+	requestRebuild(t, b, nil)
+	stop := keepRunning(t, b, p)
+	awaitSQL(t, b, "done 1", `SELECT concat_ws(' ', request_state, takes) FROM eventstream.audit_projections`)
+	stop()
+	requireCounted(t, b, "counts.streams")
 }

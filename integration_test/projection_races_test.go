@@ -90,8 +90,10 @@ func (p *pausing) await(t *testing.T, ended <-chan error) {
 	}
 }
 
-func tracedBy(p *pausing) bundleOption {
-	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = p }
+func tracedBy(p *pausing) bundleOption { return tracedWith(p) }
+
+func tracedWith(tracer pgx.QueryTracer) bundleOption {
+	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = tracer }
 }
 
 // setupPatient is setup for tests that rebuild dozens of times, on a busy machine too.

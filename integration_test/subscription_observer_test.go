@@ -153,6 +153,9 @@ func TestSlogObserver(t *testing.T) {
 	for _, o := range []subscription.Observation{
 		subscription.BatchHandled{Subscription: "s", Shard: 1, Events: 2, Waiting: 1, Position: 9, Took: time.Second},
 		subscription.TryFailed{Subscription: "s", Shard: 1, First: event, Events: 1, Tries: 2, Counted: true, Err: errPoison},
+		subscription.TryFailed{
+			Subscription: "s", Shard: 1, First: event, Last: subscription.EventRef{Position: 12}, Events: 4, Counted: true, Err: errPoison,
+		},
 		subscription.EventParked{Subscription: "s", Shard: 1, Event: event, Tries: 3, Err: errPoison},
 		subscription.HandlerLate{Subscription: "s", Shard: 1, Limit: time.Second, Abandoned: true},
 		subscription.ShardClaimed{Subscription: "s", Shard: 1, Epoch: 5},
@@ -162,6 +165,9 @@ func TestSlogObserver(t *testing.T) {
 		subscription.RunStopped{Subscription: "s", Err: errPoison},
 		subscription.RunRestarts{Subscription: "s", Restarts: 2, After: time.Second, Err: errPoison},
 		subscription.RunGivenUp{Subscription: "s", Err: errPoison},
+		subscription.RebuildTaken{Projection: "p", InPlace: true, By: "ops"},
+		subscription.RebuildFailed{Projection: "p", Err: errPoison},
+		subscription.RebuildFailed{Projection: "p", Err: errors.New("away"), Again: true},
 		subscription.ProjectionRebuilt{Projection: "p", Took: time.Second},
 		subscription.ObservationsMissed{Subscription: "s", Count: 4},
 	} {
@@ -171,6 +177,8 @@ func TestSlogObserver(t *testing.T) {
 	require.Equal(t, strings.Join([]string{
 		`level=DEBUG msg="gapless: batch handled" subscription=s shard=1 events=2 waiting=1 position=9 took=1s`,
 		`level=WARN msg="gapless: handler failed" subscription=s shard=1 ` + where + ` events=1 tries=2 counted=true error="cannot digest it"`,
+		`level=WARN msg="gapless: handler failed" subscription=s shard=1 events=4 from_position=7 to_position=12 tries=0 counted=true ` +
+			`error="cannot digest it"`,
 		`level=ERROR msg="gapless: event parked" subscription=s shard=1 ` + where + ` tries=3 error="cannot digest it"`,
 		`level=WARN msg="gapless: handler is late" subscription=s shard=1 limit=1s abandoned=true`,
 		`level=DEBUG msg="gapless: shard claimed" subscription=s shard=1 epoch=5`,
@@ -180,6 +188,9 @@ func TestSlogObserver(t *testing.T) {
 		`level=ERROR msg="gapless: subscription stopped" subscription=s error="cannot digest it"`,
 		`level=WARN msg="gapless: subscription restarts" subscription=s restarts=2 after=1s error="cannot digest it"`,
 		`level=ERROR msg="gapless: subscription given up" subscription=s error="cannot digest it"`,
+		`level=INFO msg="gapless: rebuild of a projection begins, as requested" projection=p in_place=true by=ops`,
+		`level=ERROR msg="gapless: requested rebuild of a projection failed" projection=p again=false error="cannot digest it"`,
+		`level=WARN msg="gapless: requested rebuild of a projection failed" projection=p again=true error=away`,
 		`level=INFO msg="gapless: projection rebuilt" projection=p took=1s`,
 		`level=WARN msg="gapless: observer is too slow" subscription=s missed=4`,
 		``,

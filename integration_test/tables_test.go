@@ -89,6 +89,12 @@ var tableColumns = map[string]map[string]string{
 		"partition_positions": "jsonb", "paused": "boolean", "created_at": "timestamp with time zone",
 		"tables_id": "uuid, may be NULL", "rebuilds": "text, may be NULL",
 	},
+	"rebuild_requests": {
+		"requested_at": "timestamp with time zone", "taken_at": "timestamp with time zone, may be NULL",
+		"ended_at": "timestamp with time zone, may be NULL", "request_id": "uuid", "takes": "integer", "shard_count": "integer, may be NULL",
+		"in_place": "boolean", "projection": "text", "requested_by": "text", "taken_by": "text, may be NULL", "outcome": "text, may be NULL",
+		"error": "text, may be NULL",
+	},
 	"schema_versions": {"version": "bigint", "usable_from": "bigint"},
 	"audit_runs": {
 		"run": "bigint", "since_run": "bigint, may be NULL", "started_at": "timestamp with time zone", "finished_at": "timestamp with time zone",
@@ -203,6 +209,16 @@ func TestTablesHaveTheDocumentedKeys(t *testing.T) {
 		"eventstream.pending_events pending_events_event_id_key UNIQUE (event_id)",
 		"eventstream.pending_events pending_events_pkey PRIMARY KEY (stream_id, version)",
 		"eventstream.process_states process_states_pkey PRIMARY KEY (process, key)",
+		"eventstream.rebuild_requests rebuild_requests_ended_whole CHECK ((((ended_at IS NULL) = (outcome IS NULL)) AND ((outcome IS NULL) OR " +
+			"(outcome = ANY (ARRAY['done'::text, 'failed'::text, 'canceled'::text]))) AND ((NOT (outcome IS DISTINCT FROM 'failed'::text)) = " +
+			"(error IS NOT NULL))))",
+		"eventstream.rebuild_requests rebuild_requests_pkey PRIMARY KEY (projection)",
+		"eventstream.rebuild_requests rebuild_requests_projection_fkey FOREIGN KEY (projection) REFERENCES eventstream.subscriptions(name) " +
+			"ON DELETE CASCADE",
+		"eventstream.rebuild_requests rebuild_requests_shard_count_range CHECK (((shard_count >= 1) AND " +
+			"(shard_count <= eventstream.partition_count())))",
+		"eventstream.rebuild_requests rebuild_requests_taken_whole CHECK (((takes >= 0) AND ((takes > 0) = (taken_at IS NOT NULL)) AND " +
+			"((takes > 0) = (taken_by IS NOT NULL))))",
 		"eventstream.schema_record schema_record_pkey PRIMARY KEY (kind, name, recorded_at)",
 		"eventstream.schema_versions schema_versions_pkey PRIMARY KEY (version)",
 		"eventstream.schema_versions schema_versions_usable_from_range CHECK (((usable_from >= 1) AND (usable_from <= version)))",

@@ -93,8 +93,8 @@ func TestTenantsRowSecurityIsOn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	require.Equal(t, []string{
-		"archived_events", "archivings", "discarded_events", "events", "log_marks", "parked_events", "partition_marks", "pending_events", "process_states", "snapshots",
-		"subscription_shards", "subscription_skips", "tenant_roles", "timers",
+		"archived_events", "archivings", "discarded_events", "events", "log_marks", "parked_events", "partition_marks", "pending_events", "process_states",
+		"rebuild_requests", "snapshots", "subscription_shards", "subscription_skips", "tenant_roles", "timers",
 	}, texts(t, b, `SELECT relname::text FROM pg_class WHERE relnamespace = 'eventstream'::regnamespace AND relrowsecurity AND NOT relforcerowsecurity ORDER BY 1`))
 	// But the one that the policies ask: what it reads of whom a login is bound to is not the policies' business again.
 	require.Equal(t, []string{"session_tenant"}, texts(t, b, `SELECT relname::text FROM pg_class

@@ -49,6 +49,31 @@ func TestTimersFireWhenTheyAreDue(t *testing.T) {
 	require.Empty(t, got)
 }
 
+// Timers are a job of a Runner, beside a subscription that has the name of the process, and end with it.
+func TestTimersAreAJobOfARunner(t *testing.T) {
+	t.Parallel()
+	b := withHandled(t, withFired(t, setup(t)))
+	fired := make(chan process.Timer, 1)
+	timers := newTimers(t, b, func(_ context.Context, _ pgx.Tx, timer process.Timer) error {
+		fired <- timer
+		return nil
+	}, nil)
+	runner := &subscription.Runner{Jobs: []subscription.Job{timers, subscribe(t, b, "reminders", handlerKinds["tx"](b, nil), nil)}}
+	ctx, cancel := context.WithCancel(b.ctx)
+	ended := inBackground(func() error { return runner.Run(ctx) })
+	require.NoError(t, process.At(b.ctx, b.repo, reminder("past"), time.Now().Add(-time.Hour), nil))
+	select {
+	case timer := <-fired:
+		require.Equal(t, reminder("past"), timer.TimerRef)
+	case err := <-ended:
+		t.Fatalf("the runner ended: %v", err)
+	}
+	require.Eventually(t, func() bool { return runner.Healthy(b.ctx, time.Minute) == nil }, blockTimeout, 10*time.Millisecond)
+	require.Equal(t, "reminders:timers", timers.Name())
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 // Of one name there is one timer: set again it is another one, with another time, payload and id. Cancelled it does not fire.
 func TestTimersAreReplacedAndCancelled(t *testing.T) {
 	t.Parallel()

@@ -346,39 +346,7 @@ COMMENT ON FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid) IS
 
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid) FROM PUBLIC;
 
-CREATE VIEW eventstream.audit_projections AS
-SELECT
-    s.name AS projection,
-    CASE
-        WHEN s.tables_id IS NULL THEN 'its tables are not complete'
-        WHEN NOT p.found THEN 'its schema does not exist'
-        WHEN p.tables_id IS NULL THEN 'its schema is not marked as its own'
-        WHEN p.tables_id <> s.tables_id THEN 'its checkpoint is not about the tables in its schema'
-    END AS problem,
-    r.name AS rebuild,
-    CASE WHEN r.name IS NULL THEN NULL WHEN b.runs THEN 'running' ELSE 'interrupted' END AS rebuild_state,
-    h.position AS rebuild_position,
-    CASE WHEN r.name IS NULL THEN NULL ELSE b.last_position END AS last_position,
-    r.created_at AS rebuild_since
-FROM eventstream.subscriptions AS s
-CROSS JOIN LATERAL eventstream.projection_schema(s.name, s.name) AS p
-CROSS JOIN LATERAL (
-    SELECT eventstream.is_rebuilding(s.name) AS runs, eventstream.last_position() AS last_position
-) AS b
-LEFT JOIN eventstream.subscriptions AS r ON r.rebuilds = s.name
-LEFT JOIN LATERAL (
-    SELECT min(d.position) AS position FROM eventstream.subscription_shards AS d WHERE d.subscription = r.name
-) AS h ON true
-WHERE s.delivery = 'projection' AND s.rebuilds IS NULL
-ORDER BY s.name;
-
-COMMENT ON VIEW eventstream.audit_projections IS
-    'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one '
-    'runs '
-    'or was interrupted.';
-
 -- +goose Down
-DROP VIEW eventstream.audit_projections;
 DROP FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid);
 DROP FUNCTION eventstream.hold_projection(text);
 DROP FUNCTION eventstream.begin_rebuild(text, integer, integer, jsonb, boolean);

@@ -25,3 +25,26 @@ FROM eventstream.begin_rebuild(
 -- name: ProjectionHold :one
 -- Keeps a projection where it is until the transaction ends: how far its furthest shard has come.
 SELECT eventstream.hold_projection(@name::text)::bigint AS furthest;
+
+-- name: ProjectionRequestRebuild :one
+-- Asks for a rebuild; of one that is open, or one that runs, it says so.
+SELECT r.outcome::text AS outcome, coalesce(r.request_id, '00000000-0000-0000-0000-000000000000')::uuid AS request_id
+FROM eventstream.request_rebuild(@name::text, @in_place::boolean, sqlc.narg(shard_count)::integer) AS r;
+
+-- name: ProjectionCancelRebuild :one
+SELECT eventstream.cancel_rebuild(@name::text)::boolean AS canceled;
+
+-- name: ProjectionRebuildRequests :many
+-- Requests that are open, for those who run the projections. The locks are looked at only where there is one.
+SELECT q.projection::text AS projection, q.request_id, eventstream.is_rebuilding(q.projection)::boolean AS rebuilding
+FROM eventstream.rebuild_requests AS q
+WHERE q.projection = ANY (@names::text[]) AND q.ended_at IS NULL;
+
+-- name: ProjectionTakeRebuild :one
+-- No row if the request was canceled, or somebody else has done it.
+SELECT t.request_id::uuid AS request_id, t.in_place::boolean AS in_place, coalesce(t.shard_count, 0)::integer AS shard_count,
+    t.requested_by::text AS requested_by
+FROM eventstream.take_rebuild(@name::text, @application::text) AS t;
+
+-- name: ProjectionEndRebuild :one
+SELECT eventstream.end_rebuild(@name::text, @request_id::uuid, sqlc.narg(error)::text)::boolean AS ended;

@@ -26,7 +26,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sql": scriptSQL, "golden": scriptGolden, "same": scriptSame, "exitcode": scriptExitCode,
-			"big": scriptBig, "truncate": scriptTruncate, "samestore": scriptSameStore, "hold": scriptHold, "until": scriptUntil,
+			"big": scriptBig, "truncate": scriptTruncate, "samestore": scriptSameStore, "hold": scriptHold, "until": scriptUntil, "serve": scriptServe,
 		},
 	})
 }

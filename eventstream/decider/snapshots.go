@@ -54,7 +54,8 @@ func snapshotsOf[State any](o options, store Store, streams int) (Snapshots[Stat
 	case !ok:
 		return nil, invalid.Value("WithSnapshots", "of another state", "of the State of the decider")
 	case streams != 1:
-		return nil, invalid.Value("WithSnapshots", "given for "+strconv.Itoa(streams)+" streams", "for a decision about one stream")
+		return nil, invalid.Value("WithSnapshots", "a decision over "+strconv.Itoa(streams)+" streams",
+			"left out of HandleAcross, which reads all events of its streams: a snapshot is the state of one stream, for Handle")
 	}
 	return snapshots, nil
 }

@@ -23,6 +23,15 @@ const (
 	longestPollBackoff = 5 * time.Second
 )
 
+// A Timers is a job of a subscription.Runner.
+var _ subscription.Job = (*Timers)(nil)
+
+// Name names it among the jobs of a subscription.Runner: the process and ":timers", since the name of the process may be that of a subscription.
+func (t *Timers) Name() string { return t.name + ":timers" }
+
+// Lag is nothing: timers have no shards. List says what is due.
+func (t *Timers) Lag(context.Context) ([]subscription.ShardLag, error) { return nil, nil }
+
 // Run handles timers until ctx ends; then it waits for the handlers that are at work, whose context has ended too, and returns nil. Any number
 // of processes may run the same timers.
 //

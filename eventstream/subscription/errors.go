@@ -15,9 +15,11 @@ var (
 	// ErrMismatch says that a name is taken by a subscription of another configuration. See MismatchError.
 	ErrMismatch = errors.New("subscription mismatch: use the configuration that it was created with, or another name")
 	// ErrRunning says that this repository runs the subscription already.
-	ErrRunning = errors.New("subscription is running already: run it once in a repository, and in other processes to share it")
+	ErrRunning = errors.New("running already: run it once in a repository, and in other processes to share it")
 	// ErrRebuildRunning says that somebody rebuilds the projection at this moment.
-	ErrRebuildRunning = errors.New("projection is being rebuilt: wait until that is done, or end it, and rebuild again")
+	ErrRebuildRunning = errors.New("being rebuilt already: wait until that is done, or end it, and rebuild again")
+	// ErrRebuildCanceled says that the request which a process was at was taken back, by CancelRebuild.
+	ErrRebuildCanceled = errors.New("the request to rebuild it was canceled")
 	// ErrProjectionMismatch says that the tables of a projection and its checkpoint do not belong together. See
 	// ProjectionMismatchError.
 	ErrProjectionMismatch = errors.New("tables and checkpoint of a projection do not belong together: rebuild it")

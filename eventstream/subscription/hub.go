@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/gaplesspg/gapless/internal/access"
@@ -70,6 +71,10 @@ type run struct {
 	// leaving says that no further worker is started.
 	leaving bool
 	failed  chan error
+	// requested is the request that obeying is about, and revoke ends it; nil while there is none. The hub's mu guards them.
+	requested uuid.UUID
+	revoke    context.CancelCauseFunc
+	obeying   sync.WaitGroup
 	*teller
 }
 
@@ -128,6 +133,7 @@ func (h *hub) run(ctx context.Context, s *Subscription) error {
 	case err = <-r.failed:
 	}
 	err = cmp.Or(err, h.leave(r))
+	r.obeying.Wait() // its context has ended with the run's
 	if err != nil {
 		r.tell(RunStopped{Subscription: s.name, Err: err})
 	}

@@ -142,6 +142,7 @@ func (p *poller) keepStable(ctx context.Context) error {
 
 func (p *poller) claim(ctx context.Context) error {
 	var rows []db.ShardClaimRow
+	var requests []db.ProjectionRebuildRequestsRow
 	err := isolation.ReadCommitted(ctx, p.pool, func(tx db.DBTX) (err error) {
 		rows, err = db.New().ShardClaim(ctx, tx, db.ShardClaimParams{
 			MemberID:      p.member,
@@ -149,6 +150,9 @@ func (p *poller) claim(ctx context.Context) error {
 			Subscriptions: p.names(),
 			LeaseMs:       p.settings.Lease.Milliseconds(),
 		})
+		if err == nil {
+			requests, err = p.readRequests(ctx, tx)
+		}
 		if err != nil || len(rows) > 0 {
 			return err
 		}
@@ -165,6 +169,7 @@ func (p *poller) claim(ctx context.Context) error {
 	for _, row := range rows {
 		owned[row.Subscription] = append(owned[row.Subscription], row)
 	}
+	p.obeyAll(requests)
 	surplus := p.assignAll(owned)
 	if len(surplus) == 0 {
 		return nil

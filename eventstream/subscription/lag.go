@@ -38,7 +38,8 @@ type ShardLag struct {
 	Events int64
 	// Age is how long ago the oldest of these was recorded; 0 if there is none.
 	Age time.Duration
-	// Handled is how many events the shard has handled so far, and Parked how many it has put aside.
+	// Handled is how many events the shard has handled since the subscription was created, resharded, reset or rebuilt, without those that were
+	// parked and replayed; and Parked how many it has put aside.
 	Handled, Parked int64
 	// State says whether somebody works on it.
 	State ShardState

@@ -14,7 +14,7 @@ import (
 type Observer func(Observation)
 
 // Observation is what an Observer is told: a BatchHandled, TryFailed, EventParked, HandlerLate, ShardClaimed, ShardReleased, ShardLost,
-// Interrupted, RunStopped, RunRestarts, RunGivenUp, ProjectionRebuilt or ObservationsMissed. There may be more kinds in the future: have a default.
+// Interrupted, RunStopped, RunRestarts, RunGivenUp, RebuildTaken, RebuildFailed, ProjectionRebuilt or ObservationsMissed. There may be more kinds in the future: have a default.
 type Observation interface {
 	observation()
 }
@@ -46,9 +46,10 @@ type TryFailed struct {
 	// Subscription and Shard say whose handler.
 	Subscription string
 	Shard        int
-	// First is the event that it failed on, if Events is 1, or else the first of that many.
-	First  EventRef
-	Events int
+	// First and Last are the first and the last of the events that it failed on, Events in number. Of more than one, which is at fault is not known
+	// yet, and the next tries are with fewer.
+	First, Last EventRef
+	Events      int
 	// Tries is how often it has failed on the event alone, as far as that counts; Counted says whether this time does.
 	Tries   int
 	Counted bool
@@ -90,7 +91,8 @@ type ShardClaimed struct {
 // ShardReleased says that this process has given a shard to others in good order.
 type ShardReleased ShardClaimed
 
-// ShardLost says that a shard was taken from this process: it hung, its connection was lost, or somebody resharded, paused, reset or skipped.
+// ShardLost says that a shard was taken from this process: it hung, its connection was lost, or somebody resharded, paused, reset, skipped or
+// rebuilt. What a rebuild itself reads through is not told of: it ends as planned.
 type ShardLost struct {
 	// Subscription and Shard name the shard, and Epoch the ownership that was lost.
 	Subscription string
@@ -143,6 +145,26 @@ type ProjectionRebuilt struct {
 	Took       time.Duration
 }
 
+// RebuildTaken says that this process takes up a request to rebuild a projection that it runs.
+type RebuildTaken struct {
+	// Projection is the name of the projection, and InPlace whether its live tables are emptied first.
+	Projection string
+	InPlace    bool
+	// By is the database user who requested it.
+	By string
+}
+
+// RebuildFailed says that a rebuild that was requested came to nothing.
+type RebuildFailed struct {
+	// Projection is the name of the projection.
+	Projection string
+	// Err is why.
+	Err error
+	// Again says that the request is still open, and is taken up again by this process or another: the database was away, or a connection
+	// was lost. Otherwise it has ended, and says why.
+	Again bool
+}
+
 // ObservationsMissed says that the observer was too slow for some observations before this one.
 type ObservationsMissed struct {
 	// Subscription says whose, and Count how many.
@@ -161,6 +183,8 @@ func (Interrupted) observation()        {}
 func (RunStopped) observation()         {}
 func (RunRestarts) observation()        {}
 func (RunGivenUp) observation()         {}
+func (RebuildTaken) observation()       {}
+func (RebuildFailed) observation()      {}
 func (ProjectionRebuilt) observation()  {}
 func (ObservationsMissed) observation() {}
 

@@ -24,8 +24,8 @@ func slogRecord(o Observation) (slog.Level, string, []slog.Attr) {
 		return slog.LevelDebug, "batch handled", append(slogShard(o.Subscription, o.Shard), slog.Int("events", o.Events),
 			slog.Int("waiting", o.Waiting), slog.Int64("position", o.Position), slog.Duration("took", o.Took))
 	case TryFailed:
-		return slog.LevelWarn, "handler failed", append(append(slogShard(o.Subscription, o.Shard), slogEvent(o.First)...),
-			slog.Int("events", o.Events), slog.Int("tries", o.Tries), slog.Bool("counted", o.Counted), slogError(o.Err))
+		return slog.LevelWarn, "handler failed", append(append(slogShard(o.Subscription, o.Shard), slogFailed(o)...),
+			slog.Int("tries", o.Tries), slog.Bool("counted", o.Counted), slogError(o.Err))
 	case EventParked:
 		return slog.LevelError, "event parked", append(append(slogShard(o.Subscription, o.Shard), slogEvent(o.Event)...),
 			slog.Int("tries", o.Tries), slogError(o.Err))
@@ -54,6 +54,18 @@ func slogRecordOfRun(o Observation) (slog.Level, string, []slog.Attr) {
 			slog.Duration("after", o.After), slogError(o.Err))
 	case RunGivenUp:
 		return slog.LevelError, "subscription given up", append(slogShard(o.Subscription, -1), slogError(o.Err))
+	case RebuildTaken:
+		return slog.LevelInfo, "rebuild of a projection begins, as requested", []slog.Attr{
+			slog.String("projection", o.Projection), slog.Bool("in_place", o.InPlace), slog.String("by", o.By),
+		}
+	case RebuildFailed:
+		level := slog.LevelError
+		if o.Again {
+			level = slog.LevelWarn
+		}
+		return level, "requested rebuild of a projection failed", []slog.Attr{
+			slog.String("projection", o.Projection), slog.Bool("again", o.Again), slogError(o.Err),
+		}
 	case ProjectionRebuilt:
 		return slog.LevelInfo, "projection rebuilt", []slog.Attr{slog.String("projection", o.Projection), slog.Duration("took", o.Took)}
 	case ObservationsMissed:
@@ -74,6 +86,16 @@ func slogEvent(e EventRef) []slog.Attr {
 		slog.String("event_id", e.ID.String()), slog.Int64("position", e.Position), slog.String("stream_id", string(e.StreamID)),
 		slog.Int64("version", e.Version), slog.String("type", string(e.Type)),
 	}
+}
+
+// slogFailed names an event that a handler failed on by itself; of several, no one is to look at fault that may not be.
+func slogFailed(o TryFailed) []slog.Attr {
+	if o.Events > 1 {
+		return []slog.Attr{
+			slog.Int("events", o.Events), slog.Int64("from_position", o.First.Position), slog.Int64("to_position", o.Last.Position),
+		}
+	}
+	return append(slogEvent(o.First), slog.Int("events", o.Events))
 }
 
 // slogError takes the text at once: some errors hold an event with all that it carries.

@@ -35,6 +35,9 @@ type Projection struct {
 // them with the subscription, or finds both, and Run does it too. Either returns a *ProjectionMismatchError where one of the two
 // is missing, or where they do not belong together: a schema that was dropped, a subscription that was deleted, a schema that
 // is somebody else's. To create it, the role needs the right to create schemas in the database; to run it, rights on the tables.
+//
+// While it runs, it takes up what RequestRebuild asks for, beside its own work, and so it does where Run would be refused: then the rebuild
+// comes first. One of the processes that run the projection takes it up; if that ends meanwhile, another one does, or it when it is back.
 type Projector struct {
 	*Subscription
 	projection Projection
@@ -66,7 +69,7 @@ func NewProjector(repo *eventstream.Repository, projection Projection) (*Project
 	if err != nil {
 		return nil, err
 	}
-	p.create = p.createTables
+	p.create, p.obey, p.mend = p.createTables, p.takeUp, p.mendByRequest
 	return p, nil
 }
 

@@ -35,6 +35,11 @@ type rebuild struct {
 	tables uuid.UUID
 	// feed fills them.
 	feed *Subscription
+	// request is what the rebuild was requested by, and by who did it; zero if it was called.
+	request uuid.UUID
+	by      string
+	// live says that the new tables are.
+	live bool
 }
 
 // Rebuild builds the projection's tables anew from the first event on, with the Setup, Apply and Config of this Projector, and returns
@@ -45,11 +50,18 @@ type rebuild struct {
 // *MismatchError once the new tables are live. A rebuild that was interrupted leaves the live tables as they are (with
 // InPlace: incomplete, and nobody works on them), and the next one removes what it left and begins anew. Of two at once, the second one
 // returns ErrRebuildRunning. A projection that somebody has paused is still paused afterwards.
+//
+// RequestRebuild lets a process that runs the projection do it.
 func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
-	r, err := p.newRebuild(opts)
-	if err != nil {
+	r := p.rebuildWith(opts)
+	if err := r.config.validate(); err != nil {
 		return err
 	}
+	return p.underLock(ctx, r.do)
+}
+
+// underLock does something as the one process that rebuilds the projection. Its context ends with the lock.
+func (p *Projector) underLock(ctx context.Context, do func(locked context.Context) error) error {
 	if err := p.hub.checkPool(); err != nil {
 		return err
 	}
@@ -58,21 +70,32 @@ func (p *Projector) Rebuild(ctx context.Context, opts *RebuildOptions) error {
 		return err
 	}
 	defer release()
-	began := time.Now()
-	err = r.run(locked)
-	if err == nil {
-		told := newTeller(p.name, p.config.Observer)
-		told.tell(ProjectionRebuilt{Projection: p.name, Took: time.Since(began)})
-		told.close()
-	}
+	err = do(locked)
 	if cause := context.Cause(locked); err != nil && errors.Is(cause, errRebuildLockLost) && ctx.Err() == nil {
 		return fmt.Errorf("rebuild of projection %s: %w; rebuild it again", shown.Quote(p.name), cause)
 	}
 	return err
 }
 
-// newRebuild checks all that can be checked without the database.
-func (p *Projector) newRebuild(opts *RebuildOptions) (*rebuild, error) {
+// do rebuilds, under the lock, and tells the observer.
+func (r *rebuild) do(ctx context.Context) error {
+	began := time.Now()
+	err := r.run(ctx)
+	if err == nil {
+		r.tellOnce(ProjectionRebuilt{Projection: r.name, Took: time.Since(began)})
+	}
+	return err
+}
+
+// tellOnce tells the observer of something that is of no Run, and waits until it was told.
+func (p *Projector) tellOnce(o Observation) {
+	told := newTeller(p.name, p.config.Observer)
+	told.tell(o)
+	told.close()
+}
+
+// rebuildWith is a rebuild as the options say. Their values are the caller's to check.
+func (p *Projector) rebuildWith(opts *RebuildOptions) *rebuild {
 	if opts == nil {
 		opts = &RebuildOptions{}
 	}
@@ -84,7 +107,7 @@ func (p *Projector) newRebuild(opts *RebuildOptions) (*rebuild, error) {
 	if opts.Shards != 0 {
 		r.config.Shards = opts.Shards
 	}
-	return r, r.config.validate()
+	return r
 }
 
 func (r *rebuild) run(ctx context.Context) error {

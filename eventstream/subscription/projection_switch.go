@@ -31,6 +31,7 @@ func (r *rebuild) takeOver(ctx context.Context) error {
 		}
 		err := r.trySwitch(ctx)
 		if err == nil {
+			r.live = true
 			r.hub.claimSoon.Store(true)
 			return nil
 		}
@@ -43,7 +44,8 @@ func (r *rebuild) takeOver(ctx context.Context) error {
 // trySwitch stops the live projection where it is, lets the new one come level, and puts it in its place: all in one transaction,
 // which is given up if that takes too long.
 func (r *rebuild) trySwitch(ctx context.Context) error {
-	return r.inTx(ctx, r.hub.pool, func(tx pgx.Tx) error {
+	r.feed.ends.Store(true) // from the commit on, its shards are the live projection's
+	err := r.inTx(ctx, r.hub.pool, func(tx pgx.Tx) error {
 		furthest, err := db.New().ProjectionHold(ctx, tx, r.name)
 		if err != nil {
 			return err
@@ -59,10 +61,17 @@ func (r *rebuild) trySwitch(ctx context.Context) error {
 		if err := r.requireTables(ctx, tx, r.name, r.tables); err != nil {
 			return err
 		}
+		if err := r.endRequest(ctx, tx); err != nil {
+			return err
+		}
 		return db.New().SubscriptionReplace(ctx, tx, db.SubscriptionReplaceParams{
 			Name: r.name, Replacement: r.feed.name, ShardCount: int32(r.Projector.config.Shards),
 		})
 	})
+	if err != nil {
+		r.feed.ends.Store(false)
+	}
+	return err
 }
 
 // comeLevel waits until the new tables hold all that the live ones do.

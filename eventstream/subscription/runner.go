@@ -18,7 +18,8 @@ const (
 	defaultRestartMax = time.Minute
 )
 
-// Job is what a Runner runs: a *Subscription, a *Projector, or anything else that runs until its context ends.
+// Job is what a Runner runs: a *Subscription, a *Projector, a *process.Manager or *process.Timers, or anything else that runs until its context
+// ends.
 type Job interface {
 	// Name names it in errors, observations and health. It is unique in a Runner.
 	Name() string
@@ -97,12 +98,12 @@ func (r *Runner) begin() (*supervision, error) {
 
 func (r *Runner) check(s *supervision) error {
 	if len(r.Jobs) == 0 {
-		return invalid.Value("Runner.Jobs", "none", "at least one *Subscription or *Projector")
+		return invalid.Value("Runner.Jobs", "none", "at least one Job, as a *Subscription or a *Projector")
 	}
 	var names []string
 	for i, job := range r.Jobs {
 		if unset.IsNil(job) {
-			return invalid.Value("Runner.Jobs["+strconv.Itoa(i)+"]", "nil", "a *Subscription or a *Projector")
+			return invalid.Value("Runner.Jobs["+strconv.Itoa(i)+"]", "nil", "a Job, as a *Subscription or a *Projector")
 		}
 		if slices.Contains(names, job.Name()) {
 			return invalid.Value("Runner.Jobs["+strconv.Itoa(i)+"]", job.Name(), "of another name than those before it: run it once in a process")

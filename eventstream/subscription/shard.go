@@ -139,6 +139,7 @@ func (w *shardWorker) own(ctx context.Context) {
 		w.run.fail(err)
 	case errors.Is(err, errDrained):
 		w.hub.release(ctx, w.run, w.shard, w.epoch)
+	case w.sub.ends.Load(): // another subscription goes on for it
 	default:
 		if !errors.Is(err, ErrShardLost) {
 			err = ErrShardLost // as the list of owners says

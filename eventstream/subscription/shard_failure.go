@@ -134,8 +134,8 @@ func (w *shardWorker) keepHandled(ctx context.Context, b part, failure *handlerF
 // tellFailed tells the observer of a failed try, and whoever looks at eventstream.audit_subscriptions.
 func (w *shardWorker) tellFailed(ctx context.Context, b part, tries int, counted bool, cause error) {
 	w.tell(TryFailed{
-		Subscription: w.sub.name, Shard: w.shard, First: refTo(&b.events[0]), Events: len(b.handed),
-		Tries: tries, Counted: counted, Err: cause,
+		Subscription: w.sub.name, Shard: w.shard, First: refTo(&b.handed[0]), Last: refTo(&b.handed[len(b.handed)-1]),
+		Events: len(b.handed), Tries: tries, Counted: counted, Err: cause,
 	})
 	w.record(ctx, b, tries, cause)
 }

@@ -74,8 +74,14 @@ type Subscription struct {
 	delivery string
 	// create makes the subscription, or finds it as described.
 	create func(context.Context, *pgxpool.Conn) error
+	// obey does what was requested of whoever runs it, and mend looks whether that would help after an error of create; nil where nothing
+	// can be requested.
+	obey func(ctx context.Context, told *teller)
+	mend func(ctx context.Context, refusal error) error
 	// tracer is told of handlers; nil if nobody is.
 	tracer HandlerTracer
+	// ends says that the subscription is being replaced, so that losing its shards is as planned.
+	ends atomic.Bool
 	// slots are those of the hub, or of a rebuild's own: the live projection, which waits for it, may have taken all of the hub's.
 	slots chan struct{}
 	// filter is the config's, in normal form.
@@ -134,6 +140,9 @@ func (s *Subscription) Name() string { return s.name }
 // 5 seconds, tells the observer, and goes on once the database is back.
 func (s *Subscription) Run(ctx context.Context) error {
 	err := s.onceReached(ctx, s.Create)
+	if err != nil && s.mend != nil {
+		err = s.mend(ctx, err)
+	}
 	if err == nil {
 		err = s.hub.run(ctx, s)
 	}

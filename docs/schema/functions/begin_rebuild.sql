@@ -39,3 +39,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.begin_rebuild(text,integer,integer,jsonb,boolean) IS 'Creates the subscription that a projection is rebuilt through, and returns its name and the id of the new tables. Forgets earlier attempts. Where the live tables are emptied, or do not fit their checkpoint, the projection is owned by nobody until the rebuild is done.';
 
 REVOKE ALL ON FUNCTION eventstream.begin_rebuild(text,integer,integer,jsonb,boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.begin_rebuild(text,integer,integer,jsonb,boolean) TO eventstream_subscriber;

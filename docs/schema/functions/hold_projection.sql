@@ -22,3 +22,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.hold_projection(text) IS 'Keeps a projection where it is until the transaction ends, and returns how far its furthest shard has come. ES010 if it is unknown.';
 
 REVOKE ALL ON FUNCTION eventstream.hold_projection(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.hold_projection(text) TO eventstream_subscriber;

@@ -44,3 +44,4 @@ $function$;
 COMMENT ON FUNCTION eventstream.replace_subscription(text,text,integer) IS 'Lets p_name continue where p_by is, with p_shard_count shards or as many as it has, and removes p_by. A projection takes over the filter and the tables of its rebuild, which are in place by then.';
 
 REVOKE ALL ON FUNCTION eventstream.replace_subscription(text,text,integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.replace_subscription(text,text,integer) TO eventstream_subscriber;

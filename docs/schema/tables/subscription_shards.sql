@@ -25,7 +25,7 @@ ALTER TABLE eventstream.subscription_shards SET (fillfactor=50);
 COMMENT ON TABLE eventstream.subscription_shards IS 'How far each shard of a subscription has come, and who owns it.';
 COMMENT ON COLUMN eventstream.subscription_shards."position" IS 'The checkpoint: all events of the shard up to it are handled.';
 COMMENT ON COLUMN eventstream.subscription_shards.epoch IS 'Rises with each change of owner: an owner of an earlier epoch can no longer move the checkpoint.';
-COMMENT ON COLUMN eventstream.subscription_shards.events IS 'Events handled so far.';
+COMMENT ON COLUMN eventstream.subscription_shards.events IS 'Events that its owners have handled since the shard was made: when the subscription was created, resharded or reset, and of a projection when its rebuild was done. What was parked and replayed later is not among them.';
 COMMENT ON COLUMN eventstream.subscription_shards.member_id IS 'The process that owns it; NULL while nobody does.';
 COMMENT ON COLUMN eventstream.subscription_shards.updated_at IS 'When the checkpoint moved last.';
 COMMENT ON COLUMN eventstream.subscription_shards.shard IS 'Number of the shard, from 0.';

@@ -8,6 +8,16 @@
 --     rebuild_position bigint
 --     last_position bigint
 --     rebuild_since timestamp with time zone
+--     processes bigint
+--     request_state text
+--     request_in_place boolean
+--     requested_by text
+--     requested_at timestamp with time zone
+--     taken_by text
+--     taken_at timestamp with time zone
+--     takes integer
+--     ended_at timestamp with time zone
+--     request_error text
 
 CREATE VIEW eventstream.audit_projections WITH (security_invoker=true) AS
  SELECT s.name AS projection,
@@ -29,8 +39,23 @@ CREATE VIEW eventstream.audit_projections WITH (security_invoker=true) AS
              WHEN (r.name IS NULL) THEN NULL::bigint
              ELSE b.last_position
          END AS last_position,
-     r.created_at AS rebuild_since
-    FROM ((((eventstream.subscriptions s
+     r.created_at AS rebuild_since,
+     COALESCE(m.processes, (0)::bigint) AS processes,
+         CASE
+             WHEN (q.projection IS NULL) THEN NULL::text
+             WHEN (q.outcome IS NOT NULL) THEN q.outcome
+             WHEN (b.runs AND (q.takes > 0)) THEN 'running'::text
+             ELSE 'waiting'::text
+         END AS request_state,
+     q.in_place AS request_in_place,
+     q.requested_by,
+     q.requested_at,
+     q.taken_by,
+     q.taken_at,
+     q.takes,
+     q.ended_at,
+     q.error AS request_error
+    FROM ((((((eventstream.subscriptions s
       CROSS JOIN LATERAL eventstream.projection_schema(s.name, s.name) p(found, tables_id))
       CROSS JOIN LATERAL ( SELECT eventstream.is_rebuilding(s.name) AS runs,
              eventstream.last_position() AS last_position) b)
@@ -38,9 +63,15 @@ CREATE VIEW eventstream.audit_projections WITH (security_invoker=true) AS
       LEFT JOIN LATERAL ( SELECT min(d."position") AS "position"
             FROM eventstream.subscription_shards d
            WHERE (d.subscription = r.name)) h ON (true))
+      LEFT JOIN ( SELECT u.name,
+             count(*) AS processes
+            FROM (eventstream.live_members() l(member_id, subscriptions)
+              CROSS JOIN LATERAL unnest(l.subscriptions) u(name))
+           GROUP BY u.name) m ON ((m.name = s.name)))
+      LEFT JOIN eventstream.rebuild_requests q ON ((q.projection = s.name)))
    WHERE ((s.delivery = 'projection'::text) AND (s.rebuilds IS NULL))
    ORDER BY s.name;
 
-COMMENT ON VIEW eventstream.audit_projections IS 'Projections: what is wrong with the tables of each, if anything is, and how far a rebuild of it has come, if one runs or was interrupted.';
+COMMENT ON VIEW eventstream.audit_projections IS 'Projections: what is wrong with the tables of each, if anything is; how far a rebuild of it has come, if one runs or was interrupted; how many processes run it; and what became of the last request to rebuild it (request_state: waiting, running, done, failed or canceled).';
 
 GRANT SELECT ON TABLE eventstream.audit_projections TO eventstream_auditor;

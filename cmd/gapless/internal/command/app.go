@@ -89,7 +89,7 @@ does not answer; 130 interrupted. Errors are one line on standard error.`,
 	flags.BoolVarP(&a.yes, "yes", "y", false, "answer yes to what would be asked")
 	root.AddCommand(
 		a.migrateCommand(), a.appendCommand(), a.readCommand(), a.logCommand(), a.streamsCommand(), a.statsCommand(), a.auditCommand(),
-		a.exportCommand(), a.importCommand(), a.subscriptionsCommand(), a.projectionsCommand(), a.pendingCommand(), a.doctorCommand(),
+		a.exportCommand(), a.importCommand(), a.subscriptionsCommand(), a.projectionsCommand(), a.timersCommand(), a.pendingCommand(), a.doctorCommand(),
 		a.indexCommand(), a.metricsCommand(), a.sealCommand(), a.demoCommand(), a.benchCommand(), a.inspectCommand(), a.eraseCommand(), a.archiveCommand(),
 		a.closeCommand(),
 	)

@@ -14,7 +14,7 @@ import (
 func (a *app) projectionsCommand() *cobra.Command {
 	return group("projections", "Look after projections",
 		`A projection is a view of the events in tables of the same database, in a schema of its name, fed by a subscription of that name.`,
-		a.projectionsListCommand())
+		a.projectionsListCommand(), a.projectionsRebuildCommand())
 }
 
 // projectionRow is a projection as --json has it.
@@ -23,6 +23,7 @@ type projectionRow struct {
 	Tables     bool      `json:"tables"`
 	Bytes      int64     `json:"bytes"`
 	Rebuilding bool      `json:"rebuilding"`
+	Request    string    `json:"request,omitzero"`
 	Paused     bool      `json:"paused"`
 	LagEvents  int64     `json:"lag_events"`
 	LagSeconds float64   `json:"lag_seconds"`
@@ -35,7 +36,8 @@ func (a *app) projectionsListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List projections: how far each is, whether its tables are there, and what they take", Args: noArgs,
 		Long: `Lists projections. Tables says whether the schema of the name holds the tables that the checkpoint is about; a projection without is rebuilt
-by the service that has its code. A rebuild that runs shows as a row of its own in gapless subscriptions list.`,
+by the service that has its code: gapless projections rebuild asks for that. A rebuild that runs shows as a row of its own in gapless
+subscriptions list. Request says what became of the last request for one: waiting, running, done, failed or canceled.`,
 		Example: `  gapless projections list --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(pool *pgxpool.Pool, repo *eventstream.Repository) error {
@@ -50,7 +52,7 @@ func (a *app) listProjections(ctx context.Context, pool *pgxpool.Pool, repo *eve
 	if err != nil {
 		return err
 	}
-	list := a.out.List("PROJECTION", "STATE", "TABLES", "#SIZE", "REBUILDING", "#LAG", "#AGE", "#PARKED")
+	list := a.out.List("PROJECTION", "STATE", "TABLES", "#SIZE", "REBUILDING", "REQUEST", "#LAG", "#AGE", "#PARKED")
 	for _, s := range subs {
 		if s.Delivery != "projection" || s.Rebuilds != nil {
 			continue
@@ -68,7 +70,12 @@ func (a *app) listProjections(ctx context.Context, pool *pgxpool.Pool, repo *eve
 		if err != nil {
 			return err
 		}
-		if err := list.Add(row, row.Name, row.State, yesNo(row.Tables), output.Bytes(row.Bytes), yesNo(row.Rebuilding), output.Int(row.LagEvents),
+		request, err := readRebuild(ctx, pool, s.Name)
+		if err != nil {
+			return err
+		}
+		row.Request = request.State
+		if err := list.Add(row, row.Name, row.State, yesNo(row.Tables), output.Bytes(row.Bytes), yesNo(row.Rebuilding), row.Request, output.Int(row.LagEvents),
 			age(row.LagSeconds), output.Int(row.Parked)); err != nil {
 			return err
 		}

@@ -56,6 +56,12 @@ type projectionRow struct {
 	Position     int64      `db:"rebuild_position"`
 	Last         int64      `db:"last_position"`
 	Since        *time.Time `db:"rebuild_since"`
+	// Request is what became of the last request for a rebuild; empty if there was none.
+	Request      string     `db:"request_state"`
+	RequestedBy  string     `db:"requested_by"`
+	RequestedAt  *time.Time `db:"requested_at"`
+	RequestError string     `db:"request_error"`
+	Processes    int64      `db:"processes"`
 }
 
 // subscriptionsView is the page of subscriptions.
@@ -99,7 +105,9 @@ LIMIT $2`
 
 const projectionsQuery = `
 SELECT p.projection, coalesce(p.problem, '') AS problem, coalesce(p.rebuild, '') AS rebuild, coalesce(p.rebuild_state, '') AS rebuild_state,
-    coalesce(p.rebuild_position, 0) AS rebuild_position, coalesce(p.last_position, 0) AS last_position, p.rebuild_since
+    coalesce(p.rebuild_position, 0) AS rebuild_position, coalesce(p.last_position, 0) AS last_position, p.rebuild_since,
+    coalesce(p.request_state, '') AS request_state, coalesce(p.requested_by, '') AS requested_by, p.requested_at,
+    coalesce(p.request_error, '') AS request_error, p.processes
 FROM eventstream.audit_projections AS p
 JOIN eventstream.subscriptions AS s ON s.name = p.projection
 WHERE ` + ofTenant + `

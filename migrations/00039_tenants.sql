@@ -155,8 +155,8 @@ BEGIN
         '''What an event failed with is for those alone who may read the event.''';
     EXECUTE 'CREATE POLICY tenant_roles_own ON eventstream.tenant_roles FOR SELECT USING (role_name IN (session_user, current_user))';
     EXECUTE 'COMMENT ON POLICY tenant_roles_own ON eventstream.tenant_roles IS ''A login sees to whom it is bound, and of no other.''';
-    FOREACH v_table IN ARRAY ARRAY['log_marks', 'partition_marks', 'process_states', 'subscription_shards', 'subscription_skips',
-        'tenant_roles', 'timers']
+    FOREACH v_table IN ARRAY ARRAY['log_marks', 'partition_marks', 'process_states', 'rebuild_requests', 'subscription_shards',
+        'subscription_skips', 'tenant_roles', 'timers']
     LOOP
         EXECUTE format('ALTER TABLE eventstream.%I ENABLE ROW LEVEL SECURITY', v_table);
     END LOOP;

@@ -238,13 +238,13 @@ REVOKE EXECUTE ON FUNCTION eventstream.audit_moved_since(bigint, bigint) FROM PU
 SELECT eventstream.grant_roles();
 
 -- The first release: no code from before it knows this schema.
-SELECT eventstream.declare_version(41, 41);
+SELECT eventstream.declare_version(42, 42);
 
 SELECT eventstream.record_schema();
 
 -- +goose Down
 SELECT eventstream.refuse_to_drop_events();
-DELETE FROM eventstream.schema_versions WHERE version = 41;
+DELETE FROM eventstream.schema_versions WHERE version = 42;
 -- +goose StatementBegin
 DO $$
 DECLARE

@@ -212,12 +212,13 @@ DECLARE
     -- What a reader needs to read everything; what is left out is other programs' business.
     v_read CONSTANT text[] := ARRAY['store', 'events', 'pending_events', 'discarded_events', 'streams', 'snapshots', 'log_state', 'log_marks',
         'partition_marks', 'subscriptions', 'subscription_shards', 'subscription_members', 'subscription_skips', 'parked_events',
-        'seals', 'seal_links', 'event_digests', 'erasures', 'archived_events', 'archivings', 'schema_versions'];
+        'rebuild_requests', 'seals', 'seal_links', 'event_digests', 'erasures', 'archived_events', 'archivings', 'schema_versions'];
     v_write CONSTANT text[] := ARRAY['append_batch', 'append_event', 'append_if', 'lock_query', 'ingest', 'advance_watermark',
         'close_stream', 'save_snapshot', 'set_timer', 'cancel_timers'];
     v_subscribe CONSTANT text[] := ARRAY['advance_stable_position', 'subscribe', 'claim_shards', 'release_shard', 'move_checkpoint',
-        'move_idle_checkpoints', 'record_failure', 'park_events', 'create_projection', 'set_timer', 'cancel_timers', 'take_timers', 'fail_timer',
-        'lock_process_states', 'save_process_states'];
+        'move_idle_checkpoints', 'record_failure', 'park_events', 'create_projection', 'begin_rebuild', 'hold_projection',
+        'replace_subscription', 'request_rebuild', 'cancel_rebuild', 'take_rebuild', 'end_rebuild', 'set_timer', 'cancel_timers',
+        'take_timers', 'fail_timer', 'lock_process_states', 'save_process_states'];
     v_granted bigint := 0;
     r record;
 BEGIN

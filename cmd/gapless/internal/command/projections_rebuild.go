@@ -1,0 +1,255 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/gaplesspg/gapless/cmd/gapless/internal/progress"
+	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/eventstream/subscription"
+)
+
+// rebuildFlags are those of projections rebuild.
+type rebuildFlags struct {
+	subscription.RebuildOptions
+	noWait, cancel bool
+}
+
+func (a *app) projectionsRebuildCommand() *cobra.Command {
+	var flags rebuildFlags
+	cmd := &cobra.Command{
+		Use: "rebuild NAME", Short: "Let a service build the tables of a projection anew", Args: needs(1, 1),
+		Long: `Asks for a rebuild of a projection, and waits until it is done. The code that fills the tables is a service's: one of the processes that run the
+projection takes the request up within about a second; if that process ends meanwhile, another one does, or the service when it is back. New
+tables grow beside the live ones, and take their place at once when they are complete; with --in-place the live tables are emptied first and
+readers see them grow, and that is asked.
+
+Interrupt ends the waiting and not the rebuild: the same command waits for it again, and --cancel takes the request back.`,
+		Example: `  gapless projections rebuild totals
+  gapless projections rebuild totals --in-place --no-wait --yes
+  gapless projections rebuild totals --cancel`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.cancel && (flags.noWait || flags.InPlace || flags.Shards != 0) {
+				return usagef("--cancel takes a request back, and goes with no other flag of a rebuild")
+			}
+			return a.withStore(cmd.Context(), func(pool *pgxpool.Pool, repo *eventstream.Repository) error {
+				if flags.cancel {
+					return a.cancelRebuild(cmd.Context(), pool, repo, args[0])
+				}
+				return a.rebuild(cmd.Context(), pool, repo, args[0], flags)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&flags.InPlace, "in-place", false, "empty the live tables first, rather than build new ones beside them")
+	cmd.Flags().IntVar(&flags.Shards, "shards", 0, "shards of the rebuild (default: as many as the service says)")
+	cmd.Flags().BoolVar(&flags.noWait, "no-wait", false, "return once the rebuild is requested")
+	cmd.Flags().BoolVar(&flags.cancel, "cancel", false, "take a request back, and end the rebuild if a process is at it")
+	return cmd
+}
+
+// rebuildRow is the last request to rebuild a projection as --json has it.
+type rebuildRow struct {
+	Projection   string     `json:"projection" db:"projection"`
+	Request      string     `json:"request" db:"request"`
+	State        string     `json:"state" db:"state"`
+	InPlace      bool       `json:"in_place" db:"in_place"`
+	Shards       int        `json:"shards,omitzero" db:"shards"`
+	RequestedBy  string     `json:"requested_by" db:"requested_by"`
+	RequestedAt  *time.Time `json:"requested_at" db:"requested_at"`
+	TakenBy      string     `json:"taken_by,omitzero" db:"taken_by"`
+	TakenAt      *time.Time `json:"taken_at,omitzero" db:"taken_at"`
+	Takes        int        `json:"takes" db:"takes"`
+	EndedAt      *time.Time `json:"ended_at,omitzero" db:"ended_at"`
+	Error        string     `json:"error,omitzero" db:"error"`
+	Processes    int64      `json:"processes" db:"processes"`
+	Position     int64      `json:"position,omitzero" db:"position"`
+	LastPosition int64      `json:"last_position" db:"last_position"`
+}
+
+// States of a request, as eventstream.audit_projections has them.
+const (
+	requestFailed   = "failed"
+	requestCanceled = "canceled"
+	requestRuns     = "running"
+)
+
+// rebuildQuery reads tables, so that who may request a rebuild may see what becomes of it.
+const rebuildQuery = `
+SELECT s.name AS projection, coalesce(q.request_id::text, '') AS request,
+    CASE WHEN q.projection IS NULL THEN '' WHEN q.outcome IS NOT NULL THEN q.outcome
+        WHEN q.takes > 0 AND eventstream.is_rebuilding(s.name) THEN 'running' ELSE 'waiting' END AS state,
+    coalesce(q.in_place, false) AS in_place, coalesce(q.shard_count, 0) AS shards, coalesce(q.requested_by, '') AS requested_by, q.requested_at,
+    coalesce(q.taken_by, '') AS taken_by, q.taken_at, coalesce(q.takes, 0) AS takes, q.ended_at, coalesce(q.error, '') AS error,
+    (SELECT count(*) FROM eventstream.live_members() AS l WHERE s.name = ANY (l.subscriptions)) AS processes,
+    coalesce((
+        SELECT min(h.position)
+        FROM eventstream.subscriptions AS r
+        JOIN eventstream.subscription_shards AS h ON h.subscription = r.name
+        WHERE r.rebuilds = s.name), 0) AS position,
+    eventstream.last_position() AS last_position
+FROM eventstream.subscriptions AS s
+LEFT JOIN eventstream.rebuild_requests AS q ON q.projection = s.name
+WHERE s.name = $1`
+
+func readRebuild(ctx context.Context, pool *pgxpool.Pool, name string) (rebuildRow, error) {
+	rows, err := pool.Query(ctx, rebuildQuery, name)
+	if err != nil {
+		return rebuildRow{}, err
+	}
+	row, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[rebuildRow])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return row, unknownProjection(name)
+	}
+	for _, at := range []*time.Time{row.RequestedAt, row.TakenAt, row.EndedAt} {
+		if at != nil {
+			*at = at.UTC()
+		}
+	}
+	return row, err
+}
+
+func unknownProjection(name string) error {
+	return fmt.Errorf("projection %q is not there: see gapless projections list", name)
+}
+
+func (a *app) rebuild(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Repository, name string, flags rebuildFlags) error {
+	if flags.InPlace {
+		if err := a.confirm(ctx, "this empties the tables of projection %s, and readers see them incomplete until they are filled again", name); err != nil {
+			return err
+		}
+	}
+	request, err := subscription.RequestRebuild(ctx, repo, name, &flags.RebuildOptions)
+	switch {
+	case errors.Is(err, subscription.ErrNotFound):
+		return unknownProjection(name)
+	case errors.Is(err, subscription.ErrMismatch):
+		return fmt.Errorf("%q is a subscription and no projection: see gapless projections list", name)
+	case errors.Is(err, subscription.ErrRebuildRunning):
+		return fmt.Errorf("projection %q is being rebuilt, by a service that began it by itself: gapless subscriptions list shows how far that is", name)
+	case err != nil:
+		return err
+	}
+	row, err := readRebuild(ctx, pool, name)
+	if err != nil {
+		return err
+	}
+	if request.Earlier {
+		if row.InPlace != flags.InPlace || row.Shards != flags.Shards {
+			return fmt.Errorf("a rebuild of projection %q is requested already, by %s, with other flags: wait for it without flags, or --cancel it first",
+				name, row.RequestedBy)
+		}
+		a.note("a rebuild of projection %s was requested already, by %s", name, row.RequestedBy)
+	}
+	if row.Processes == 0 {
+		a.note("no process runs projection %s: the request waits until a service does", name)
+	}
+	if flags.noWait {
+		return a.printRebuild(row, "rebuild requested")
+	}
+	return a.awaitRebuild(ctx, pool, row)
+}
+
+// note says something that is neither result nor error.
+func (a *app) note(format string, args ...any) {
+	if !a.asJSON {
+		fmt.Fprintf(a.stderr, format+"\n", args...)
+	}
+}
+
+func (a *app) printRebuild(row rebuildRow, what string) error {
+	if a.out.JSON {
+		return a.out.Record(row)
+	}
+	return a.out.Say("projection %s: %s", row.Projection, what)
+}
+
+// awaitRebuild waits until a request has ended, and shows how far its rebuild is.
+func (a *app) awaitRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow) error {
+	bar := progress.Start(a.stderr, row.Projection, max(row.LastPosition, 1), progress.Events)
+	ended, err := watchRebuild(ctx, pool, row, bar)
+	if err == nil {
+		err = outcomeOf(row.Request, ended)
+	}
+	bar.End(err)
+	if ctx.Err() != nil {
+		return stopped("the request stays: the same command waits for it again, and --cancel takes it back")
+	}
+	if a.out.JSON && ended.EndedAt != nil {
+		if printed := a.out.Record(ended); printed != nil {
+			return printed
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return a.printRebuild(ended, fmt.Sprintf("rebuilt in %s by %s", ended.EndedAt.Sub(*ended.TakenAt).Round(time.Second), ended.TakenBy))
+}
+
+// watchRebuild returns the request once it has ended, or another has taken its place.
+func watchRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow, bar *progress.Bar) (rebuildRow, error) {
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	for {
+		now, err := readRebuild(ctx, pool, row.Projection)
+		if err != nil || now.EndedAt != nil || now.Request != row.Request {
+			return now, err
+		}
+		if now.State == requestRuns {
+			bar.SetTotal(max(now.LastPosition, 1))
+			bar.Set(min(now.Position, now.LastPosition-1))
+		}
+		select {
+		case <-ctx.Done():
+			return now, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// outcomeOf is the error of a request that did not end well.
+func outcomeOf(request string, ended rebuildRow) error {
+	switch {
+	case ended.Request != request:
+		return fmt.Errorf("the rebuild of projection %q has ended, and another one was requested since: gapless projections list shows it", ended.Projection)
+	case ended.State == requestFailed:
+		return fmt.Errorf("%s: mend that, and rebuild again", ended.Error)
+	case ended.State == requestCanceled:
+		return fmt.Errorf("the rebuild of projection %q was canceled", ended.Projection)
+	}
+	return nil
+}
+
+func (a *app) cancelRebuild(ctx context.Context, pool *pgxpool.Pool, repo *eventstream.Repository, name string) error {
+	row, err := readRebuild(ctx, pool, name)
+	if err != nil {
+		return err
+	}
+	none := fmt.Errorf("no rebuild of projection %q is requested: see gapless projections list", name)
+	if row.Request == "" || row.EndedAt != nil {
+		return none
+	}
+	if row.InPlace && row.Takes > 0 {
+		if err := a.confirm(ctx, "the tables of projection %s are being filled in place, and stay incomplete until it is rebuilt", name); err != nil {
+			return err
+		}
+	}
+	canceled, err := subscription.CancelRebuild(ctx, repo, name)
+	if err != nil {
+		return err
+	}
+	if !canceled {
+		return none
+	}
+	row, err = readRebuild(ctx, pool, name)
+	if err != nil {
+		return err
+	}
+	return a.printRebuild(row, "the request is canceled")
+}
