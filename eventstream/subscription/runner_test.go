@@ -281,8 +281,8 @@ func TestRunnerRefuses(t *testing.T) {
 	job := &fakeJob{name: "one"}
 	for want, r := range map[string]*subscription.Runner{
 		`invalid Runner.Jobs "none": must be at least one Job, as a *Subscription or a *Projector`: {},
-		`invalid Runner.Jobs[1] "nil": must be a Job, as a *Subscription or a *Projector`:        {Jobs: []subscription.Job{job, nil}},
-		`invalid Runner.Jobs[0] "nil": must be a Job, as a *Subscription or a *Projector`:        {Jobs: []subscription.Job{(*subscription.Subscription)(nil)}},
+		`invalid Runner.Jobs[1] "nil": must be a Job, as a *Subscription or a *Projector`:          {Jobs: []subscription.Job{job, nil}},
+		`invalid Runner.Jobs[0] "nil": must be a Job, as a *Subscription or a *Projector`:          {Jobs: []subscription.Job{(*subscription.Subscription)(nil)}},
 		`invalid Runner.Jobs[1] "one": must be of another name than those before it: run it once in a process`: {
 			Jobs: []subscription.Job{job, &fakeJob{name: "one"}},
 		},
