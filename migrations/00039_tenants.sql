@@ -149,10 +149,12 @@ BEGIN
         EXECUTE format('COMMENT ON POLICY %I ON eventstream.%I IS %L', v_table || '_of_tenant', v_table,
             'Who is not for all tenants sees and writes what is of the tenant that its session names.');
     END LOOP;
-    EXECUTE 'ALTER TABLE eventstream.parked_events ENABLE ROW LEVEL SECURITY';
-    EXECUTE 'CREATE POLICY parked_events_of_visible_streams ON eventstream.parked_events USING (eventstream.shows_stream(stream_id))';
-    EXECUTE 'COMMENT ON POLICY parked_events_of_visible_streams ON eventstream.parked_events IS '
-        '''What an event failed with is for those alone who may read the event.''';
+    FOREACH v_table IN ARRAY ARRAY['parked_events', 'erasures'] LOOP
+        EXECUTE format('ALTER TABLE eventstream.%I ENABLE ROW LEVEL SECURITY', v_table);
+        EXECUTE format('CREATE POLICY %I ON eventstream.%I USING (eventstream.shows_stream(stream_id))', v_table || '_of_visible_streams', v_table);
+        EXECUTE format('COMMENT ON POLICY %I ON eventstream.%I IS %L', v_table || '_of_visible_streams', v_table,
+            'What happened to an event is for those alone who may read the stream.');
+    END LOOP;
     EXECUTE 'CREATE POLICY tenant_roles_own ON eventstream.tenant_roles FOR SELECT USING (role_name IN (session_user, current_user))';
     EXECUTE 'COMMENT ON POLICY tenant_roles_own ON eventstream.tenant_roles IS ''A login sees to whom it is bound, and of no other.''';
     FOREACH v_table IN ARRAY ARRAY['log_marks', 'partition_marks', 'process_states', 'rebuild_requests', 'subscription_shards',

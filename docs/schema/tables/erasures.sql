@@ -20,6 +20,8 @@ CREATE TABLE eventstream.erasures (
     CONSTRAINT erasures_reason_given CHECK (reason ~ '[^[:space:]]'::text)
 );
 
+ALTER TABLE eventstream.erasures ENABLE ROW LEVEL SECURITY;
+
 COMMENT ON TABLE eventstream.erasures IS 'Events whose content was taken away by eventstream.erase(): when, by whom and why, and the digests that keep their seals valid. Written by the statement that erases, and never changed.';
 COMMENT ON COLUMN eventstream.erasures.erasure IS 'Its number: an audit looks at those that came since the last clean one.';
 COMMENT ON COLUMN eventstream.erasures."position" IS 'Place of the event in the log; NULL for one that never entered it.';
@@ -40,6 +42,11 @@ CREATE TRIGGER erasures_gate AFTER INSERT ON eventstream.erasures REFERENCING NE
 COMMENT ON TRIGGER erasures_gate ON eventstream.erasures IS 'No record without its erasure.';
 CREATE TRIGGER erasures_no_truncate BEFORE TRUNCATE ON eventstream.erasures FOR EACH STATEMENT EXECUTE FUNCTION eventstream.refuse_change('ES004', 'an erasure is on record for good', 'What was erased does not come back.');
 COMMENT ON TRIGGER erasures_no_truncate ON eventstream.erasures IS 'Erasures stay on record.';
+
+CREATE POLICY erasures_all_tenants ON eventstream.erasures TO eventstream_all_tenants USING (true);
+COMMENT ON POLICY erasures_all_tenants ON eventstream.erasures IS 'Who is for all tenants sees all rows.';
+CREATE POLICY erasures_of_visible_streams ON eventstream.erasures TO PUBLIC USING (eventstream.shows_stream(stream_id));
+COMMENT ON POLICY erasures_of_visible_streams ON eventstream.erasures IS 'What happened to an event is for those alone who may read the stream.';
 
 GRANT SELECT ON TABLE eventstream.erasures TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.erasures TO eventstream_reader;

@@ -29,7 +29,7 @@ COMMENT ON INDEX eventstream.parked_events_stream_idx IS 'The parked events of a
 CREATE POLICY parked_events_all_tenants ON eventstream.parked_events TO eventstream_all_tenants USING (true);
 COMMENT ON POLICY parked_events_all_tenants ON eventstream.parked_events IS 'Who is for all tenants sees all rows.';
 CREATE POLICY parked_events_of_visible_streams ON eventstream.parked_events TO PUBLIC USING (eventstream.shows_stream(stream_id));
-COMMENT ON POLICY parked_events_of_visible_streams ON eventstream.parked_events IS 'What an event failed with is for those alone who may read the event.';
+COMMENT ON POLICY parked_events_of_visible_streams ON eventstream.parked_events IS 'What happened to an event is for those alone who may read the stream.';
 
 GRANT SELECT ON TABLE eventstream.parked_events TO eventstream_auditor;
 GRANT SELECT ON TABLE eventstream.parked_events TO eventstream_reader;
