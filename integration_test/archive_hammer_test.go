@@ -82,7 +82,7 @@ func (h *archiveHammer) archive(ctx context.Context, r *rand.Rand) error {
 	if err == nil {
 		h.moved.Add(moved)
 	}
-	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, eventstream.ErrInvalidValue) || sqlState(err) == "ES008" {
+	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.Is(err, eventstream.ErrInvalidValue) || sqlState(err) == "ES018" {
 		return nil
 	}
 	return err
@@ -90,7 +90,7 @@ func (h *archiveHammer) archive(ctx context.Context, r *rand.Rand) error {
 
 func (h *archiveHammer) erase(ctx context.Context, r *rand.Rand) error {
 	_, err := h.repo.Erase(ctx, eventstream.Erasure{StreamID: hammeredStream(r), From: 1 + r.Int64N(30), To: 31, Reason: "r"})
-	if errors.Is(err, eventstream.ErrInvalidValue) {
+	if errors.Is(err, eventstream.ErrInvalidValue) || errors.Is(err, eventstream.ErrStreamNotFound) {
 		return nil // It is not that long yet.
 	}
 	return err

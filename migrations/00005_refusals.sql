@@ -262,6 +262,7 @@ $$;
 COMMENT ON FUNCTION eventstream.refuse_event(eventstream.events) IS
     'Says why the gate refuses a row: raises ES002, ES003, ES006, ES007, ES008, ES009, ES017 or 40001. Never returns.';
 
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_unknown_stream(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_event(eventstream.events) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_swallowed() FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.refuse_sequence() FROM PUBLIC;

@@ -17,4 +17,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.refuse_unknown_stream(text,text) IS 'Raises ES018 (stream not found), or ES008 for what cannot be the id of one. Never returns.';
 
-GRANT EXECUTE ON FUNCTION eventstream.refuse_unknown_stream(text,text) TO PUBLIC;
+REVOKE ALL ON FUNCTION eventstream.refuse_unknown_stream(text,text) FROM PUBLIC;
