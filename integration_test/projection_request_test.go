@@ -307,6 +307,30 @@ func TestRequestedRebuildThatIsCanceledDoesNotSwitch(t *testing.T) {
 	requireCounted(t, b, "counts.streams")
 }
 
+// Steps: a process has begun to run a projection whose tables are gone, which is refused; then a rebuild is requested. The process takes it up
+// without being started anew, since its Runner goes on to try.
+func TestRequestedRebuildIsDoneByARunnerThatWasRefused(t *testing.T) {
+	t.Parallel()
+	b := setupPatient(t)
+	given(t, b, "order-1", 50)
+	caughtUp(t, b, projector(t, b, counts(nil)))
+	execSQL(t, b.ctx, b.pool, `DROP SCHEMA counts CASCADE`)
+	p := projector(t, b, counts(nil))
+	told := newWitness()
+	runner := &subscription.Runner{Jobs: []subscription.Job{p}, MinBackoff: time.Millisecond, MaxBackoff: 10 * time.Millisecond, Observer: told.observe}
+	ctx, stop := context.WithCancel(b.ctx)
+	defer stop()
+	ended := inBackground(func() error { return runner.Run(ctx) })
+	require.Eventually(t, func() bool { return len(toldOf[subscription.RunRestarts](told)) > 0 }, blockTimeout, time.Millisecond)
+	_, err := subscription.RequestRebuild(b.ctx, b.repo, "counts", nil)
+	require.NoError(t, err)
+	awaitSQL(t, b, "done", `SELECT request_state FROM eventstream.audit_projections`)
+	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
+	requireCounted(t, b, "counts.streams")
+	stop()
+	require.NoError(t, <-ended)
+}
+
 // A request is refused with what is wrong: an unknown projection, a subscription that is none, a number of shards; and whoever asks for what is
 // under way is told.
 func TestRequestedRebuildsThatAreRefused(t *testing.T) {

@@ -101,7 +101,8 @@ func (s *supervision) failures() error {
 }
 
 // MayRestart says whether running again may help after an error that Run of a Subscription or Projector returned: the database was away, or
-// read-only as a standby is until it is promoted, or not migrated yet; or a handler failed too often on an event, which may be over by then.
+// read-only as a standby is until it is promoted, or not migrated yet; or a handler failed too often on an event, which may be over by then;
+// or the tables of a projection and its checkpoint do not belong together, until somebody requests a rebuild, which the next Run does first.
 // It may not after an error that the handler marked as Permanent, where a transaction was ended by a handler, so that a part would be done
 // twice, where a handler is still at work, and where the description does not fit what is there.
 func MayRestart(err error) bool {
@@ -111,7 +112,8 @@ func MayRestart(err error) bool {
 	switch {
 	case err == nil, errors.As(err, &marked) && marked.permanent, errors.Is(err, eventstream.ErrTxEnded), errors.As(err, &stuck):
 		return false
-	case errors.As(err, &failed), errors.Is(err, eventstream.ErrReadOnly), errors.Is(err, eventstream.ErrNotMigrated):
+	case errors.As(err, &failed), errors.Is(err, eventstream.ErrReadOnly), errors.Is(err, eventstream.ErrNotMigrated),
+		errors.Is(err, ErrProjectionMismatch):
 		return true
 	}
 	return isAway(err)

@@ -306,13 +306,13 @@ func TestMayRestart(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{
 		errAway, &subscription.HandlerError{Err: errGood}, eventstream.ErrReadOnly, &eventstream.NotMigratedError{}, io.ErrUnexpectedEOF,
-		&subscription.HandlerError{Err: subscription.RetryAfter(errGood, time.Second)},
+		&subscription.HandlerError{Err: subscription.RetryAfter(errGood, time.Second)}, &subscription.ProjectionMismatchError{},
 	} {
 		require.True(t, subscription.MayRestart(err), "%v", err)
 	}
 	for _, err := range []error{
 		nil, errGood, &subscription.HandlerError{Err: subscription.Permanent(errGood)}, eventstream.ErrTxEnded, &subscription.MismatchError{},
-		&subscription.ProjectionMismatchError{}, &subscription.HandlerStuckError{}, &eventstream.BeyondLogError{}, subscription.ErrHandlerExited,
+		&subscription.HandlerStuckError{}, &eventstream.BeyondLogError{}, subscription.ErrHandlerExited,
 		subscription.ErrRunning, &subscription.HandlerError{Err: eventstream.ErrTxEnded},
 	} {
 		require.False(t, subscription.MayRestart(err), "%v", err)

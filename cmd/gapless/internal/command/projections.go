@@ -24,6 +24,7 @@ type projectionRow struct {
 	Bytes      int64     `json:"bytes"`
 	Rebuilding bool      `json:"rebuilding"`
 	Request    string    `json:"request,omitzero"`
+	RequestErr string    `json:"request_error,omitzero"`
 	Paused     bool      `json:"paused"`
 	LagEvents  int64     `json:"lag_events"`
 	LagSeconds float64   `json:"lag_seconds"`
@@ -37,7 +38,8 @@ func (a *app) projectionsListCommand() *cobra.Command {
 		Use: "list", Short: "List projections: how far each is, whether its tables are there, and what they take", Args: noArgs,
 		Long: `Lists projections. Tables says whether the schema of the name holds the tables that the checkpoint is about; a projection without is rebuilt
 by the service that has its code: gapless projections rebuild asks for that. A rebuild that runs shows as a row of its own in gapless
-subscriptions list. Request says what became of the last request for one: waiting, running, done, failed or canceled.`,
+subscriptions list. Request says what became of the last request for one: waiting, running, done, failed or canceled; last error says why
+it failed.`,
 		Example: `  gapless projections list --json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStore(cmd.Context(), func(pool *pgxpool.Pool, repo *eventstream.Repository) error {
@@ -52,7 +54,7 @@ func (a *app) listProjections(ctx context.Context, pool *pgxpool.Pool, repo *eve
 	if err != nil {
 		return err
 	}
-	list := a.out.List("PROJECTION", "STATE", "TABLES", "#SIZE", "REBUILDING", "REQUEST", "#LAG", "#AGE", "#PARKED")
+	list := a.out.List("PROJECTION", "STATE", "TABLES", "#SIZE", "REBUILDING", "REQUEST", "#LAG", "#AGE", "#PARKED", "LAST ERROR")
 	for _, s := range subs {
 		if s.Delivery != "projection" || s.Rebuilds != nil {
 			continue
@@ -74,9 +76,9 @@ func (a *app) listProjections(ctx context.Context, pool *pgxpool.Pool, repo *eve
 		if err != nil {
 			return err
 		}
-		row.Request = request.State
+		row.Request, row.RequestErr = request.State, request.Error
 		if err := list.Add(row, row.Name, row.State, yesNo(row.Tables), output.Bytes(row.Bytes), yesNo(row.Rebuilding), row.Request, output.Int(row.LagEvents),
-			age(row.LagSeconds), output.Int(row.Parked)); err != nil {
+			age(row.LagSeconds), output.Int(row.Parked), row.RequestErr); err != nil {
 			return err
 		}
 	}

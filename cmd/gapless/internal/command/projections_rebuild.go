@@ -30,7 +30,7 @@ projection takes the request up within about a second; if that process ends mean
 tables grow beside the live ones, and take their place at once when they are complete; with --in-place the live tables are emptied first and
 readers see them grow, and that is asked.
 
-Interrupt ends the waiting and not the rebuild: the same command waits for it again, and --cancel takes the request back.`,
+Interrupt ends the waiting and not the rebuild: the command without flags waits for it again, and --cancel takes the request back.`,
 		Example: `  gapless projections rebuild totals
   gapless projections rebuild totals --in-place --no-wait --yes
   gapless projections rebuild totals --cancel`,
@@ -140,13 +140,17 @@ func (a *app) rebuild(ctx context.Context, pool *pgxpool.Pool, repo *eventstream
 		return err
 	}
 	if request.Earlier {
-		if row.InPlace != flags.InPlace || row.Shards != flags.Shards {
+		if flags.InPlace && !row.InPlace || flags.Shards != 0 && flags.Shards != row.Shards {
 			return fmt.Errorf("a rebuild of projection %q is requested already, by %s, with other flags: wait for it without flags, or --cancel it first",
 				name, row.RequestedBy)
 		}
-		a.note("a rebuild of projection %s was requested already, by %s", name, row.RequestedBy)
+		where := ""
+		if row.InPlace {
+			where = " in place"
+		}
+		a.note("a rebuild%s of projection %s was requested already, by %s", where, name, row.RequestedBy)
 	}
-	if row.Processes == 0 {
+	if row.Processes == 0 && row.State != requestRuns {
 		a.note("no process runs projection %s: the request waits until a service does", name)
 	}
 	if flags.noWait {
