@@ -183,7 +183,7 @@ func TestSlogObserver(t *testing.T) {
 		`level=WARN msg="gapless: handler is late" subscription=s shard=1 limit=1s abandoned=true`,
 		`level=DEBUG msg="gapless: shard claimed" subscription=s shard=1 epoch=5`,
 		`level=DEBUG msg="gapless: shard released" subscription=s shard=1 epoch=5`,
-		`level=WARN msg="gapless: shard lost" subscription=s shard=1 epoch=5 error="shard lost: another process owns it by now, and does the work"`,
+		`level=WARN msg="gapless: shard lost" subscription=s shard=1 epoch=5 error="shard lost: it was taken away, by another process, or by who paused, reset, resharded or rebuilt it"`,
 		`level=WARN msg="gapless: interrupted, trying again" subscription=s error=away`,
 		`level=ERROR msg="gapless: subscription stopped" subscription=s error="cannot digest it"`,
 		`level=WARN msg="gapless: subscription restarts" subscription=s restarts=2 after=1s error="cannot digest it"`,

@@ -24,7 +24,7 @@ var (
 	// ProjectionMismatchError.
 	ErrProjectionMismatch = errors.New("tables and checkpoint of a projection do not belong together: rebuild it")
 	// ErrShardLost says that another process owns a shard by now. See ShardLostError.
-	ErrShardLost = errors.New("shard lost: another process owns it by now, and does the work")
+	ErrShardLost = errors.New("shard lost: it was taken away, by another process, or by who paused, reset, resharded or rebuilt it")
 	// ErrHandlerExited says that a handler ended the goroutine that called it, by runtime.Goexit, as t.FailNow of a test does.
 	ErrHandlerExited = errors.New("handler ended its goroutine: return an error instead")
 	// ErrTxIdle says that a TxHandler let its transaction wait for longer than Config.IdleTimeout, so that the server ended it.

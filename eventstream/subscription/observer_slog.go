@@ -2,6 +2,7 @@ package subscription
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 )
 
@@ -59,11 +60,14 @@ func slogRecordOfRun(o Observation) (slog.Level, string, []slog.Attr) {
 			slog.String("projection", o.Projection), slog.Bool("in_place", o.InPlace), slog.String("by", o.By),
 		}
 	case RebuildFailed:
-		level := slog.LevelError
-		if o.Again {
+		level, message := slog.LevelError, "requested rebuild of a projection failed"
+		switch {
+		case errors.Is(o.Err, ErrRebuildCanceled):
+			level, message = slog.LevelInfo, "requested rebuild of a projection canceled"
+		case o.Again:
 			level = slog.LevelWarn
 		}
-		return level, "requested rebuild of a projection failed", []slog.Attr{
+		return level, message, []slog.Attr{
 			slog.String("projection", o.Projection), slog.Bool("again", o.Again), slogError(o.Err),
 		}
 	case ProjectionRebuilt:

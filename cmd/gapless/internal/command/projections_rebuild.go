@@ -176,7 +176,7 @@ func (a *app) printRebuild(row rebuildRow, what string) error {
 // awaitRebuild waits until a request has ended, and shows how far its rebuild is.
 func (a *app) awaitRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow) error {
 	bar := progress.Start(a.stderr, row.Projection, max(row.LastPosition, 1), progress.Events)
-	ended, err := watchRebuild(ctx, pool, row, bar)
+	ended, err := a.watchRebuild(ctx, pool, row, bar)
 	if err == nil {
 		err = outcomeOf(row.Request, ended)
 	}
@@ -196,16 +196,25 @@ func (a *app) awaitRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildR
 	return a.printRebuild(ended, fmt.Sprintf("rebuilt in %s by %s", ended.EndedAt.Sub(*ended.TakenAt).Round(time.Second), ended.TakenBy))
 }
 
-// watchRebuild returns the request once it has ended, or another has taken its place.
-func watchRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow, bar *progress.Bar) (rebuildRow, error) {
+// watchRebuild returns the request once it has ended, or another has taken its place. A database that is away for a while changes nothing of
+// that: the request is in it.
+func (a *app) watchRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow, bar *progress.Bar) (rebuildRow, error) {
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
-	for {
+	for away := false; ; {
 		now, err := readRebuild(ctx, pool, row.Projection)
-		if err != nil || now.EndedAt != nil || now.Request != row.Request {
+		switch {
+		case err != nil && isAway(err) && ctx.Err() == nil:
+			if !away {
+				a.note("%s; the request stays, and is waited for", oneLine(err.Error()))
+			}
+			away = true
+		case err != nil || now.EndedAt != nil || now.Request != row.Request:
 			return now, err
+		default:
+			away = false
 		}
-		if now.State == requestRuns {
+		if err == nil && now.State == requestRuns {
 			bar.SetTotal(max(now.LastPosition, 1))
 			bar.Set(min(now.Position, now.LastPosition-1))
 		}
@@ -223,7 +232,7 @@ func outcomeOf(request string, ended rebuildRow) error {
 	case ended.Request != request:
 		return fmt.Errorf("the rebuild of projection %q has ended, and another one was requested since: gapless projections list shows it", ended.Projection)
 	case ended.State == requestFailed:
-		return fmt.Errorf("%s: mend that, and rebuild again", ended.Error)
+		return errors.New(ended.Error)
 	case ended.State == requestCanceled:
 		return fmt.Errorf("the rebuild of projection %q was canceled", ended.Projection)
 	}

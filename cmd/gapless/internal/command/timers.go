@@ -135,6 +135,9 @@ handled, which has fired then.`,
 				if err != nil {
 					return err
 				}
+				if canceled == 0 {
+					a.note("no timer of that kind waits: see gapless timers list")
+				}
 				return a.out.Record(canceledTimers{canceled}, [2]string{"canceled", output.Int(canceled)})
 			})
 		},
