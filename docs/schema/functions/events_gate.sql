@@ -6,6 +6,7 @@ CREATE OR REPLACE FUNCTION eventstream.events_gate()
  SECURITY DEFINER
  SET search_path TO 'pg_catalog', 'pg_temp'
  SET enable_seqscan TO 'off'
+ SET plan_cache_mode TO 'force_generic_plan'
 AS $function$
 DECLARE
     -- The key is the transaction's, so that a trigger of the user's may append too.
