@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -459,7 +460,9 @@ func filesWith(t testing.TB, b *bundle, text string) []string {
 func filesHolding(t testing.TB, b *bundle, content []byte) []string {
 	t.Helper()
 	execSQL(t, b.ctx, b.pool, `ANALYZE`)
-	execSQL(t, b.ctx, b.pool, `VACUUM FULL`)
+	// Not the catalogs that all databases of the server share: it would wait for who uses these, and who connects for it.
+	execSQL(t, b.ctx, b.pool, `VACUUM FULL `+strings.Join(texts(t, b, `SELECT oid::regclass::text FROM pg_class
+		WHERE relkind IN ('r', 'm') AND NOT relisshared AND relnamespace <> 'information_schema'::regnamespace`), ", "))
 	execSQL(t, b.ctx, b.pool, `CHECKPOINT`)
 	return texts(t, b, `SELECT concat_ws(' ', f.path, (SELECT c.oid::regclass FROM pg_class AS c
 			WHERE c.relfilenode::text = regexp_replace(f.path, '^.*/([0-9]+).*$', '\1')))

@@ -93,7 +93,8 @@ COMMENT ON FUNCTION eventstream.is_bound(text) IS
 -- The one rule of all policies: the tenant that the session names, unless a login that is listed in tenant_roles names one
 -- that is not its own, where both count, who logged in and in whose name the statement runs, which nobody can forge. Logins
 -- that are listed are few, and what they cost is a function's: in the view, it would be set up for every statement of anybody.
--- It runs with the rights of who reads, and sees what tenant_roles shows to that role: its own rows, and the login's.
+-- It runs with the rights of who reads, and sees what tenant_roles shows to that role: its own rows, and the login's. For
+-- PUBLIC, since the right to call it is looked at before it is known whether it is called.
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.bound_tenant() RETURNS text
 LANGUAGE plpgsql
@@ -116,8 +117,6 @@ $$;
 COMMENT ON FUNCTION eventstream.bound_tenant() IS
     'The tenant that the session names, if those of its login and its current role that tenant_roles lists are both bound '
     'to it, else NULL. For session_tenant.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.bound_tenant() FROM PUBLIC;
 
 -- It looks whether the login is listed with the rights of its owner, whom no policy of that table holds: such a policy would
 -- be a part of each plan, and planned and set up each time.

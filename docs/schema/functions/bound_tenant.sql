@@ -20,5 +20,4 @@ $function$;
 
 COMMENT ON FUNCTION eventstream.bound_tenant() IS 'The tenant that the session names, if those of its login and its current role that tenant_roles lists are both bound to it, else NULL. For session_tenant.';
 
-REVOKE ALL ON FUNCTION eventstream.bound_tenant() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION eventstream.bound_tenant() TO eventstream_tenant;
+GRANT EXECUTE ON FUNCTION eventstream.bound_tenant() TO PUBLIC;

@@ -47,7 +47,7 @@ BEGIN
             ('eventstream_subscriber', v_subscribe),
             ('eventstream_eraser', ARRAY['erase', 'forget_subject', 'archive', 'attach_archive']),
             ('eventstream_tenant', ARRAY['tenant_append_event', 'tenant_append_batch', 'tenant_append_if', 'tenant_ingest',
-                'tenant_advance_watermark', 'tenant_save_snapshot', 'lock_query', 'bound_tenant'])
+                'tenant_advance_watermark', 'tenant_save_snapshot', 'lock_query'])
         ) AS m (role, functions)
         JOIN pg_proc AS p ON p.pronamespace = 'eventstream'::regnamespace AND p.proname = ANY (m.functions)
         UNION ALL
