@@ -82,22 +82,22 @@ func (c *Codec) Encode(ctx context.Context, id eventstream.StreamID, value any, 
 // have the same keys, so that a repeated append is known as one. Once a subject was forgotten it is a *ForgottenError; and with a new key
 // (Config.AllowNewKey) another event, whose append under that id is refused as eventstream.ErrEventIDConflict.
 func (c *Codec) EncodeUnder(ctx context.Context, id eventstream.StreamID, eventID func(n int) uuid.UUID, values ...any) ([]eventstream.Event, error) {
-	events := make([]eventstream.Event, len(values))
-	for i, value := range values {
-		event, err := c.Encode(ctx, id, value, eventstream.WithEventID(eventID(i)))
-		if err != nil {
-			return nil, err
-		}
-		events[i] = event
-	}
-	return events, nil
+	return c.encodeEach(ctx, id, values, func(n int) []eventstream.EventOption {
+		return []eventstream.EventOption{eventstream.WithEventID(eventID(n))}
+	})
 }
 
 // EncodeAll is Encode for several values.
 func (c *Codec) EncodeAll(ctx context.Context, id eventstream.StreamID, values ...any) ([]eventstream.Event, error) {
+	return c.encodeEach(ctx, id, values, func(int) []eventstream.EventOption { return nil })
+}
+
+func (c *Codec) encodeEach(
+	ctx context.Context, id eventstream.StreamID, values []any, options func(n int) []eventstream.EventOption,
+) ([]eventstream.Event, error) {
 	events := make([]eventstream.Event, len(values))
 	for i, value := range values {
-		event, err := c.Encode(ctx, id, value)
+		event, err := c.Encode(ctx, id, value, options(i)...)
 		if err != nil {
 			return nil, err
 		}

@@ -14,13 +14,7 @@ import (
 func Decide[Command, State any](
 	ctx context.Context, c *Codec, id eventstream.StreamID, decide func(Command, State) ([]any, error),
 ) func(Command, State) ([]eventstream.Event, error) {
-	return func(command Command, state State) ([]eventstream.Event, error) {
-		values, err := decide(command, state)
-		if err != nil {
-			return nil, err
-		}
-		return c.EncodeAll(ctx, id, values...)
-	}
+	return decideEncoded(decide, func(values []any) ([]eventstream.Event, error) { return c.EncodeAll(ctx, id, values...) })
 }
 
 // DecideUnder is Decide for a decider with a command id, decider.WithCommandID: the n-th event that is decided, from 0, gets the id eventID(n),
@@ -28,12 +22,19 @@ func Decide[Command, State any](
 func DecideUnder[Command, State any](
 	ctx context.Context, c *Codec, id eventstream.StreamID, eventID func(n int) uuid.UUID, decide func(Command, State) ([]any, error),
 ) func(Command, State) ([]eventstream.Event, error) {
+	return decideEncoded(decide, func(values []any) ([]eventstream.Event, error) { return c.EncodeUnder(ctx, id, eventID, values...) })
+}
+
+// decideEncoded makes rules that decide on values into ones that decide on what encode makes of these.
+func decideEncoded[Command, State any](
+	decide func(Command, State) ([]any, error), encode func([]any) ([]eventstream.Event, error),
+) func(Command, State) ([]eventstream.Event, error) {
 	return func(command Command, state State) ([]eventstream.Event, error) {
 		values, err := decide(command, state)
 		if err != nil {
 			return nil, err
 		}
-		return c.EncodeUnder(ctx, id, eventID, values...)
+		return encode(values)
 	}
 }
 
