@@ -249,6 +249,8 @@ DELETE FROM eventstream.schema_versions WHERE version = 42;
 DO $$
 DECLARE
     v_role text;
+    v_policy name;
+    v_table regclass;
 BEGIN
     FOREACH v_role IN ARRAY ARRAY['eventstream_writer', 'eventstream_reader', 'eventstream_subscriber',
         'eventstream_auditor', 'eventstream_eraser', 'eventstream_tenant', 'eventstream_all_tenants']
@@ -259,6 +261,14 @@ BEGIN
             EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA eventstream FROM %I', v_role);
             EXECUTE format('REVOKE ALL ON SCHEMA eventstream FROM %I', v_role);
         END IF;
+    END LOOP;
+    FOR v_policy, v_table IN
+        SELECT p.polname, p.polrelid::regclass
+        FROM pg_policy AS p
+        JOIN pg_class AS c ON c.oid = p.polrelid
+        WHERE c.relnamespace = 'eventstream'::regnamespace AND p.polname = c.relname || '_all_tenants'
+    LOOP
+        EXECUTE format('DROP POLICY %I ON %s', v_policy, v_table);
     END LOOP;
 END;
 $$;

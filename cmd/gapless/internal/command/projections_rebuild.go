@@ -79,6 +79,8 @@ const (
 	requestRuns     = "running"
 )
 
+var errStopsWaiting = stopped("the request stays: the same command waits for it again, and --cancel takes it back")
+
 // rebuildQuery reads tables, so that who may request a rebuild may see what becomes of it.
 const rebuildQuery = `
 SELECT s.name AS projection, coalesce(q.request_id::text, '') AS request,
@@ -114,6 +116,24 @@ func readRebuild(ctx context.Context, pool *pgxpool.Pool, name string) (rebuildR
 	return row, err
 }
 
+// readThrough reads as readRebuild does, and waits while the database is away: that changes nothing of a request, which is in it.
+func (a *app) readThrough(ctx context.Context, pool *pgxpool.Pool, name string) (rebuildRow, error) {
+	for told := false; ; told = true {
+		row, err := readRebuild(ctx, pool, name)
+		if err == nil || !isAway(err) || ctx.Err() != nil {
+			return row, err
+		}
+		if !told {
+			a.note("%s; the request stays, and is waited for", oneLine(err.Error()))
+		}
+		select {
+		case <-ctx.Done():
+			return row, ctx.Err()
+		case <-time.After(progressInterval):
+		}
+	}
+}
+
 func unknownProjection(name string) error {
 	return fmt.Errorf("projection %q is not there: see gapless projections list", name)
 }
@@ -135,8 +155,15 @@ func (a *app) rebuild(ctx context.Context, pool *pgxpool.Pool, repo *eventstream
 	case err != nil:
 		return err
 	}
-	row, err := readRebuild(ctx, pool, name)
-	if err != nil {
+	read := a.readThrough
+	if flags.noWait {
+		read = readRebuild
+	}
+	row, err := read(ctx, pool, name)
+	switch {
+	case ctx.Err() != nil:
+		return errStopsWaiting
+	case err != nil:
 		return err
 	}
 	if request.Earlier {
@@ -182,7 +209,7 @@ func (a *app) awaitRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildR
 	}
 	bar.End(err)
 	if ctx.Err() != nil {
-		return stopped("the request stays: the same command waits for it again, and --cancel takes it back")
+		return errStopsWaiting
 	}
 	if a.out.JSON && ended.EndedAt != nil {
 		if printed := a.out.Record(ended); printed != nil {
@@ -196,25 +223,16 @@ func (a *app) awaitRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildR
 	return a.printRebuild(ended, fmt.Sprintf("rebuilt in %s by %s", ended.EndedAt.Sub(*ended.TakenAt).Round(time.Second), ended.TakenBy))
 }
 
-// watchRebuild returns the request once it has ended, or another has taken its place. A database that is away for a while changes nothing of
-// that: the request is in it.
+// watchRebuild returns the request once it has ended, or another has taken its place.
 func (a *app) watchRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow, bar *progress.Bar) (rebuildRow, error) {
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
-	for away := false; ; {
-		now, err := readRebuild(ctx, pool, row.Projection)
-		switch {
-		case err != nil && isAway(err) && ctx.Err() == nil:
-			if !away {
-				a.note("%s; the request stays, and is waited for", oneLine(err.Error()))
-			}
-			away = true
-		case err != nil || now.EndedAt != nil || now.Request != row.Request:
+	for {
+		now, err := a.readThrough(ctx, pool, row.Projection)
+		if err != nil || now.EndedAt != nil || now.Request != row.Request {
 			return now, err
-		default:
-			away = false
 		}
-		if err == nil && now.State == requestRuns {
+		if now.State == requestRuns {
 			bar.SetTotal(max(now.LastPosition, 1))
 			bar.Set(min(now.Position, now.LastPosition-1))
 		}
