@@ -239,7 +239,9 @@ SELECT
         WHEN b.runs AND q.takes > 0 THEN 'running'
         ELSE 'waiting'
     END AS request_state,
+    q.request_id,
     q.in_place AS request_in_place,
+    q.shard_count AS request_shard_count,
     q.requested_by,
     q.requested_at,
     q.taken_by,

@@ -212,7 +212,7 @@ DECLARE
     -- What a reader needs to read everything; what is left out is other programs' business.
     v_read CONSTANT text[] := ARRAY['store', 'events', 'pending_events', 'discarded_events', 'streams', 'snapshots', 'log_state', 'log_marks',
         'partition_marks', 'subscriptions', 'subscription_shards', 'subscription_members', 'subscription_skips', 'parked_events',
-        'rebuild_requests', 'seals', 'seal_links', 'event_digests', 'erasures', 'archived_events', 'archivings', 'schema_versions'];
+        'rebuild_requests', 'audit_projections', 'seals', 'seal_links', 'event_digests', 'erasures', 'archived_events', 'archivings', 'schema_versions'];
     v_write CONSTANT text[] := ARRAY['append_batch', 'append_event', 'append_if', 'lock_query', 'ingest', 'advance_watermark',
         'close_stream', 'save_snapshot', 'set_timer', 'cancel_timers'];
     v_subscribe CONSTANT text[] := ARRAY['advance_stable_position', 'subscribe', 'claim_shards', 'release_shard', 'move_checkpoint',

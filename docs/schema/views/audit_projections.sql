@@ -10,7 +10,9 @@
 --     rebuild_since timestamp with time zone
 --     processes bigint
 --     request_state text
+--     request_id uuid
 --     request_in_place boolean
+--     request_shard_count integer
 --     requested_by text
 --     requested_at timestamp with time zone
 --     taken_by text
@@ -47,7 +49,9 @@ CREATE VIEW eventstream.audit_projections WITH (security_invoker=true) AS
              WHEN (b.runs AND (q.takes > 0)) THEN 'running'::text
              ELSE 'waiting'::text
          END AS request_state,
+     q.request_id,
      q.in_place AS request_in_place,
+     q.shard_count AS request_shard_count,
      q.requested_by,
      q.requested_at,
      q.taken_by,
@@ -75,3 +79,5 @@ CREATE VIEW eventstream.audit_projections WITH (security_invoker=true) AS
 COMMENT ON VIEW eventstream.audit_projections IS 'Projections: what is wrong with the tables of each, if anything is; how far a rebuild of it has come, if one runs or was interrupted; how many processes run it; and what became of the last request to rebuild it (request_state: waiting, running, done, failed or canceled).';
 
 GRANT SELECT ON TABLE eventstream.audit_projections TO eventstream_auditor;
+GRANT SELECT ON TABLE eventstream.audit_projections TO eventstream_reader;
+GRANT SELECT ON TABLE eventstream.audit_projections TO eventstream_subscriber;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -54,35 +55,55 @@ func (a *app) listProjections(ctx context.Context, pool *pgxpool.Pool, repo *eve
 	if err != nil {
 		return err
 	}
+	tables, err := readTables(ctx, pool)
+	if err != nil {
+		return err
+	}
 	list := a.out.List("PROJECTION", "STATE", "TABLES", "#SIZE", "REBUILDING", "REQUEST", "#LAG", "#AGE", "#PARKED", "LAST ERROR")
 	for _, s := range subs {
 		if s.Delivery != "projection" || s.Rebuilds != nil {
 			continue
 		}
+		t := tables[s.Name]
 		row := projectionRow{
-			Name: s.Name, Rebuilding: s.Rebuilding, Paused: s.Paused, LagEvents: s.LagEvents, LagSeconds: s.LagSeconds, Parked: s.Parked,
-			State: s.State, CreatedAt: s.CreatedAt,
+			Name: s.Name, Tables: t.Complete, Bytes: t.Bytes, Rebuilding: s.Rebuilding, Request: t.Request, RequestErr: t.RequestErr, Paused: s.Paused,
+			LagEvents: s.LagEvents, LagSeconds: s.LagSeconds, Parked: s.Parked, State: s.State, CreatedAt: s.CreatedAt,
 		}
-		err := pool.QueryRow(ctx, `
-			SELECT p.tables_id::text IS NOT DISTINCT FROM $2 AND $2 IS NOT NULL,
-				(SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
-				FROM pg_catalog.pg_class AS c
-				WHERE c.relnamespace = to_regnamespace(quote_ident($1)) AND c.relkind IN ('r', 'm'))
-			FROM eventstream.projection_schema($1, $1) AS p`, s.Name, s.TablesID).Scan(&row.Tables, &row.Bytes)
-		if err != nil {
-			return err
-		}
-		request, err := readRebuild(ctx, pool, s.Name)
-		if err != nil {
-			return err
-		}
-		row.Request, row.RequestErr = request.State, request.Error
 		if err := list.Add(row, row.Name, row.State, yesNo(row.Tables), output.Bytes(row.Bytes), yesNo(row.Rebuilding), row.Request, output.Int(row.LagEvents),
 			age(row.LagSeconds), output.Int(row.Parked), row.RequestErr); err != nil {
 			return err
 		}
 	}
 	return list.Flush()
+}
+
+// projectionTables are the tables of a projection, and what became of the last request to rebuild them.
+type projectionTables struct {
+	Projection string
+	Complete   bool
+	Bytes      int64
+	Request    string
+	RequestErr string
+}
+
+func readTables(ctx context.Context, pool *pgxpool.Pool) (map[string]projectionTables, error) {
+	rows, err := pool.Query(ctx, `
+		SELECT p.projection, p.problem IS NULL,
+			(SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+			FROM pg_catalog.pg_class AS c
+			WHERE c.relnamespace = to_regnamespace(quote_ident(p.projection)) AND c.relkind IN ('r', 'm')),
+			coalesce(p.request_state, ''), coalesce(p.request_error, '')
+		FROM eventstream.audit_projections AS p`)
+	if err != nil {
+		return nil, err
+	}
+	tables := map[string]projectionTables{}
+	var t projectionTables
+	_, err = pgx.ForEachRow(rows, []any{&t.Projection, &t.Complete, &t.Bytes, &t.Request, &t.RequestErr}, func() error {
+		tables[t.Projection] = t
+		return nil
+	})
+	return tables, err
 }
 
 func yesNo(b bool) string {

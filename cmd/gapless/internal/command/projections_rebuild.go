@@ -81,23 +81,13 @@ const (
 
 var errStopsWaiting = stopped("the request stays: the same command waits for it again, and --cancel takes it back")
 
-// rebuildQuery reads tables, so that who may request a rebuild may see what becomes of it.
 const rebuildQuery = `
-SELECT s.name AS projection, coalesce(q.request_id::text, '') AS request,
-    CASE WHEN q.projection IS NULL THEN '' WHEN q.outcome IS NOT NULL THEN q.outcome
-        WHEN q.takes > 0 AND eventstream.is_rebuilding(s.name) THEN 'running' ELSE 'waiting' END AS state,
-    coalesce(q.in_place, false) AS in_place, coalesce(q.shard_count, 0) AS shards, coalesce(q.requested_by, '') AS requested_by, q.requested_at,
-    coalesce(q.taken_by, '') AS taken_by, q.taken_at, coalesce(q.takes, 0) AS takes, q.ended_at, coalesce(q.error, '') AS error,
-    (SELECT count(*) FROM eventstream.live_members() AS l WHERE s.name = ANY (l.subscriptions)) AS processes,
-    coalesce((
-        SELECT min(h.position)
-        FROM eventstream.subscriptions AS r
-        JOIN eventstream.subscription_shards AS h ON h.subscription = r.name
-        WHERE r.rebuilds = s.name), 0) AS position,
-    eventstream.last_position() AS last_position
-FROM eventstream.subscriptions AS s
-LEFT JOIN eventstream.rebuild_requests AS q ON q.projection = s.name
-WHERE s.name = $1`
+SELECT p.projection, coalesce(p.request_id::text, '') AS request, coalesce(p.request_state, '') AS state,
+    coalesce(p.request_in_place, false) AS in_place, coalesce(p.request_shard_count, 0) AS shards, coalesce(p.requested_by, '') AS requested_by,
+    p.requested_at, coalesce(p.taken_by, '') AS taken_by, p.taken_at, coalesce(p.takes, 0) AS takes, p.ended_at,
+    coalesce(p.request_error, '') AS error, p.processes, coalesce(p.rebuild_position, 0) AS position, eventstream.last_position() AS last_position
+FROM eventstream.audit_projections AS p
+WHERE p.projection = $1`
 
 func readRebuild(ctx context.Context, pool *pgxpool.Pool, name string) (rebuildRow, error) {
 	rows, err := pool.Query(ctx, rebuildQuery, name)

@@ -36,7 +36,6 @@ type subscriptionRow struct {
 	Start        json.RawMessage `json:"start" db:"start"`
 	CreatedAt    time.Time       `json:"created_at" db:"created_at"`
 	Rebuilds     *string         `json:"rebuilds,omitzero" db:"rebuilds"`
-	TablesID     *string         `json:"-" db:"tables_id"`
 	Rebuilding   bool            `json:"-" db:"rebuilding"`
 	LagEvents    int64           `json:"lag_events" db:"-"`
 	LagSeconds   float64         `json:"lag_seconds" db:"-"`
@@ -48,7 +47,7 @@ type subscriptionRow struct {
 }
 
 const subscriptionsQuery = `
-SELECT s.name, s.delivery, s.shard_count, s.paused, s.filter, s.start, s.created_at, s.rebuilds, s.tables_id::text AS tables_id,
+SELECT s.name, s.delivery, s.shard_count, s.paused, s.filter, s.start, s.created_at, s.rebuilds,
     eventstream.is_rebuilding(s.name) AS rebuilding
 FROM eventstream.subscriptions AS s
 WHERE $1 = '' OR s.name = $1
