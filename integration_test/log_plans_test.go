@@ -240,7 +240,7 @@ func TestLogWithoutMarksIsCountedOnce(t *testing.T) {
 		{eventstream.LogFilter{Types: []eventstream.EventType{"common"}}, 10_800},
 		{eventstream.LogFilter{Types: []eventstream.EventType{"some"}}, 1_200},
 	} {
-		logCost{eventstream.LogOptions{Filter: c.filter}, c.events, 6 * 12_000}.require(t, b, conn)
+		logCost{eventstream.LogOptions{Filter: c.filter}, c.events, 7 * 12_000}.require(t, b, conn)
 		// Downwards a page finds the numbers of its lowest events in their partitions from below.
 		logCost{eventstream.LogOptions{Filter: c.filter, Backwards: true}, c.events, 16 * 12_000}.require(t, b, conn)
 	}
