@@ -165,8 +165,10 @@ func TestBrowserSkipsAParkedEvent(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *Config) { c.AllowWrites = true })
 	furnish(b)
-	tab := open(t, b.URL, 1280, 800, "light")
+	tab := open(t, b.URL, 1120, 800, "light")
 	tab.visit("/subscriptions")
+	require.True(t, eval[bool](tab, `document.querySelector("form[action='/subscriptions/skip'] button").getBoundingClientRect().right <= innerWidth`),
+		"nobody has to scroll sideways for the button")
 	tab.run(chromedp.SendKeys(chromedp.CSS("form[action='/subscriptions/skip'] input[name=reason]"), "ticket 77"+kb.Enter))
 	tab.until(`document.querySelector(".notice")?.textContent.includes("on record")`)
 	require.EqualValues(t, 1, b.count(`SELECT count(*) FROM eventstream.subscription_skips WHERE reason = 'ticket 77'`))
