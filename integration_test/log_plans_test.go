@@ -223,7 +223,7 @@ func TestLogWithoutMarksIsCountedOnce(t *testing.T) {
 	b := setup(t)
 	unanalyzed(t, b)
 	// Holes, so that no page can be numbered by its positions alone.
-	for n := range 30 {
+	for n := range 60 {
 		execSQL(t, b.ctx, b.pool, `INSERT INTO eventstream.events (stream_id, version, partition_id, type, payload)
 			SELECT 'order-' || $1::integer || '-' || s, 1, s % 32, CASE WHEN s % 10 = 0 THEN 'some' ELSE 'common' END, '1'
 			FROM generate_series(1, 400) AS s`, n)
@@ -234,15 +234,15 @@ func TestLogWithoutMarksIsCountedOnce(t *testing.T) {
 		filter eventstream.LogFilter
 		events int
 	}{
-		{eventstream.LogFilter{}, 12_000},
-		{eventstream.LogFilter{Partitions: []int{3}}, 390},
-		{eventstream.LogFilter{Partitions: every(16)}, 6_210},
-		{eventstream.LogFilter{Types: []eventstream.EventType{"common"}}, 10_800},
-		{eventstream.LogFilter{Types: []eventstream.EventType{"some"}}, 1_200},
+		{eventstream.LogFilter{}, 24_000},
+		{eventstream.LogFilter{Partitions: []int{3}}, 780},
+		{eventstream.LogFilter{Partitions: every(16)}, 12_420},
+		{eventstream.LogFilter{Types: []eventstream.EventType{"common"}}, 21_600},
+		{eventstream.LogFilter{Types: []eventstream.EventType{"some"}}, 2_400},
 	} {
-		logCost{eventstream.LogOptions{Filter: c.filter}, c.events, 7 * 12_000}.require(t, b, conn)
+		logCost{eventstream.LogOptions{Filter: c.filter}, c.events, 6 * 24_000}.require(t, b, conn)
 		// Downwards a page finds the numbers of its lowest events in their partitions from below.
-		logCost{eventstream.LogOptions{Filter: c.filter, Backwards: true}, c.events, 16 * 12_000}.require(t, b, conn)
+		logCost{eventstream.LogOptions{Filter: c.filter, Backwards: true}, c.events, 16 * 24_000}.require(t, b, conn)
 	}
 	require.Zero(t, number(t, b.ctx, b.pool, keptPlace))
 }

@@ -97,7 +97,7 @@ func TestSequencesAreKeptWhenEventsAreRemoved(t *testing.T) {
 func TestSequencesAreKeptWhateverIsRemoved(t *testing.T) {
 	t.Parallel()
 	oneGoroutine(t)
-	for seed := range uint64(2) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
