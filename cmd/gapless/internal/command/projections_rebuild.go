@@ -13,6 +13,7 @@ import (
 	"github.com/gaplesspg/gapless/cmd/gapless/internal/progress"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
+	"github.com/gaplesspg/gapless/internal/pause"
 )
 
 // rebuildFlags are those of projections rebuild.
@@ -116,10 +117,8 @@ func (a *app) readThrough(ctx context.Context, pool *pgxpool.Pool, name string) 
 		if !told {
 			a.note("%s; the request stays, and is waited for", oneLine(err.Error()))
 		}
-		select {
-		case <-ctx.Done():
-			return row, ctx.Err()
-		case <-time.After(progressInterval):
+		if err := pause.For(ctx, progressInterval); err != nil {
+			return row, err
 		}
 	}
 }
@@ -215,8 +214,6 @@ func (a *app) awaitRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildR
 
 // watchRebuild returns the request once it has ended, or another has taken its place.
 func (a *app) watchRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildRow, bar *progress.Bar) (rebuildRow, error) {
-	tick := time.NewTicker(progressInterval)
-	defer tick.Stop()
 	for {
 		now, err := a.readThrough(ctx, pool, row.Projection)
 		if err != nil || now.EndedAt != nil || now.Request != row.Request {
@@ -226,10 +223,8 @@ func (a *app) watchRebuild(ctx context.Context, pool *pgxpool.Pool, row rebuildR
 			bar.SetTotal(max(now.LastPosition, 1))
 			bar.Set(min(now.Position, now.LastPosition-1))
 		}
-		select {
-		case <-ctx.Done():
-			return now, ctx.Err()
-		case <-tick.C:
+		if err := pause.For(ctx, progressInterval); err != nil {
+			return now, err
 		}
 	}
 }
