@@ -67,8 +67,7 @@ func TestHammerLog(t *testing.T) {
 	}
 	_, err = b.repo.LogHead(ctx)
 	require.NoError(t, err)
-	_, err = b.pool.Exec(ctx, `SELECT eventstream.advance_stable_position()`)
-	require.NoError(t, err)
+	keep(t, b)
 	requireAuditClean(t, b)
 }
 

@@ -128,9 +128,14 @@ func TestSubscriptionsSurviveDumpAndRestore(t *testing.T) {
 	requireAuditClean(t, to.bundle)
 }
 
-// keep brings log_state up to date.
+// keep brings log_state up to date: what is stable now is kept, by this call or by whoever holds the row and keeps it meanwhile.
 func keep(t testing.TB, b *bundle) {
 	t.Helper()
-	_, err := b.pool.Exec(b.ctx, `SELECT eventstream.advance_stable_position()`)
-	require.NoError(t, err)
+	stable := number(t, b.ctx, b.pool, `SELECT eventstream.advance_stable_position()`)
+	var kept int64
+	waitFor(t, func() bool {
+		kept = number(t, b.ctx, b.pool, `
+			SELECT stable_position FROM eventstream.log_state, eventstream.advance_stable_position()`)
+		return kept >= stable
+	}, func() string { return fmt.Sprintf("position %d is stable, and %d is kept", stable, kept) })
 }
