@@ -154,3 +154,27 @@ func TestTimersOfABatchThatHangs(t *testing.T) {
 	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
 	require.Equal(t, []string{"key-003"}, texts(t, b, `SELECT key FROM eventstream.timers`))
 }
+
+// The same where the batch was late before: by the time that its handler hangs, all of it looks as if it were anybody's.
+func TestTimersOfALateBatchThatHangs(t *testing.T) {
+	t.Parallel()
+	b := withFired(t, setup(t))
+	release := make(chan struct{})
+	config := quickTimers(t)
+	config.Workers, config.IdleTimeout = 2, 300*time.Millisecond
+	var late atomic.Bool
+	runBatches(t, b, func(ctx context.Context, tx pgx.Tx, timer process.Timer) error {
+		switch {
+		case timer.Key == "key-000" && !late.Swap(true):
+			if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_sleep(0.5)`); err != nil {
+				return err
+			}
+		case timer.Key == "key-001":
+			<-release
+		}
+		return writeFired(ctx, tx, timer)
+	}, config, keysTo(8)...)
+	defer close(release)
+	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
+	require.Equal(t, []string{"key-001"}, texts(t, b, `SELECT key FROM eventstream.timers`))
+}

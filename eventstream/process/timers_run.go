@@ -74,12 +74,21 @@ type timersRun struct {
 	failed chan error
 
 	mu sync.Mutex
-	// inHand is what the workers are at: it still looks due to a feeder that looks again.
+	// inHand is what was given to workers: it still looks due to a feeder that looks again.
 	inHand map[TimerRef]bool
+	// atWork are the batches that workers are at.
+	atWork map[*timerBatch]bool
+}
+
+func (t *Timers) newRun() *timersRun {
+	return &timersRun{
+		t: t, work: make(chan []TimerRef), done: make(chan struct{}, 1), failed: make(chan error, 1),
+		inHand: map[TimerRef]bool{}, atWork: map[*timerBatch]bool{},
+	}
 }
 
 func (t *Timers) run(ctx context.Context) error {
-	r := &timersRun{t: t, work: make(chan []TimerRef), done: make(chan struct{}, 1), failed: make(chan error, 1), inHand: map[TimerRef]bool{}}
+	r := t.newRun()
 	var workers sync.WaitGroup
 	for range t.config.Workers {
 		workers.Go(func() { r.serve(ctx) })
@@ -94,13 +103,13 @@ func (t *Timers) run(ctx context.Context) error {
 func (r *timersRun) serve(ctx context.Context) {
 	for refs := range r.work {
 		batch := &timerBatch{refs: refs}
-		// By then the server has ended a transaction whose handler hangs: only the timer that it hangs on stays with this worker.
-		late := time.AfterFunc(r.t.config.IdleTimeout, func() {
-			r.letGo(slices.DeleteFunc(slices.Clone(refs), func(ref TimerRef) bool { at := batch.at.Load(); return at != nil && ref == *at }))
-		})
+		r.begin(batch)
+		// By then the server may have ended the transaction of a handler that hangs: others may take what this worker does not get to.
+		late := time.AfterFunc(r.t.config.IdleTimeout, func() { r.letGo(refs) })
 		fired, err := r.t.fire(ctx, batch)
 		late.Stop()
 		r.letGo(refs)
+		r.end(batch)
 		if err != nil {
 			select {
 			case r.failed <- err:
@@ -205,7 +214,7 @@ func (r *timersRun) hand(ctx context.Context, page []db.TimerDueRow) error {
 	return nil
 }
 
-// batches divides what of a page no worker is at: evenly among them, as far as a batch may be as large. What has failed before is by itself, so
+// batches divides what of a page no worker has or is at: evenly among them, as far as a batch may be as large. What has failed before is by itself, so
 // that it takes no others along, and so is a second timer of a key: the first one may cancel it.
 func (r *timersRun) batches(page []db.TimerDueRow) (batches [][]TimerRef) {
 	r.mu.Lock()
@@ -214,7 +223,7 @@ func (r *timersRun) batches(page []db.TimerDueRow) (batches [][]TimerRef) {
 	keys := map[string]bool{}
 	for _, due := range page {
 		ref := TimerRef{Process: r.t.name, Key: due.Key, Name: due.Name}
-		if r.inHand[ref] {
+		if r.inHand[ref] || r.isHandled(ref) {
 			continue
 		}
 		r.inHand[ref] = true
@@ -229,6 +238,29 @@ func (r *timersRun) batches(page []db.TimerDueRow) (batches [][]TimerRef) {
 	inTime := int(int64(batchTime) / max(r.t.pace.Load(), 1))
 	size := max(1, min(each, r.t.config.BatchSize, inTime))
 	return append(batches, slices.Collect(slices.Chunk(together, size))...)
+}
+
+// isHandled says whether a worker's handler is at a timer. It may hang there, with a transaction that the server has ended, and would have the
+// next worker hang as well. The caller holds mu.
+func (r *timersRun) isHandled(ref TimerRef) bool {
+	for batch := range r.atWork {
+		if at := batch.at.Load(); at != nil && *at == ref {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *timersRun) begin(batch *timerBatch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.atWork[batch] = true
+}
+
+func (r *timersRun) end(batch *timerBatch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.atWork, batch)
 }
 
 func (r *timersRun) letGo(refs []TimerRef) {

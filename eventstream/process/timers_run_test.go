@@ -28,7 +28,7 @@ func pageOf(n int) (page []db.TimerDueRow) {
 func aRun(workers, size int, pace time.Duration) *timersRun {
 	t := &Timers{config: TimersConfig{Workers: workers, BatchSize: size}}
 	t.pace.Store(int64(pace))
-	return &timersRun{t: t, inHand: map[TimerRef]bool{}}
+	return t.newRun()
 }
 
 // A page is divided among the workers, within the size of a batch and the time that the handler takes.
@@ -55,4 +55,21 @@ func TestBatchesLeaveApartWhatMustNotShareATransaction(t *testing.T) {
 	require.Empty(t, r.batches(page), "all of it is in hand")
 	r.letGo([]TimerRef{ref(0), ref(2)})
 	require.Equal(t, [][]TimerRef{{ref(2)}, {ref(0)}}, r.batches(page))
+}
+
+// The timer that a handler is at is left out for as long as that takes, though the rest of its batch was let go.
+func TestBatchesLeaveOutWhatAHandlerIsAt(t *testing.T) {
+	t.Parallel()
+	r := aRun(1, 20, time.Microsecond)
+	page := pageOf(3)
+	refs := r.batches(page)[0]
+	batch := &timerBatch{refs: refs}
+	r.begin(batch)
+	batch.at.Store(&refs[0])
+	r.letGo(refs)
+	batch.at.Store(&refs[1])
+	require.Equal(t, [][]TimerRef{{refs[0], refs[2]}}, r.batches(page))
+	r.letGo([]TimerRef{refs[0], refs[2]})
+	r.end(batch)
+	require.Equal(t, [][]TimerRef{refs}, r.batches(page))
 }
