@@ -28,7 +28,8 @@ LANGUAGE sql
 STABLE PARALLEL SAFE
 RETURN pg_catalog.pg_column_size(p_value) < 1024 AND pg_catalog.pg_column_compression(p_value) IS NULL;
 
-COMMENT ON FUNCTION eventstream.is_light(bytea) IS 'The same for data.';
+COMMENT ON FUNCTION eventstream.is_light(bytea) IS
+    'Whether data takes less than 1 KiB and is not compressed: such ones a page of the log carries without counting.';
 
 -- Compressed values count for eight times their size, which is more than JSON usually gains by it; whoever reads counts
 -- what really came. Each part is bounded, so that the sum fits into its type.

@@ -23,7 +23,7 @@ SELECT
         WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE') AS open
 FROM pg_catalog.pg_proc AS p
 WHERE p.pronamespace = 'eventstream'::regnamespace AND p.prokind = 'f' AND p.prorettype <> 'pg_catalog.trigger'::regtype
-ORDER BY p.proname COLLATE "C", p.pronargs`
+ORDER BY p.proname COLLATE "C", pg_catalog.pg_get_function_identity_arguments(p.oid) COLLATE "C"`
 
 const relationsQuery = `
 SELECT
