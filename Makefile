@@ -11,7 +11,7 @@ GO ?= go
 REPO ?= .
 OUT ?= bench/results.json
 ROUNDS ?= 10
-SUITES ?= 2
+SUITES ?= 1
 
 # Tools are pinned in modules of their own, so they stay out of the module graph of who imports Gapless. The goose command is built
 # without the databases that we do not use: minutes less.
@@ -57,7 +57,7 @@ torture: ## the long forms of tests: two minutes a hammer, ten failovers, a larg
 	GAPLESS_TEST_LONG=1 $(GO) test -count=1 -timeout=2h -parallel=4 -run 'Hammer|Chaos|Failover|AreKilled|AuditOfALargeStore' -v ./integration_test/
 	GAPLESS_TEST_LOAD=30m $(GO) test -count=1 -timeout=1h -run '^TestLoadLeavesNothingBehind$$' ./integration_test/
 
-torture-busy: ## every test ROUNDS times (10), SUITES at a time (2), beside two busy loops, until one fails: hours
+torture-busy: ## every test ROUNDS times (10), SUITES at a time (1), beside two busy loops, until one fails: hours
 	GO="$(GO)" ROUNDS="$(ROUNDS)" SUITES="$(SUITES)" tools/torture-busy $(MODULES)
 
 bench: ## events per second against plain PostgreSQL in the same run, written to OUT; docs/benchmarks.md
