@@ -3,6 +3,7 @@ package integration_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,37 @@ func TestLockStreamThenDecideThenAppend(t *testing.T) {
 			require.Len(t, readAll(t, b.repo.Read(b.ctx, "order-1", eventstream.ReadOptions{})), c.after)
 			requireAuditClean(t, b)
 		})
+	}
+}
+
+// Who waits for a stream gets in in order of arrival: each of eight is seen to wait before the next one comes.
+func TestAppendersOfAStreamComeInInOrderOfArrival(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "hot-1", 1)
+	first := newActor(t, b)
+	_, err := first.repo.Append(b.ctx, "hot-1", eventstream.Any, anEvent(t, 1))
+	require.NoError(t, err)
+	var waiters []*actor
+	var appended []<-chan result[eventstream.AppendResult]
+	for range 8 {
+		next := newActor(t, b)
+		waiters = append(waiters, next)
+		appended = append(appended, start(func() (eventstream.AppendResult, error) {
+			return next.repo.Append(b.ctx, "hot-1", eventstream.Any, anEvent(t, 1))
+		}))
+		waitBlocked(t, b, next.pid(), first.pid())
+	}
+	first.end(t, b, true)
+	for i, waiter := range waiters {
+		select {
+		case got := <-appended[i]:
+			require.NoError(t, got.err)
+			require.EqualValues(t, 3+i, got.value.LastVersion)
+			waiter.end(t, b, true)
+		case <-time.After(blockTimeout):
+			t.Fatalf("waiter %d of %d is not the next to get in", i+1, len(waiters))
+		}
 	}
 }
 
