@@ -51,16 +51,13 @@ func TestHotStreamStarvesNobody(t *testing.T) {
 			require.Equal(t, int64(appends+1), number(t, b.ctx, b.pool, `SELECT watermark FROM eventstream.streams WHERE stream_id = 'hot-1'`))
 			slices.Sort(waits)
 			slices.Sort(lags)
-			slices.Sort(overtaken)
 			t.Logf("%d appends by %d callers in %d processes in %v (%.0f a second): half within %v, 99 %% within %v, the longest wait %v; "+
 				"overtaken by %d at most; the log behind by %d events at most, half of the time by %d",
 				appends, hotProcesses*hotCallers, hotProcesses, took.Round(time.Millisecond), appends/took.Seconds(),
-				waits[len(waits)/2], waits[len(waits)*99/100], waits[len(waits)-1], overtaken[len(overtaken)-1], lags[len(lags)-1], lags[len(lags)/2])
-			// In turn, a caller lets each of the others in once or twice. Who starves is passed by a third of the whole again and again, 25 times
-			// in 1600, or once by nearly all. Counted in events, since a machine that stalls lets everybody wait; and not by the worst alone, since
-			// one that has other work lets one process stand still before it has so much as asked for the lock.
-			require.Less(t, overtaken[len(overtaken)*99/100], int64(appends/3))
-			require.Less(t, overtaken[len(overtaken)-1], int64(appends*3/4))
+				waits[len(waits)/2], waits[len(waits)*99/100], waits[len(waits)-1], slices.Max(overtaken), lags[len(lags)-1], lags[len(lags)/2])
+			// In turn, a caller lets each of the others in once or twice; a third of the whole would be starvation. Counted in events, since a
+			// machine that stalls lets everybody wait.
+			require.Less(t, slices.Max(overtaken), int64(appends/3))
 			requireAuditClean(t, b)
 		})
 	}

@@ -140,41 +140,37 @@ func TestTimersHandlerThatEndsTheTransactionOfABatch(t *testing.T) {
 // A handler that hangs keeps one timer and one worker: the rest of its batch goes to another worker once the server has ended the transaction.
 func TestTimersOfABatchThatHangs(t *testing.T) {
 	t.Parallel()
-	b := withFired(t, setup(t))
-	release := make(chan struct{})
-	config := quickTimers(t)
-	config.Workers, config.IdleTimeout = 2, 300*time.Millisecond
-	runBatches(t, b, func(ctx context.Context, tx pgx.Tx, timer process.Timer) error {
-		if timer.Key == "key-003" {
-			<-release
-		}
-		return writeFired(ctx, tx, timer)
-	}, config, keysTo(8)...)
-	defer close(release)
-	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
-	require.Equal(t, []string{"key-003"}, texts(t, b, `SELECT key FROM eventstream.timers`))
+	requireOthersFire(t, "key-003", writeFired)
 }
 
 // The same where the batch was late before: by the time that its handler hangs, all of it looks as if it were anybody's.
 func TestTimersOfALateBatchThatHangs(t *testing.T) {
 	t.Parallel()
+	var late atomic.Bool
+	requireOthersFire(t, "key-001", func(ctx context.Context, tx pgx.Tx, timer process.Timer) error {
+		if timer.Key == "key-000" && !late.Swap(true) {
+			if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_sleep(0.5)`); err != nil {
+				return err
+			}
+		}
+		return writeFired(ctx, tx, timer)
+	})
+}
+
+// requireOthersFire demands that of eight timers, which two workers handle, all fire but the one whose handler hangs.
+func requireOthersFire(t *testing.T, hangs string, handle process.TimerHandler) {
+	t.Helper()
 	b := withFired(t, setup(t))
 	release := make(chan struct{})
 	config := quickTimers(t)
 	config.Workers, config.IdleTimeout = 2, 300*time.Millisecond
-	var late atomic.Bool
 	runBatches(t, b, func(ctx context.Context, tx pgx.Tx, timer process.Timer) error {
-		switch {
-		case timer.Key == "key-000" && !late.Swap(true):
-			if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_sleep(0.5)`); err != nil {
-				return err
-			}
-		case timer.Key == "key-001":
+		if timer.Key == hangs {
 			<-release
 		}
-		return writeFired(ctx, tx, timer)
+		return handle(ctx, tx, timer)
 	}, config, keysTo(8)...)
 	defer close(release)
 	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
-	require.Equal(t, []string{"key-001"}, texts(t, b, `SELECT key FROM eventstream.timers`))
+	require.Equal(t, []string{hangs}, texts(t, b, `SELECT key FROM eventstream.timers`))
 }

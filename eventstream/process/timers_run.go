@@ -214,8 +214,8 @@ func (r *timersRun) hand(ctx context.Context, page []db.TimerDueRow) error {
 	return nil
 }
 
-// batches divides what of a page no worker has or is at: evenly among them, as far as a batch may be as large. What has failed before is by itself, so
-// that it takes no others along, and so is a second timer of a key: the first one may cancel it.
+// batches divides what of a page no worker has or is at: evenly among them, as far as a batch may be as large. What has failed before is by
+// itself, so that it takes no others along, and so is a second timer of a key: the first one may cancel it.
 func (r *timersRun) batches(page []db.TimerDueRow) (batches [][]TimerRef) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
