@@ -280,7 +280,7 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 			given(t, b, "a-1", 3)
 			told := newWitness()
 			config := quick(subscription.Park)
-			config.BatchSize, config.Window, config.HandlerTimeout, config.Observer = 1, 1, 500*time.Millisecond, told.observe
+			config.BatchSize, config.Window, config.HandlerTimeout, config.Observer = 1, 1, 2*time.Second, told.observe
 			s := subscribe(t, b, "reader", handler(func(ctx context.Context, e eventstream.LogEvent) error {
 				if e.Position != 2 {
 					return nil
