@@ -1,12 +1,15 @@
 package integration_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 
@@ -48,6 +51,8 @@ func TestStorageNoAppendLeavesADeadRow(t *testing.T) {
 	// A vacuum would set the counter back.
 	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false)`)
 	const rounds, callers = 30, 8
+	given := &givenUp{}
+	together := groupRepo(t, b, eventstream.Config{Tracer: given})
 	alone, err := eventstream.NewRepository(b.pool, &eventstream.Config{Group: eventstream.GroupConfig{Off: true}})
 	require.NoError(t, err)
 	group, ctx := errgroup.WithContext(b.ctx)
@@ -59,7 +64,7 @@ func TestStorageNoAppendLeavesADeadRow(t *testing.T) {
 					if _, err := alone.Append(ctx, id, eventstream.Any, anEvent(t, n)); err != nil {
 						return err
 					}
-					if _, err := b.repo.Append(ctx, id, eventstream.Any, someEvents(t, 3)...); err != nil {
+					if _, err := together.Append(ctx, id, eventstream.Any, someEvents(t, 3)...); err != nil {
 						return err
 					}
 				}
@@ -80,17 +85,42 @@ func TestStorageNoAppendLeavesADeadRow(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	b.pool.Reset() // so that each session reports what it did
-	requireNoDeadEvents(t, b, callers*rounds*(2*4+2+2+1))
+	requireNoDeadEvents(t, b, callers*rounds*(2*4+2+2+1), given)
 	requireAuditClean(t, b)
 }
 
-// requireNoDeadEvents waits until the server has counted all events, and demands that it counted nothing else.
-func requireNoDeadEvents(t *testing.T, b *bundle, events int64) {
+// givenUp counts the events of a group's statements that gave up waiting for a lock. That need not be a stream's: the server also has one for
+// making a table larger, and then the rows of before are left behind, dead.
+type givenUp struct{ events atomic.Int64 }
+
+type givenUpKey struct{}
+
+func (*givenUp) TraceAppendStart(ctx context.Context, _ eventstream.AppendStart) context.Context {
+	return ctx
+}
+
+func (*givenUp) TraceAppendEnd(context.Context, eventstream.AppendEnd) {}
+
+func (*givenUp) TraceBatchStart(ctx context.Context, start eventstream.BatchStart) context.Context {
+	return context.WithValue(ctx, givenUpKey{}, start.Events)
+}
+
+func (g *givenUp) TraceBatchEnd(ctx context.Context, end eventstream.BatchEnd) {
+	if cause, ok := errors.AsType[*pgconn.PgError](end.Err); ok && cause.Code == "55P03" {
+		g.events.Add(int64(ctx.Value(givenUpKey{}).(int)))
+	}
+}
+
+// requireNoDeadEvents waits until the server has counted all events, and demands that it counted nothing else but what was given up.
+func requireNoDeadEvents(t *testing.T, b *bundle, events int64, given *givenUp) {
 	t.Helper()
 	conn := session(t, b)
 	const of = ` FROM pg_catalog.pg_stat_all_tables WHERE relid = 'eventstream.events'::regclass`
 	waitFor(t, func() bool { return number(t, b.ctx, conn, `SELECT n_tup_ins`+of) >= events },
 		func() string { return fmt.Sprint(events, " events are not counted yet") })
-	require.Equal(t, events, number(t, b.ctx, conn, `SELECT n_tup_ins`+of), "rows inserted")
-	require.Zero(t, number(t, b.ctx, conn, `SELECT n_dead_tup + n_tup_upd + n_tup_del`+of), "rows dead, updated or deleted")
+	inserted := number(t, b.ctx, conn, `SELECT n_tup_ins`+of)
+	require.GreaterOrEqual(t, inserted, events, "rows inserted")
+	require.LessOrEqual(t, inserted, events+given.events.Load(), "rows inserted; those given up count")
+	require.LessOrEqual(t, number(t, b.ctx, conn, `SELECT n_dead_tup`+of), inserted-events, "rows dead")
+	require.Zero(t, number(t, b.ctx, conn, `SELECT n_tup_upd + n_tup_del`+of), "rows updated or deleted")
 }
