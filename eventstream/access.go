@@ -96,7 +96,10 @@ func (f *followed) Until(stable int64) { f.until = stable }
 
 func (f *followed) Skip() { f.after = f.until }
 
-func (f *followed) Next(ctx context.Context, h db.DBTX, bytes int64, buffer []LogEvent) ([]LogEvent, error) {
+func (f *followed) Next(
+	ctx context.Context, h db.DBTX, beside access.Beside, bytes int64, buffer []LogEvent,
+) ([]LogEvent, error) {
+	f.beside = beside
 	return f.next(ctx, f.repo, h, math.MaxInt, bytes, buffer)
 }
 

@@ -78,15 +78,22 @@ type pageWanted struct {
 func (r *Repository) logPage(
 	ctx context.Context, h Handle, wanted pageWanted, n *numberer, buffer []LogEvent,
 ) ([]LogEvent, paging.End, error) {
-	rows := rowsOn(h)
-	if err := r.queryLog(ctx, rows, wanted, n.filter, n.backwards); err != nil {
-		return nil, paging.EndOfRange, err
-	}
-	events, end, err := collect(rows, buffer, logEvent, wanted.size, wanted.bytes)
+	events, end, err := r.logRows(ctx, h, wanted, n, buffer)
 	if err != nil {
 		return nil, paging.EndOfRange, err
 	}
 	return events, end, n.number(ctx, r, h, events)
+}
+
+// logRows reads a page of the numberer's filter that is not numbered yet.
+func (r *Repository) logRows(
+	ctx context.Context, h Handle, wanted pageWanted, n *numberer, buffer []LogEvent,
+) ([]LogEvent, paging.End, error) {
+	rows := rowsOn(h)
+	if err := r.queryLog(ctx, rows, wanted, n.filter, n.backwards); err != nil {
+		return nil, paging.EndOfRange, err
+	}
+	return collect(rows, buffer, logEvent, wanted.size, wanted.bytes)
 }
 
 // queryLog runs the query that serves a filter.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/gaplesspg/gapless/db"
+	"github.com/gaplesspg/gapless/internal/access"
 	"github.com/gaplesspg/gapless/internal/apart"
 	"github.com/gaplesspg/gapless/internal/isolation"
 	"github.com/gaplesspg/gapless/internal/logend"
@@ -23,6 +24,10 @@ type logPages struct {
 	unreadable *UnreadableEventError
 	// same knows the connections that go to the log that is read.
 	same logend.Same
+	// beside gives one more of these; nil if there are none.
+	beside access.Beside
+	// dense says that at least half of the positions of the last page were events of it.
+	dense bool
 	// position and id are of the last event that was read; 0 before the first.
 	position int64
 	id       uuid.UUID
@@ -78,7 +83,7 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 		var events []LogEvent
 		var end paging.End
 		err := isolation.OrReadCommitted(ctx, h, func(h db.DBTX) (err error) {
-			events, end, err = r.logPage(ctx, h, wanted, &p.numbers, buffer)
+			events, end, err = p.readPage(ctx, r, h, wanted, buffer)
 			return err
 		})
 		if err != nil {
@@ -97,6 +102,8 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 
 // moveOn leaves behind what a page covered.
 func (p *logPages) moveOn(wanted pageWanted, events []LogEvent, end paging.End) {
+	began := p.after
+	defer func() { p.dense = 2*int64(len(events)) >= p.after-began }()
 	switch backwards := p.numbers.backwards; {
 	case backwards && end != paging.EndOfRange:
 		p.until = events[len(events)-1].Position - 1
@@ -180,28 +187,32 @@ func (p *logPages) on(ctx context.Context, r *Repository, h Handle) (Handle, fun
 
 // compare asks a connection that the reader has not read on whether its log has what was read, and how far it can be read there.
 func (p *logPages) compare(ctx context.Context, r *Repository, h Handle) error {
-	look, err := logend.Look(ctx, h)
-	if err != nil {
+	last, err := p.holds(ctx, r, h)
+	if err != nil || last >= p.until {
 		return err
 	}
-	gone := &BeyondLogError{Field: fieldEvent, Value: p.position, Last: look.StablePosition}
-	if p.position > 0 {
-		holds, err := r.queries.LogHoldsEvent(ctx, h, db.LogHoldsEventParams{Position: p.position, EventID: p.id})
-		if err != nil {
-			return err
-		}
-		if !holds {
-			return gone
-		}
-	}
-	if look.StablePosition >= p.until {
-		return nil
-	}
 	if p.numbers.backwards {
-		return gone // what was to be read next is not there
+		return p.gone(last) // what was to be read next is not there
 	}
-	p.until = look.StablePosition
+	p.until = last
 	return nil
+}
+
+// holds is how far the log of a connection can be read, if it has what was read.
+func (p *logPages) holds(ctx context.Context, r *Repository, h Handle) (last int64, err error) {
+	look, err := logend.Look(ctx, h)
+	if err != nil || p.position == 0 {
+		return look.StablePosition, err
+	}
+	holds, err := r.queries.LogHoldsEvent(ctx, h, db.LogHoldsEventParams{Position: p.position, EventID: p.id})
+	if err == nil && !holds {
+		err = p.gone(look.StablePosition)
+	}
+	return look.StablePosition, err
+}
+
+func (p *logPages) gone(last int64) error {
+	return &BeyondLogError{Field: fieldEvent, Value: p.position, Last: last}
 }
 
 // pagesOn are pages that are read on a handle.

@@ -222,25 +222,6 @@ func (h *hub) waitStable(ctx context.Context, above int64) (int64, error) {
 	}
 }
 
-// acquire gives a connection to a shard worker once one of the bounded number is free. Nobody holds one while waiting for another.
-func (h *hub) acquire(ctx context.Context) (*pgxpool.Conn, func(), error) {
-	return h.acquireOne(ctx, h.slots)
-}
-
-func (h *hub) acquireOne(ctx context.Context, slots chan struct{}) (*pgxpool.Conn, func(), error) {
-	select {
-	case slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	}
-	conn, err := h.pool.Acquire(ctx)
-	if err != nil {
-		<-slots
-		return nil, nil, &unreachedError{err}
-	}
-	return conn, func() { conn.Release(); <-slots }, nil
-}
-
 // names returns the subscriptions that run, in order; not those that are leaving and have no handler at work any more.
 func (h *hub) names() []string {
 	h.mu.Lock()

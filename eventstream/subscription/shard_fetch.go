@@ -3,6 +3,9 @@ package subscription
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/readbudget"
 )
@@ -55,14 +58,37 @@ func (w *shardWorker) fetchPage(ctx context.Context, pages logPages, share *read
 		return nil, err
 	}
 	defer release()
-	if !w.same.Knows(conn.Conn()) {
-		if _, err := w.shardRow(ctx, conn); err != nil {
-			return nil, err
-		}
-		w.same.Add(conn.Conn())
+	if err := w.recognize(ctx, conn); err != nil {
+		return nil, err
 	}
-	events, err = pages.Next(ctx, conn, reserved, w.hub.buffer())
+	events, err = pages.Next(ctx, conn, w.beside, reserved, w.hub.buffer())
 	return events, err
+}
+
+// recognize demands of a connection that it goes to the server that has this process's lock.
+func (w *shardWorker) recognize(ctx context.Context, conn *pgxpool.Conn) error {
+	if w.same.Knows(conn.Conn()) {
+		return nil
+	}
+	if _, err := w.shardRow(ctx, conn); err != nil {
+		return err
+	}
+	w.same.Add(conn.Conn())
+	return nil
+}
+
+// beside gives fetchPage a second connection, if one is free.
+func (w *shardWorker) beside(ctx context.Context, lent func()) (db.DBTX, func(), error) {
+	conn, release, err := w.hub.acquireSpare(ctx, w.sub.slots)
+	if err != nil {
+		return nil, nil, err
+	}
+	lent()
+	if err := w.recognize(ctx, conn); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return conn, release, nil
 }
 
 // buffer gives the memory of a page that is done with, if there is one. Handlers get copies.

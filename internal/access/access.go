@@ -77,9 +77,13 @@ type Pages[Event any] interface {
 	// Skip passes over what there is to read.
 	Skip()
 	// Next reads the next page, of so many bytes at most, into a buffer if that is large enough, and moves on over the positions that it
-	// covered. After an *UnreadableEventError it goes on behind that event.
-	Next(ctx context.Context, h db.DBTX, bytes int64, buffer []Event) ([]Event, error)
+	// covered. After an *UnreadableEventError it goes on behind that event. A large page is read by two connections at once.
+	Next(ctx context.Context, h db.DBTX, beside Beside, bytes int64, buffer []Event) ([]Event, error)
 }
+
+// Beside gives one more connection that goes to the same log, and calls lent once it has one; an error if there is none to be had. It is
+// called by another goroutine while its caller waits, so it may change what is the caller's.
+type Beside = func(ctx context.Context, lent func()) (h db.DBTX, release func(), err error)
 
 // core is set once, when package eventstream is initialized.
 var core func(repository any) any

@@ -56,6 +56,9 @@ func (s *Size) Weighed() bool { return s.large > 0 }
 // Grown says that pages are as large as they get, by count or by bytes.
 func (s *Size) Grown() bool { return s.size >= s.most || s.filled }
 
+// Roomy says that pages are as large as they get by count, and by bytes no larger than half of what they may be.
+func (s *Size) Roomy() bool { return s.size >= s.most && !s.filled && s.large == 0 }
+
 // Adapt takes in how the last page was: how many events it had, why it ended, whether the window did not reach the end of what is
 // to be read, and its bytes beside those that it could have had.
 func (s *Size) Adapt(count int, end End, windowed bool, bytes, limit int64) {
