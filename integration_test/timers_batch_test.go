@@ -73,6 +73,7 @@ func TestTimersOfABatchThatFails(t *testing.T) {
 		return writeFired(ctx, tx, timer)
 	}, config, keysTo(10)...)
 	awaitSQL(t, b, "key-005 3", `SELECT string_agg(key || ' ' || tries, ',') FROM eventstream.timers WHERE parked_at IS NOT NULL`)
+	waitFor(t, func() bool { return failures.Load() >= 3 }, func() string { return "not all failures are told" })
 	require.EqualValues(t, 10, number(t, b.ctx, b.pool, `SELECT count(DISTINCT key) FROM public.fired`))
 	require.EqualValues(t, 10, number(t, b.ctx, b.pool, `SELECT count(*) FROM public.fired`))
 	require.EqualValues(t, 3, failures.Load())

@@ -169,8 +169,10 @@ func TestTimersAreParkedAfterTheirTries(t *testing.T) {
 	}
 	run1(t, b, timers)
 	awaitSQL(t, b, "2", `SELECT count(*)::text FROM eventstream.timers WHERE parked_at IS NOT NULL`)
+	awaitSQL(t, b, "1", `SELECT count(*)::text FROM public.fired`) // by another worker, maybe
 	require.Equal(t, []string{"good"}, texts(t, b, `SELECT key FROM public.fired`))
 	tries := map[string][]int{}
+	waitFor(t, func() bool { return len(failures) >= 6 }, func() string { return "not all failures are told" })
 	for len(failures) > 0 {
 		failure := <-failures
 		tries[failure.Timer.Key] = append(tries[failure.Timer.Key], failure.Tries)
