@@ -86,8 +86,10 @@ type followed struct {
 	repo *Repository
 }
 
-func (i inside) Pages(filter LogFilter, after int64, most int) access.Pages[LogEvent] {
-	return &followed{newLogPages(filter, false, after, after, most), i.r}
+func (i inside) Pages(filter LogFilter, after int64, most int, beside access.Beside) access.Pages[LogEvent] {
+	p := newLogPages(filter, false, after, after, most)
+	p.beside = beside
+	return &followed{p, i.r}
 }
 
 func (f *followed) After() int64 { return f.after }
@@ -96,10 +98,7 @@ func (f *followed) Until(stable int64) { f.until = stable }
 
 func (f *followed) Skip() { f.after = f.until }
 
-func (f *followed) Next(
-	ctx context.Context, h db.DBTX, beside access.Beside, bytes int64, buffer []LogEvent,
-) ([]LogEvent, error) {
-	f.beside = beside
+func (f *followed) Next(ctx context.Context, h db.DBTX, bytes int64, buffer []LogEvent) ([]LogEvent, error) {
 	return f.next(ctx, f.repo, h, math.MaxInt, bytes, buffer)
 }
 

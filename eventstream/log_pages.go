@@ -96,14 +96,13 @@ func (p *logPages) next(ctx context.Context, r *Repository, h Handle, limit int,
 			continue // the first one is large, and now comes with the page
 		}
 		p.moveOn(wanted, events, end)
+		p.dense = 2*int64(len(events)) >= p.after-wanted.after
 		return dropBefore(events, p.apart), nil
 	}
 }
 
 // moveOn leaves behind what a page covered.
 func (p *logPages) moveOn(wanted pageWanted, events []LogEvent, end paging.End) {
-	began := p.after
-	defer func() { p.dense = 2*int64(len(events)) >= p.after-began }()
 	switch backwards := p.numbers.backwards; {
 	case backwards && end != paging.EndOfRange:
 		p.until = events[len(events)-1].Position - 1

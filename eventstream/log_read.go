@@ -36,8 +36,9 @@ type LogHead struct {
 // ReadLog goes through the events of all streams in the one order of the log, up to the stable position of the moment it begins,
 // numbered. It reads in pages whose size adapts, up to 8 times Config.PageSize and 4 MiB, within Config.MaxReadBytes: memory stays bounded,
 // whatever the sizes of events, no transaction is held, and the loop's body may use the same connection. On a pool, the next page is read
-// meanwhile, a large one by two connections, a half each, if it has one to spare; leaving the loop cancels that. On a standby it goes as far as the replicated stable position, and in a transaction (WithTx) with one
-// snapshot for all of its statements as far as the one that was kept by then.
+// meanwhile, a large one by two connections, a half each, if it has one to spare; leaving the loop cancels that. On a standby it goes as far
+// as the replicated stable position, and in a transaction (WithTx) with one snapshot for all of its statements as far as the one that was
+// kept by then.
 //
 // An error comes once, as the last pair: an *InvalidValueError for bad options, a *BeyondLogError for a start that the log has
 // not reached. Only an *UnreadableEventError is not the last: it comes in the place of its event, and a loop that goes on gets those after it,

@@ -15,7 +15,7 @@ const batchesPerFetch = 4
 
 // fetch reads the log ahead of the handler, page by page, as it becomes stable.
 func (w *shardWorker) fetch(ctx context.Context, after int64, share *readbudget.Share, out chan<- page) error {
-	pages := w.sub.core.Pages(w.filter, after, batchesPerFetch*w.sub.config.BatchSize)
+	pages := w.sub.core.Pages(w.filter, after, batchesPerFetch*w.sub.config.BatchSize, w.beside)
 	for {
 		stable, err := w.hub.waitStable(ctx, pages.After())
 		if err != nil {
@@ -61,7 +61,7 @@ func (w *shardWorker) fetchPage(ctx context.Context, pages logPages, share *read
 	if err := w.recognize(ctx, conn); err != nil {
 		return nil, err
 	}
-	events, err = pages.Next(ctx, conn, w.beside, reserved, w.hub.buffer())
+	events, err = pages.Next(ctx, conn, reserved, w.hub.buffer())
 	return events, err
 }
 

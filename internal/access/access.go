@@ -47,8 +47,9 @@ type Core[Event, Filter, Start any] interface {
 	CheckStart(start Start, partitions int) error
 	StartJSON(start Start) json.RawMessage
 
-	// Pages reads the log upwards, from above a position, in pages of so many events at most.
-	Pages(filter Filter, after int64, most int) Pages[Event]
+	// Pages reads the log upwards, from above a position, in pages of so many events at most; large ones by two connections at once, where
+	// beside gives the second.
+	Pages(filter Filter, after int64, most int, beside Beside) Pages[Event]
 	// EventAt reads the event at a position, however large it is; false if there is none.
 	EventAt(ctx context.Context, h db.DBTX, position int64) (Event, bool, error)
 	// NameUnreadable puts the event at a position in place of the error that reading it ended with, if it is to blame.
@@ -77,8 +78,8 @@ type Pages[Event any] interface {
 	// Skip passes over what there is to read.
 	Skip()
 	// Next reads the next page, of so many bytes at most, into a buffer if that is large enough, and moves on over the positions that it
-	// covered. After an *UnreadableEventError it goes on behind that event. A large page is read by two connections at once.
-	Next(ctx context.Context, h db.DBTX, beside Beside, bytes int64, buffer []Event) ([]Event, error)
+	// covered. After an *UnreadableEventError it goes on behind that event.
+	Next(ctx context.Context, h db.DBTX, bytes int64, buffer []Event) ([]Event, error)
 }
 
 // Beside gives one more connection that goes to the same log, and calls lent once it has one; an error if there is none to be had. It is
