@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -283,18 +284,20 @@ func TestRoundTrips(t *testing.T) {
 		},
 	} {
 		require.NoError(t, call(), name)
-		trips, queries := w.trips.Load(), counts.queries
+		trips, queries := w.trips.Load(), counts.count()
 		require.NoError(t, call(), name)
 		require.Equal(t, int64(1), w.trips.Load()-trips, "round trips of %s", name)
-		require.Equal(t, 1, counts.queries-queries, "statements of %s", name)
+		require.Equal(t, 1, counts.count()-queries, "statements of %s", name)
 	}
 }
 
-// queryCounter is a pgx tracer. The pool has one caller at a time.
-type queryCounter struct{ queries int }
+// queryCounter is a pgx tracer that counts the statements of all connections.
+type queryCounter struct{ queries atomic.Int64 }
+
+func (c *queryCounter) count() int { return int(c.queries.Load()) }
 
 func (c *queryCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	c.queries++
+	c.queries.Add(1)
 	return ctx
 }
 

@@ -94,7 +94,7 @@ func TestSnapshotOfOneThatIsLoadedOnceAndSavedOften(t *testing.T) {
 		events = append(events, saveMore(t, b, s, loaded, 1)...)
 	}
 	require.Equal(t, []string{"saved", "saved", "saved"}, told.kinds())
-	require.LessOrEqual(t, counter.queries, 3+35+3*2, "to find nothing and place it, for each Save, and to load and keep each snapshot")
+	require.LessOrEqual(t, counter.count(), 3+35+3*2, "to find nothing and place it, for each Save, and to load and keep each snapshot")
 	requireState(t, b, s, "order-1", 30, events)
 }
 
@@ -394,12 +394,12 @@ func TestSnapshotStoreRoundTrips(t *testing.T) {
 	s, _ := tallies(t, repoOn(t, tracedPool(t, b, counter)), func(config *snapshot.Config[tally]) { config.Policy.When = snapshot.Never })
 	_, err := s.Rebuild(b.ctx, "order-1")
 	require.NoError(t, err)
-	before := counter.queries
+	before := counter.count()
 	loaded, err := s.Load(b.ctx, "order-1")
 	require.NoError(t, err)
-	require.Equal(t, 1, counter.queries-before)
+	require.Equal(t, 1, counter.count()-before)
 	saveMore(t, b, s, loaded, 2)
-	require.Equal(t, 2, counter.queries-before)
+	require.Equal(t, 2, counter.count()-before)
 }
 
 // Many processes decide on states of one stream, with snapshots made all the time: each decision rests on all events before it.

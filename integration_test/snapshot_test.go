@@ -205,9 +205,9 @@ func TestSnapshotRoundTrips(t *testing.T) {
 	counter := &queryCounter{}
 	repo := repoOn(t, tracedPool(t, b, counter))
 	queries := func(call func() error) int {
-		before := counter.queries
+		before := counter.count()
 		require.NoError(t, call())
-		return counter.queries - before
+		return counter.count() - before
 	}
 	require.Equal(t, 1, queries(func() error { _, _, err := repo.LoadOnSnapshot(b.ctx, "order-1", tallyKind); return err }))
 	require.Equal(t, 1, queries(func() error {
