@@ -177,8 +177,9 @@ func (s *session) run(line string, keys []typed) string {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
 	defer cancel()
-	// The shell outlives an interrupt, to say how the program ended.
-	shell := "trap : INT; stty cols 120 rows 40; " + line + "\ncode=$?; [ $code = 0 ] || echo \"[exit $code]\""
+	// The shell outlives an interrupt, to say how the program ended. Without noflsh, the interrupt throws away what was written and is not
+	// read yet.
+	shell := "trap : INT; stty cols 120 rows 40 noflsh; " + line + "\ncode=$?; [ $code = 0 ] || echo \"[exit $code]\""
 	cmd := exec.CommandContext(ctx, "script", "-qec", shell, "/dev/null")
 	cmd.Dir, cmd.Env = s.dir, s.env
 	keyboard, err := cmd.StdinPipe()
