@@ -138,14 +138,14 @@ func (b *tab) visit(path string) {
 	b.until(`document.querySelector("[data-theme-toggle]").hidden === false`)
 }
 
-// until waits for a condition in the page, or in the one that follows it.
+// until waits for a condition in the page, or in the one that follows it, that is there whole: a browser shows what has come of it before.
 func (b *tab) until(condition string) {
 	b.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for range tick.C {
 		// While a page is loaded there is nothing to ask.
-		if met, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](condition)); err == nil && met {
+		if met, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState !== "loading" && (`+condition+`)`)); err == nil && met {
 			return
 		}
 		require.NoError(b.t, b.ctx.Err(), condition)
