@@ -59,9 +59,11 @@ func TestAppendsKeepTheirPlans(t *testing.T) {
 				}
 				execSQL(t, b.ctx, b.pool, `SET log_planner_stats = on`)
 				execSQL(t, b.ctx, b.pool, `SET client_min_messages = log`)
-				planned.Store(0)
-				run(t, b)
-				require.Zero(t, planned.Load())
+				anew := func() int64 { planned.Store(0); run(t, b); return planned.Load() }
+				// A backend of a busy server that was overrun by word of other sessions' DDL throws all its plans away: once, not for each.
+				for tries := 0; anew() > 0; tries++ {
+					require.Less(t, tries, 3, "%d plans were made anew", planned.Load())
+				}
 				execSQL(t, b.ctx, b.pool, `VACUUM ANALYZE eventstream.events`)
 				run(t, b)
 				require.NotZero(t, planned.Load(), "else this test would see nothing")
