@@ -35,6 +35,13 @@ func pauseBefore(at int, text string) *pausing {
 	return &pausing{at: at, text: text, paused: make(chan struct{}), resume: make(chan struct{})}
 }
 
+// pauseNext makes it stop before the next statement that holds a text.
+func (p *pausing) pauseNext(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.text = text
+}
+
 func (p *pausing) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	p.mu.Lock()
 	p.seen = append(p.seen, data.SQL)

@@ -178,9 +178,7 @@ func (w *shardWorker) settle(ctx context.Context, q *ackQueue) error {
 // settleLate moves the checkpoint over what was acknowledged before the session was told to end, so that it does not come again. If that is
 // not possible any more, it does.
 func (w *shardWorker) settleLate(ctx context.Context, q *ackQueue) {
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
-	if w.settle(late, q) != nil {
+	if w.settle(ctx, q) != nil {
 		return
 	}
 	q.mu.Lock()

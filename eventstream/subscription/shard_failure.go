@@ -125,8 +125,6 @@ func (w *shardWorker) keepHandled(ctx context.Context, b part, failure *handlerF
 	if failure.placed || !known || n == 0 || w.sub.handler.delivery() == deliveryTransaction {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
-	defer cancel()
 	first, _ := b.divide(n)
 	_ = w.settlePart(ctx, first)
 }

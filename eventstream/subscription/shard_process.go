@@ -131,6 +131,8 @@ func (w *shardWorker) attempt(ctx context.Context, b part) error {
 
 // checkpointAt parks those that wait behind others, and moves the checkpoint over what was handled since a time.
 func (w *shardWorker) checkpointAt(ctx context.Context, b part, began time.Time) error {
+	ctx, done := outlast(ctx)
+	defer done()
 	var err error
 	if len(b.behind) == 0 {
 		err = w.moveAlone(ctx, len(b.handed), b.upto)

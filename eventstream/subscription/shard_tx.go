@@ -39,18 +39,33 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	if handled && tx.Conn().IsClosed() {
 		return &handlerFailure{err: errSwallowed}
 	}
-	err = w.move(ctx, tx, events, upto, &token)
+	lasting, done := outlast(ctx)
+	defer done()
+	err = w.move(lasting, tx, events, upto, &token)
 	if err != nil && handled {
 		return w.sub.swallowed(tx, err, began)
 	}
 	if err != nil {
 		return explain(w.sub.core, err)
 	}
-	if err := tx.Commit(ctx); err != nil {
+	if err := tx.Commit(lasting); err != nil {
 		return w.sub.failedCommit(err, events)
 	}
 	w.moved(upto)
 	return nil
+}
+
+// outlast gives a context that ends cleanupTimeout after another one. What a handler has done is put on record in it: the end of Run does
+// not cut a checkpoint off halfway, so that its outcome is known and told, and what is done does not come again.
+func outlast(ctx context.Context) (lasting context.Context, done context.CancelFunc) {
+	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		limited, done := context.WithTimeout(lasting, cleanupTimeout)
+		defer done()
+		<-limited.Done()
+		cancel()
+	})
+	return lasting, func() { stop(); cancel() }
 }
 
 // moveAlone moves the checkpoint in a statement that is a transaction of its own: a round trip in place of three.
