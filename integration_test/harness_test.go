@@ -16,7 +16,7 @@ import (
 
 const (
 	// testTimeout bounds one test's work with the database, so that a deadlock fails that test and not the whole run. Subtests that run in
-	// parallel wait for their turn within it.
+	// parallel may wait for their turn for as long as the suite takes: each sets up a bundle of its own.
 	testTimeout = 15 * time.Minute
 
 	// defaultMaxConns is small: a test that needs more says so.

@@ -138,7 +138,6 @@ func TestForTenantReadersSeeTheTenantsAlone(t *testing.T) {
 	}
 	for name, repo := range tenantRepos(t, b) {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			own := repo.ForTenant(acme)
 			for options, opts := range map[string]eventstream.LogOptions{
 				"upwards": {}, "backwards": {Backwards: true}, "of a type": {Filter: eventstream.LogFilter{Types: []eventstream.EventType{"order.placed"}}},
