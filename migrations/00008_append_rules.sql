@@ -43,8 +43,8 @@ DECLARE
     v_keys integer[];
     v_ignored text;
 BEGIN
-    SELECT array_agg(DISTINCT eventstream.stream_key(u.stream_id) ORDER BY eventstream.stream_key(u.stream_id)) INTO v_keys FROM unnest(p_stream_ids) AS u (stream_id);
-    IF eventstream.may_lock(cardinality(v_keys)) THEN
+    IF eventstream.may_lock(cardinality(p_stream_ids)) THEN
+        v_keys := ARRAY(SELECT DISTINCT eventstream.stream_key(u.stream_id) FROM unnest(p_stream_ids) AS u (stream_id) ORDER BY 1);
         FOR i IN 1 .. cardinality(v_keys) LOOP
             v_ignored := pg_advisory_xact_lock(1163097202, v_keys[i]);
         END LOOP;

@@ -25,13 +25,21 @@ AS $$
 DECLARE
     v_requests integer := coalesce(cardinality(p_stream_ids), 0);
     v_events integer := coalesce(cardinality(p_types), 0);
-    v_total bigint := CASE WHEN v_requests = v_events AND 1 = ALL (p_event_counts) THEN v_events
-        ELSE (SELECT sum(c) FROM unnest(p_event_counts) AS c) END;
+    v_total bigint := v_events;
+    v_units_fit boolean := true;
     -- Arrays of one dimension that begin at 1: others would be read out of step.
     v_request_dims text := '[1:' || v_requests || ']';
     v_event_dims text := '[1:' || v_events || ']';
 BEGIN
-    IF v_requests >= 1 AND v_events BETWEEN 1 AND 100000 AND v_total = v_events
+    -- The queries stand by themselves: a condition with one in it is run as a statement, however it is decided.
+    IF (v_requests = v_events AND 1 = ALL (p_event_counts)) IS NOT TRUE THEN
+        v_total := (SELECT sum(c) FROM unnest(p_event_counts) AS c);
+    END IF;
+    IF p_units IS NOT NULL THEN
+        v_units_fit := array_dims(p_units) = v_request_dims AND array_position(p_units, NULL) IS NULL AND 1 <= ALL (p_units)
+            AND p_units = ARRAY(SELECT unnest(p_units) ORDER BY 1);
+    END IF;
+    IF v_requests >= 1 AND v_events BETWEEN 1 AND 100000 AND v_total = v_events AND v_units_fit
         AND array_dims(p_stream_ids) = v_request_dims AND array_dims(p_expected) = v_request_dims
         AND array_dims(p_event_counts) = v_request_dims AND array_dims(p_types) = v_event_dims
         -- What closes a stream stands alone, or at the end: the requests of a batch would have to be judged by each other's types.
@@ -44,9 +52,6 @@ BEGIN
         AND (p_data IS NULL OR array_dims(p_data) = v_event_dims)
         AND (p_metadata IS NULL OR array_dims(p_metadata) = v_event_dims)
         AND (p_occurred_at IS NULL OR array_dims(p_occurred_at) = v_event_dims)
-        AND (p_units IS NULL OR array_dims(p_units) = v_request_dims AND (
-            SELECT bool_and((q.unit >= q.before) IS TRUE)
-            FROM (SELECT u.unit, lag(u.unit, 1, 1) OVER (ORDER BY u.n) AS before FROM unnest(p_units) WITH ORDINALITY AS u (unit, n)) AS q))
     THEN
         RETURN;
     ELSIF v_events > 100000 THEN
@@ -99,20 +104,22 @@ DECLARE
     v_tenants text[] := p_verdicts.tenant_ids;
     v_partitions integer[] := p_verdicts.partition_ids;
     v_versions bigint[] := p_verdicts.first_versions;
+    v_outcomes text[] := p_verdicts.outcomes;
 BEGIN
     IF p_verdicts.outcomes IS NULL AND cardinality(p_stream_ids) = 1 AND cardinality(p_types) > 1 THEN
         v_streams := array_fill(p_stream_ids[1], ARRAY[cardinality(p_types)]);
         v_tenants := array_fill(v_tenants[1], ARRAY[cardinality(p_types)]);
         v_partitions := array_fill(v_partitions[1], ARRAY[cardinality(p_types)]);
         v_versions := ARRAY(SELECT generate_series(v_versions[1], p_verdicts.last_versions[1]));
-    ELSIF p_verdicts.outcomes IS NOT NULL OR cardinality(p_stream_ids) < cardinality(p_types) THEN
-        -- An element an event; no version where its request is not applied.
+    ELSIF cardinality(p_stream_ids) < cardinality(p_types) THEN
+        -- An element an event.
         SELECT array_agg(q.stream_id ORDER BY q.n, k),
-            array_agg(CASE WHEN coalesce(q.outcome, 'appended') = 'appended' THEN q.first_version + k END ORDER BY q.n, k),
+            array_agg(q.first_version + k ORDER BY q.n, k),
             array_agg(q.tenant_id ORDER BY q.n, k),
-            array_agg(q.partition_id ORDER BY q.n, k)
-        INTO v_streams, v_versions, v_tenants, v_partitions
-        FROM unnest(p_stream_ids, p_verdicts.outcomes, v_versions, v_tenants, v_partitions, p_event_counts)
+            array_agg(q.partition_id ORDER BY q.n, k),
+            CASE WHEN v_outcomes IS NOT NULL THEN array_agg(q.outcome ORDER BY q.n, k) END
+        INTO v_streams, v_versions, v_tenants, v_partitions, v_outcomes
+        FROM unnest(p_stream_ids, v_outcomes, v_versions, v_tenants, v_partitions, p_event_counts)
             WITH ORDINALITY AS q (stream_id, outcome, first_version, tenant_id, partition_id, events, n)
         CROSS JOIN LATERAL generate_series(0, q.events - 1) AS k;
     END IF;
@@ -126,9 +133,10 @@ BEGIN
             -- Side by side in the list of a SELECT: in FROM, each array would be copied to a store of its own first.
             SELECT unnest(v_streams) AS stream_id, unnest(v_versions) AS version, unnest(v_tenants) AS tenant_id,
                 unnest(v_partitions) AS partition_id, unnest(p_event_ids) AS event_id, unnest(p_types) AS type,
-                unnest(p_payloads) AS payload, unnest(p_data) AS data, unnest(p_metadata) AS metadata, unnest(p_occurred_at) AS occurred_at
+                unnest(p_payloads) AS payload, unnest(p_data) AS data, unnest(p_metadata) AS metadata, unnest(p_occurred_at) AS occurred_at,
+                unnest(v_outcomes) AS outcome
         ) AS u
-        WHERE u.version IS NOT NULL
+        WHERE v_outcomes IS NULL OR u.outcome = 'appended'
         ORDER BY u.stream_id COLLATE "C", u.version
         RETURNING e.position
     )
@@ -205,8 +213,8 @@ BEGIN
         END IF;
         RETURN eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
     END IF;
-    v_ignored := eventstream.lock_streams(p_stream_ids);
     v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
+    v_ignored := eventstream.lock_streams(v_streams);
     IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
         RETURN eventstream.judge_distinct(
             p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);

@@ -11,20 +11,22 @@ DECLARE
     v_tenants text[] := p_verdicts.tenant_ids;
     v_partitions integer[] := p_verdicts.partition_ids;
     v_versions bigint[] := p_verdicts.first_versions;
+    v_outcomes text[] := p_verdicts.outcomes;
 BEGIN
     IF p_verdicts.outcomes IS NULL AND cardinality(p_stream_ids) = 1 AND cardinality(p_types) > 1 THEN
         v_streams := array_fill(p_stream_ids[1], ARRAY[cardinality(p_types)]);
         v_tenants := array_fill(v_tenants[1], ARRAY[cardinality(p_types)]);
         v_partitions := array_fill(v_partitions[1], ARRAY[cardinality(p_types)]);
         v_versions := ARRAY(SELECT generate_series(v_versions[1], p_verdicts.last_versions[1]));
-    ELSIF p_verdicts.outcomes IS NOT NULL OR cardinality(p_stream_ids) < cardinality(p_types) THEN
-        -- An element an event; no version where its request is not applied.
+    ELSIF cardinality(p_stream_ids) < cardinality(p_types) THEN
+        -- An element an event.
         SELECT array_agg(q.stream_id ORDER BY q.n, k),
-            array_agg(CASE WHEN coalesce(q.outcome, 'appended') = 'appended' THEN q.first_version + k END ORDER BY q.n, k),
+            array_agg(q.first_version + k ORDER BY q.n, k),
             array_agg(q.tenant_id ORDER BY q.n, k),
-            array_agg(q.partition_id ORDER BY q.n, k)
-        INTO v_streams, v_versions, v_tenants, v_partitions
-        FROM unnest(p_stream_ids, p_verdicts.outcomes, v_versions, v_tenants, v_partitions, p_event_counts)
+            array_agg(q.partition_id ORDER BY q.n, k),
+            CASE WHEN v_outcomes IS NOT NULL THEN array_agg(q.outcome ORDER BY q.n, k) END
+        INTO v_streams, v_versions, v_tenants, v_partitions, v_outcomes
+        FROM unnest(p_stream_ids, v_outcomes, v_versions, v_tenants, v_partitions, p_event_counts)
             WITH ORDINALITY AS q (stream_id, outcome, first_version, tenant_id, partition_id, events, n)
         CROSS JOIN LATERAL generate_series(0, q.events - 1) AS k;
     END IF;
@@ -38,9 +40,10 @@ BEGIN
             -- Side by side in the list of a SELECT: in FROM, each array would be copied to a store of its own first.
             SELECT unnest(v_streams) AS stream_id, unnest(v_versions) AS version, unnest(v_tenants) AS tenant_id,
                 unnest(v_partitions) AS partition_id, unnest(p_event_ids) AS event_id, unnest(p_types) AS type,
-                unnest(p_payloads) AS payload, unnest(p_data) AS data, unnest(p_metadata) AS metadata, unnest(p_occurred_at) AS occurred_at
+                unnest(p_payloads) AS payload, unnest(p_data) AS data, unnest(p_metadata) AS metadata, unnest(p_occurred_at) AS occurred_at,
+                unnest(v_outcomes) AS outcome
         ) AS u
-        WHERE u.version IS NOT NULL
+        WHERE v_outcomes IS NULL OR u.outcome = 'appended'
         ORDER BY u.stream_id COLLATE "C", u.version
         RETURNING e.position
     )

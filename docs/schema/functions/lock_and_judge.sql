@@ -20,8 +20,8 @@ BEGIN
         END IF;
         RETURN eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
     END IF;
-    v_ignored := eventstream.lock_streams(p_stream_ids);
     v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);
+    v_ignored := eventstream.lock_streams(v_streams);
     IF cardinality(v_streams) = cardinality(p_stream_ids) THEN
         RETURN eventstream.judge_distinct(
             p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids, v_streams = p_stream_ids);
