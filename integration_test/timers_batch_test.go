@@ -175,3 +175,59 @@ func requireOthersFire(t *testing.T, hangs string, handle process.TimerHandler) 
 	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
 	require.Equal(t, []string{hangs}, texts(t, b, `SELECT key FROM eventstream.timers`))
 }
+
+// What is in nobody's hands any more is made into batches, which wait for a worker. By the time that there is one, the handler of another worker
+// hangs at a timer of theirs: it must not be called for that one again, and hang there too.
+func TestTimersOfABatchThatWaitedForAWorker(t *testing.T) {
+	t.Parallel()
+	b := withFired(t, setup(t))
+	config := quickTimers(t)
+	config.Workers, config.IdleTimeout = 2, 300*time.Millisecond
+	held := map[string]*holdup{"key-000": newHoldup(), "key-001": newHoldup(), "key-003": newHoldup(), "key-004": newHoldup()}
+	defer func() {
+		for _, h := range held {
+			h.release()
+		}
+	}()
+	runBatches(t, b, func(ctx context.Context, tx pgx.Tx, timer process.Timer) error {
+		if h := held[timer.Key]; h != nil {
+			h.wait()
+		}
+		return writeFired(ctx, tx, timer)
+	}, config, keysTo(8)...)
+	const inTransaction = `SELECT count(*)::text FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'`
+	<-held["key-000"].reached
+	<-held["key-004"].reached
+	awaitSQL(t, b, "0", inTransaction)
+	// Both batches were let go. While the first worker is at its second timer for longer still, the feeder makes batches of what comes after it.
+	held["key-000"].release()
+	<-held["key-001"].reached
+	awaitSQL(t, b, "0", inTransaction)
+	held["key-001"].release()
+	<-held["key-003"].reached
+	awaitSQL(t, b, "0", inTransaction)
+	held["key-004"].release()
+	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
+	setTimers(t, b, "later-1", "later-2")
+	awaitSQL(t, b, "10", `SELECT count(*)::text FROM public.fired`)
+	require.Equal(t, []string{"key-003"}, texts(t, b, `SELECT key FROM eventstream.timers`))
+}
+
+// holdup is where a handler waits until it is released.
+type holdup struct {
+	reached, released chan struct{}
+	once              sync.Once
+	release           func()
+}
+
+func newHoldup() *holdup {
+	h := &holdup{reached: make(chan struct{}), released: make(chan struct{})}
+	h.release = sync.OnceFunc(func() { close(h.released) })
+	return h
+}
+
+func (h *holdup) wait() {
+	h.once.Do(func() { close(h.reached) })
+	<-h.released
+}

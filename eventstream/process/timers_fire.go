@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,9 +21,10 @@ import (
 
 // timerBatch is timers that are to be handled in one transaction.
 type timerBatch struct {
+	run  *timersRun
 	refs []TimerRef
-	// at is the one whose handler was called last; nil before the first.
-	at atomic.Pointer[TimerRef]
+	// at is the one whose handler was called last; nil before the first. The run's mu guards it.
+	at *TimerRef
 }
 
 // fire handles timers, as far as they are still there to be taken, and says whether it got through some: there may be another one to come. An
@@ -52,7 +52,8 @@ func (t *Timers) fire(ctx context.Context, batch *timerBatch) (fired bool, err e
 	return fired, nil
 }
 
-// inTx takes timers and handles them in one transaction. It returns none if there is none to be taken.
+// inTx takes timers and handles them in one transaction. It returns none if there is none to be taken, or if another worker's handler is at one
+// of them, whose transaction the server has ended: that one would hang here too.
 func (t *Timers) inTx(ctx context.Context, batch *timerBatch) ([]Timer, error) {
 	conn, err := t.core.Pool().Acquire(ctx)
 	if err != nil {
@@ -70,7 +71,9 @@ func (t *Timers) inTx(ctx context.Context, batch *timerBatch) ([]Timer, error) {
 	}
 	began := time.Now()
 	for _, timer := range timers {
-		batch.at.Store(&timer.TimerRef)
+		if !batch.reach(timer.TimerRef) {
+			return nil, nil
+		}
 		if err := t.handleIn(ctx, tx, timer); err != nil {
 			return timers, err
 		}

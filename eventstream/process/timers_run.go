@@ -102,8 +102,7 @@ func (t *Timers) run(ctx context.Context) error {
 // serve is a worker.
 func (r *timersRun) serve(ctx context.Context) {
 	for refs := range r.work {
-		batch := &timerBatch{refs: refs}
-		r.begin(batch)
+		batch := r.begin(refs)
 		// By then the server may have ended the transaction of a handler that hangs: others may take what this worker does not get to.
 		late := time.AfterFunc(r.t.config.IdleTimeout, func() { r.letGo(refs) })
 		fired, err := r.t.fire(ctx, batch)
@@ -244,17 +243,33 @@ func (r *timersRun) batches(page []db.TimerDueRow) (batches [][]TimerRef) {
 // next worker hang as well. The caller holds mu.
 func (r *timersRun) isHandled(ref TimerRef) bool {
 	for batch := range r.atWork {
-		if at := batch.at.Load(); at != nil && *at == ref {
+		if batch.at != nil && *batch.at == ref {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *timersRun) begin(batch *timerBatch) {
+// begin says that a worker is at a batch.
+func (r *timersRun) begin(refs []TimerRef) *timerBatch {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	batch := &timerBatch{run: r, refs: refs}
 	r.atWork[batch] = true
+	return batch
+}
+
+// reach says that the handler is to be called for a timer, unless another worker's is at it: a batch that has waited for a worker was made before
+// that one got there.
+func (b *timerBatch) reach(ref TimerRef) bool {
+	b.run.mu.Lock()
+	defer b.run.mu.Unlock()
+	b.at = nil
+	if b.run.isHandled(ref) {
+		return false
+	}
+	b.at = &ref
+	return true
 }
 
 func (r *timersRun) end(batch *timerBatch) {

@@ -63,13 +63,27 @@ func TestBatchesLeaveOutWhatAHandlerIsAt(t *testing.T) {
 	r := aRun(1, 20, time.Microsecond)
 	page := pageOf(3)
 	refs := r.batches(page)[0]
-	batch := &timerBatch{refs: refs}
-	r.begin(batch)
-	batch.at.Store(&refs[0])
+	batch := r.begin(refs)
+	require.True(t, batch.reach(refs[0]))
 	r.letGo(refs)
-	batch.at.Store(&refs[1])
+	require.True(t, batch.reach(refs[1]))
 	require.Equal(t, [][]TimerRef{{refs[0], refs[2]}}, r.batches(page))
 	r.letGo([]TimerRef{refs[0], refs[2]})
 	r.end(batch)
 	require.Equal(t, [][]TimerRef{refs}, r.batches(page))
+}
+
+// A batch that was made before another worker's handler got to one of its timers stops there, and may have it once that handler has returned.
+func TestBatchesStopWhereAHandlerIsAt(t *testing.T) {
+	t.Parallel()
+	r := aRun(2, 20, time.Microsecond)
+	refs := r.batches(pageOf(3))[0]
+	one, other := r.begin(refs), r.begin(refs)
+	require.True(t, one.reach(refs[1]))
+	require.True(t, one.reach(refs[1]), "its own is in nobody's way, as when it is tried by itself")
+	require.True(t, other.reach(refs[0]))
+	require.False(t, other.reach(refs[1]))
+	require.True(t, one.reach(refs[0]), "the other has left it")
+	r.end(one)
+	require.True(t, other.reach(refs[0]))
 }
