@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
@@ -26,6 +28,8 @@ func (a *app) replayCommand() *cobra.Command {
 		Long: `Gives what a subscription has parked to a program, event by event and in order within each stream: as a line of JSON on standard input, as
 gapless log --json prints it. Exit code 0 says that the event is handled, and it is no longer parked; with any other it stays, with
 the later ones of its stream, and other streams go on. An event may come again after a crash: at least once.
+An interrupt asks the program, with what it started, to end (SIGTERM), and five seconds later ends it: the event stays parked, and
+that is no try. The program has no terminal to ask questions on.
 
 The handler of a subscription is part of a service, which this command cannot call. So it replays subscriptions with delivery "acknowledged" alone; where the
 handler writes in the transaction of the checkpoint, and for projections, call ReplayParked in the service.`,
@@ -88,7 +92,11 @@ func (a *app) replayParked(
 	return sub.ReplayParked(ctx)
 }
 
-// runHandler gives an event to a program.
+// replayGrace is how long a program has to end once it is asked to, and how long what it leaves behind may keep its outputs open.
+const replayGrace = 5 * time.Second
+
+// runHandler gives an event to a program. It has a process group of its own: Ctrl-C at a terminal would end it before we know of the
+// interrupt ourselves, which looks like an event that it could not handle.
 func runHandler(ctx context.Context, stderr io.Writer, event eventstream.LogEvent, program string, args []string) error {
 	text, err := json.Marshal(event)
 	if err != nil {
@@ -98,7 +106,9 @@ func runHandler(ctx context.Context, stderr io.Writer, event eventstream.LogEven
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdin = bytes.NewReader(append(text, '\n'))
 	cmd.Stdout, cmd.Stderr = stderr, &said
-	if err := cmd.Run(); err != nil {
+	cmd.WaitDelay = replayGrace
+	ownGroup(cmd)
+	if err := cmd.Run(); err != nil && !errors.Is(err, exec.ErrWaitDelay) { // which has exit code 0
 		if said.Len() == 0 {
 			return fmt.Errorf("%s: %w", program, err)
 		}
