@@ -179,3 +179,41 @@ func TestGroupFirstCallOfABatchIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// The same append twice at once, by two callers of a process whose calls become one batch: the second is a duplicate, as it is where each
+// commits by itself, and no conflict with the first.
+func TestGroupSameAppendTwiceAtOnce(t *testing.T) {
+	t.Parallel()
+	request := func(id eventstream.StreamID, expected eventstream.Expected) eventstream.AppendRequest {
+		return eventstream.AppendRequest{StreamID: id, Expected: expected, Events: someEvents(t, 1)}
+	}
+	cases := map[string][]eventstream.AppendRequest{
+		"any version":       {request(hot, eventstream.Any)},
+		"an exact version":  {request(hot, eventstream.Exact(2))},
+		"with a new stream": {request(hot, eventstream.Any), request("new-1", eventstream.Empty)},
+	}
+	for name, twin := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, eventstream.Config{})
+			last := len(twin) - 1
+			send := func() (eventstream.AppendResult, error) {
+				results, err := s.repo.AppendMany(s.b.ctx, twin...)
+				if err != nil {
+					return eventstream.AppendResult{}, err
+				}
+				return results[last], nil
+			}
+			first, between, second := s.gather(send), s.gatherAppend(s.b.ctx, eventstream.Any, anEvent(t, 2)), s.gather(send)
+			s.release()
+			once, other, again := <-first, <-between, <-second
+			require.NoError(t, once.err)
+			require.NoError(t, other.err)
+			require.NoError(t, again.err)
+			require.False(t, once.value.Duplicate)
+			require.True(t, again.value.Duplicate)
+			require.Equal(t, once.value.LastVersion, again.value.LastVersion)
+			requireAuditClean(t, s.b)
+		})
+	}
+}

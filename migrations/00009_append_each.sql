@@ -302,14 +302,46 @@ COMMENT ON FUNCTION eventstream.judge_closely(
     'Verdicts for any batch: moves what waits, finds what exists, and judges one request after the other. For '
     'append_batch alone.';
 
+-- Two requests of a batch may be the same append, sent twice at once. The second would be a repetition if it came later,
+-- and is no conflict with itself: as where both could be appended, nothing is, and they come again one by one.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.refuse_twins(p_event_ids uuid[]) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    v_twin uuid;
+BEGIN
+    SELECT u.event_id INTO v_twin
+    FROM unnest(p_event_ids) AS u (event_id)
+    GROUP BY u.event_id
+    -- What is stored was told as a duplicate.
+    HAVING count(u.event_id) > 1 AND NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = u.event_id)
+    LIMIT 1;
+    IF FOUND THEN
+        PERFORM eventstream.refuse(
+            'ES005',
+            format('event %s comes twice in one batch', v_twin),
+            jsonb_build_object('event_id', v_twin, 'problem', 'comes twice in one batch'),
+            'Send the same append once, or each in a call of its own: the second one is then a duplicate.');
+    END IF;
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.refuse_twins(uuid[]) IS
+    'Raises ES005 if an event that is not stored comes twice in a batch. For append_batch alone.';
+
 REVOKE EXECUTE ON FUNCTION eventstream.judge_closely(
     text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]
 ) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.find_repeated(text[], integer[], uuid[], text[], jsonb[], bytea[]) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.streams_of_batch(text[]) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION eventstream.judge_each(text[], bigint[], integer[], text[], integer[], integer[], bigint[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_twins(uuid[]) FROM PUBLIC;
 
 -- +goose Down
+DROP FUNCTION eventstream.refuse_twins(uuid[]);
 DROP FUNCTION eventstream.judge_closely(text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]);
 DROP FUNCTION eventstream.judge_each(text[], bigint[], integer[], text[], integer[], integer[], bigint[]);
 DROP FUNCTION eventstream.streams_of_batch(text[]);

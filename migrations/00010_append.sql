@@ -287,6 +287,9 @@ BEGIN
                 p_tenant_ids, p_partition_ids, CASE WHEN p_atomic IS NOT FALSE THEN array_fill(1, ARRAY[cardinality(p_stream_ids)]) ELSE p_units END);
         END IF;
         EXIT WHEN v.outcomes IS NOT NULL AND array_position(v.outcomes, 'appended') IS NULL;
+        IF v.outcomes IS NOT NULL AND p_event_ids IS NOT NULL THEN
+            v_ignored := eventstream.refuse_twins(p_event_ids);
+        END IF;
         -- All of it or nothing, whatever another writer does: ON CONFLICT DO NOTHING would mix two callers' events.
         BEGIN
             v_positions := eventstream.insert_batch(
