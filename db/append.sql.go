@@ -357,6 +357,85 @@ func (q *Queries) AppendEvent(ctx context.Context, db DBTX, arg AppendEventParam
 	return i, err
 }
 
+const appendEventFirst = `-- name: AppendEventFirst :one
+SELECT
+    1::integer AS request,
+    coalesce(a.outcome, '')::text AS outcome,
+    coalesce(a.first_version, 0)::bigint AS first_version,
+    coalesce(a.last_version, 0)::bigint AS last_version,
+    coalesce(a.last_position, 0)::bigint AS last_position,
+    coalesce(a.current_version, 0)::bigint AS current_version,
+    coalesce(a.watermark, 0)::bigint AS watermark,
+    coalesce(a.tenant_id, '')::text AS tenant_id
+FROM eventstream.append_event(
+    $1::text,
+    $2::bigint,
+    ($3::text)::uuid,
+    $4::text,
+    $5::jsonb,
+    $6::bytea,
+    $7::jsonb,
+    $8::timestamptz,
+    $9::text,
+    $10::integer,
+    ($11::text[])::uuid[]
+) AS a
+`
+
+type AppendEventFirstParams struct {
+	StreamID    string
+	Expected    int64
+	EventID     string
+	Type        string
+	Payload     json.RawMessage
+	Data        []byte
+	Metadata    json.RawMessage
+	OccurredAt  time.Time
+	TenantID    *string
+	PartitionID *int32
+	RivalIds    []string
+}
+
+type AppendEventFirstRow struct {
+	Request        int32
+	Outcome        string
+	FirstVersion   int64
+	LastVersion    int64
+	LastPosition   int64
+	CurrentVersion int64
+	Watermark      int64
+	TenantID       string
+}
+
+// AppendEvent for the first of rivals: an empty outcome says that nothing was done.
+func (q *Queries) AppendEventFirst(ctx context.Context, db DBTX, arg AppendEventFirstParams) (AppendEventFirstRow, error) {
+	row := db.QueryRow(ctx, appendEventFirst,
+		arg.StreamID,
+		arg.Expected,
+		arg.EventID,
+		arg.Type,
+		arg.Payload,
+		arg.Data,
+		arg.Metadata,
+		arg.OccurredAt,
+		arg.TenantID,
+		arg.PartitionID,
+		arg.RivalIds,
+	)
+	var i AppendEventFirstRow
+	err := row.Scan(
+		&i.Request,
+		&i.Outcome,
+		&i.FirstVersion,
+		&i.LastVersion,
+		&i.LastPosition,
+		&i.CurrentVersion,
+		&i.Watermark,
+		&i.TenantID,
+	)
+	return i, err
+}
+
 const appendEventNewer = `-- name: AppendEventNewer :many
 SELECT
     1::integer AS request,

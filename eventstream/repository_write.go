@@ -89,6 +89,11 @@ func (r *Repository) send(ctx context.Context, h Handle, items []*appendItem, wa
 		row, err := r.queries.AppendEvent(ctx, h, oneEvent(&items[0].requests[0]))
 		return []db.AppendBatchRow{db.AppendBatchRow(row)}, err
 	}
+	if wait == 0 && areRivals(items) {
+		if rows, err := r.sendRivals(ctx, h, items); err != nil || rows != nil {
+			return rows, err
+		}
+	}
 	p := layOut(items)
 	if wait > 0 {
 		p.LockTimeout = lockTimeout(wait)

@@ -149,7 +149,7 @@ func TestAuditFindsDamageSinceTheLastCleanOne(t *testing.T) {
 		},
 		{
 			"the rights of everybody", `GRANT EXECUTE ON FUNCTION eventstream.append_event TO PUBLIC`,
-			[]string{"privileges PUBLIC on eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer): " +
+			[]string{"privileges PUBLIC on eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer,uuid[]): " +
 				"not as it was installed: it is now EXECUTE"},
 		},
 		{

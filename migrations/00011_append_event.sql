@@ -3,6 +3,24 @@
 -- returns.
 -- Locks: none at install. At run time, the advisory lock of the stream, and the in-flight lock of the gate.
 
+-- By itself, for one plan whatever the length of the array.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.any_exists(p_event_ids uuid[]) RETURNS boolean
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids));
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.any_exists(uuid[]) IS
+    'Whether one of these events is stored. For append_event alone.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.any_exists(uuid[]) FROM PUBLIC;
+
 -- One event, the common case: two statements without arrays. Whatever is not common, a refusal, a hole, an event that
 -- exists already, another writer who took the version, is left to append_batch, which looks again.
 -- +goose StatementBegin
@@ -17,6 +35,7 @@ CREATE FUNCTION eventstream.append_event(
     p_occurred_at timestamptz,
     p_tenant_id text,
     p_partition_id integer,
+    p_rival_ids uuid[] DEFAULT NULL,
     OUT outcome text,
     OUT first_version bigint,
     OUT last_version bigint,
@@ -42,6 +61,9 @@ BEGIN
     END IF;
     IF eventstream.may_lock(1) THEN
         v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
+    END IF;
+    IF p_rival_ids IS NOT NULL AND eventstream.any_exists(p_rival_ids) THEN
+        RETURN;
     END IF;
     SELECT e.version, e.tenant_id, e.partition_id, e.type INTO v_version, v_tenant_id, v_partition_id, v_type
     FROM ONLY eventstream.events AS e
@@ -76,6 +98,9 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF p_rival_ids IS NOT NULL THEN
+        RETURN;
+    END IF;
     SELECT b.outcome, b.first_version, b.last_version, b.last_position, b.current_version, b.watermark, b.tenant_id
     INTO outcome, first_version, last_version, last_position, current_version, watermark, tenant_id
     FROM eventstream.append_batch(
@@ -86,10 +111,11 @@ $$;
 -- +goose StatementEnd
 
 COMMENT ON FUNCTION eventstream.append_event(
-    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
+    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer, uuid[]
 ) IS
     'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 '
-    'exists, -3 empty.';
+    'exists, -3 empty. p_rival_ids: the event ids of requests to the same stream that this one refuses. If one of them '
+    'is stored already, or this event cannot be appended, nothing is done, and outcome is NULL.';
 
 -- +goose StatementBegin
 CREATE FUNCTION eventstream.append(
@@ -150,9 +176,10 @@ COMMENT ON FUNCTION eventstream.append(
     'empty.';
 
 REVOKE EXECUTE ON FUNCTION eventstream.append_event(
-    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
+    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer, uuid[]
 ) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION eventstream.append(text, text, jsonb, bigint, uuid, jsonb, text, timestamptz, bytea, integer);
-DROP FUNCTION eventstream.append_event(text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer);
+DROP FUNCTION eventstream.append_event(text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer, uuid[]);
+DROP FUNCTION eventstream.any_exists(uuid[]);

@@ -54,6 +54,31 @@ FROM eventstream.append_event(
     sqlc.narg(partition_id)::integer
 ) AS a;
 
+-- name: AppendEventFirst :one
+-- AppendEvent for the first of rivals: an empty outcome says that nothing was done.
+SELECT
+    1::integer AS request,
+    coalesce(a.outcome, '')::text AS outcome,
+    coalesce(a.first_version, 0)::bigint AS first_version,
+    coalesce(a.last_version, 0)::bigint AS last_version,
+    coalesce(a.last_position, 0)::bigint AS last_position,
+    coalesce(a.current_version, 0)::bigint AS current_version,
+    coalesce(a.watermark, 0)::bigint AS watermark,
+    coalesce(a.tenant_id, '')::text AS tenant_id
+FROM eventstream.append_event(
+    @stream_id::text,
+    @expected::bigint,
+    (@event_id::text)::uuid,
+    @type::text,
+    sqlc.narg(payload)::jsonb,
+    sqlc.narg(data)::bytea,
+    sqlc.narg(metadata)::jsonb,
+    @occurred_at::timestamptz,
+    sqlc.narg(tenant_id)::text,
+    sqlc.narg(partition_id)::integer,
+    (@rival_ids::text[])::uuid[]
+) AS a;
+
 -- name: AppendBatchNewer :many
 -- AppendBatch with what came after the expected version of a request that is refused for it: a row for each such event, and one for any
 -- other request, without an event.

@@ -1,6 +1,6 @@
 -- Written by "make generate" from migrations/; not edited by hand.
 
-CREATE OR REPLACE FUNCTION eventstream.append_event(p_stream_id text, p_expected bigint, p_event_id uuid, p_type text, p_payload jsonb, p_data bytea, p_metadata jsonb, p_occurred_at timestamp with time zone, p_tenant_id text, p_partition_id integer, OUT outcome text, OUT first_version bigint, OUT last_version bigint, OUT last_position bigint, OUT current_version bigint, OUT watermark bigint, OUT tenant_id text)
+CREATE OR REPLACE FUNCTION eventstream.append_event(p_stream_id text, p_expected bigint, p_event_id uuid, p_type text, p_payload jsonb, p_data bytea, p_metadata jsonb, p_occurred_at timestamp with time zone, p_tenant_id text, p_partition_id integer, p_rival_ids uuid[] DEFAULT NULL::uuid[], OUT outcome text, OUT first_version bigint, OUT last_version bigint, OUT last_position bigint, OUT current_version bigint, OUT watermark bigint, OUT tenant_id text)
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -19,6 +19,9 @@ BEGIN
     END IF;
     IF eventstream.may_lock(1) THEN
         v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
+    END IF;
+    IF p_rival_ids IS NOT NULL AND eventstream.any_exists(p_rival_ids) THEN
+        RETURN;
     END IF;
     SELECT e.version, e.tenant_id, e.partition_id, e.type INTO v_version, v_tenant_id, v_partition_id, v_type
     FROM ONLY eventstream.events AS e
@@ -53,6 +56,9 @@ BEGIN
             RETURN;
         END IF;
     END IF;
+    IF p_rival_ids IS NOT NULL THEN
+        RETURN;
+    END IF;
     SELECT b.outcome, b.first_version, b.last_version, b.last_position, b.current_version, b.watermark, b.tenant_id
     INTO outcome, first_version, last_version, last_position, current_version, watermark, tenant_id
     FROM eventstream.append_batch(
@@ -61,7 +67,7 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) IS 'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 exists, -3 empty.';
+COMMENT ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer,uuid[]) IS 'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 exists, -3 empty. p_rival_ids: the event ids of requests to the same stream that this one refuses. If one of them is stored already, or this event cannot be appended, nothing is done, and outcome is NULL.';
 
-REVOKE ALL ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer) TO eventstream_writer;
+REVOKE ALL ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer,uuid[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION eventstream.append_event(text,bigint,uuid,text,jsonb,bytea,jsonb,timestamp with time zone,text,integer,uuid[]) TO eventstream_writer;
