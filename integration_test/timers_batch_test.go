@@ -175,3 +175,53 @@ func requireOthersFire(t *testing.T, hangs string, handle process.TimerHandler) 
 	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
 	require.Equal(t, []string{hangs}, texts(t, b, `SELECT key FROM eventstream.timers`))
 }
+
+// A batch is made before there is a worker for it. By the time that there is one, the handler of another worker may hang at a timer of it, whose
+// transaction the server has ended: it is not called for that one again, to hang there too. How large batches are is for the machine to say, so
+// calls are told apart by their order alone.
+func TestTimersOfABatchThatHasWaitedForAWorker(t *testing.T) {
+	t.Parallel()
+	b := withFired(t, setup(t))
+	var calls, twice atomic.Int64
+	var hung atomic.Value
+	held := map[int64]context.Context{}
+	release := map[int64]context.CancelFunc{}
+	for _, call := range []int64{1, 2, 4, 5} {
+		held[call], release[call] = context.WithCancel(context.Background())
+		defer release[call]()
+	}
+	config := quickTimers(t)
+	config.Workers, config.IdleTimeout = 2, 300*time.Millisecond
+	runBatches(t, b, func(ctx context.Context, tx pgx.Tx, timer process.Timer) error {
+		if timer.Key == "warm" {
+			return writeFired(ctx, tx, timer)
+		}
+		call := calls.Add(1)
+		if hung.Load() == timer.Key {
+			twice.Add(1)
+			return errPoison
+		}
+		if call == 5 {
+			hung.Store(timer.Key)
+		}
+		if gate := held[call]; gate != nil {
+			<-gate.Done()
+		}
+		return writeFired(ctx, tx, timer)
+	}, config, keysTo(8)...)
+	// The call has come, and the server has ended its transaction, with what that had in hand.
+	awaitCall := func(call int64) {
+		waitFor(t, func() bool { return calls.Load() >= call }, func() string { return fmt.Sprint(calls.Load(), " calls") })
+		awaitSQL(t, b, "0", `SELECT count(*)::text FROM pg_stat_activity
+			WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'`)
+	}
+	awaitCall(2) // each worker is at a timer, and what they do not get to is made into batches that wait
+	release[1]()
+	awaitCall(4) // the first worker has done its first timer by itself, and is at another one
+	release[4]()
+	awaitCall(5)
+	release[2]()
+	awaitSQL(t, b, "8", `SELECT count(*)::text FROM public.fired`)
+	require.Zero(t, twice.Load(), "calls for a timer at which the handler hangs")
+	require.Equal(t, []string{hung.Load().(string)}, texts(t, b, `SELECT key FROM eventstream.timers`))
+}
