@@ -75,10 +75,18 @@ func TestGroupRefusalsHurtNobodyElse(t *testing.T) {
 	taken, second := anEvent(t, 1), anEvent(t, 2)
 	calls := attempts(t, taken)
 
-	alone := setup(t)
+	alone, b := setup(t), setup(t, withMaxConns(24))
 	stage(t, alone, first, taken)
+	stage(t, b, first, taken)
+	requireSameInOneBatch(t, alone, b, second, calls)
+}
+
+// requireSameInOneBatch demands that calls, gathered into one batch in b behind an append of before, get what each gets in alone, where it
+// commits by itself.
+func requireSameInOneBatch(t *testing.T, alone, b *bundle, before eventstream.Event, calls []attempt) {
+	t.Helper()
 	off := groupRepo(t, alone, eventstream.Config{Group: eventstream.GroupConfig{Off: true}})
-	_, err := off.Append(alone.ctx, hot, eventstream.Any, second)
+	_, err := off.Append(alone.ctx, hot, eventstream.Any, before)
 	require.NoError(t, err)
 	want := make([]string, len(calls))
 	for i, c := range calls {
@@ -86,9 +94,7 @@ func TestGroupRefusalsHurtNobodyElse(t *testing.T) {
 		want[i] = outcomeOf(t, c, result, err)
 	}
 
-	b := setup(t, withMaxConns(24))
-	stage(t, b, first, taken)
-	s := sceneOn(t, b, eventstream.Config{}, second)
+	s := sceneOn(t, b, eventstream.Config{}, before)
 	done := make([]<-chan appended, len(calls))
 	for i, c := range calls {
 		done[i] = s.gather(func() (eventstream.AppendResult, error) { return c.run(b, s.repo) })

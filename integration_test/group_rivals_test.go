@@ -114,43 +114,20 @@ func TestGroupRivalsGetWhatTheyGetOneByOne(t *testing.T) {
 	for name, c := range rivalCases(t, stored, elsewhere) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			second := anEvent(t, 2)
-			stage := func(b *bundle) {
+			seen := &writesSeen{}
+			alone := setup(t)
+			b := setup(t, withMaxConns(24), func(c *pgxpool.Config) { c.ConnConfig.Tracer = seen })
+			for _, store := range []*bundle{alone, b} {
 				for id, event := range map[eventstream.StreamID]eventstream.Event{hot: stored, "other-1": elsewhere} {
-					_, err := b.repo.Append(b.ctx, id, eventstream.Empty, event)
+					_, err := store.repo.Append(store.ctx, id, eventstream.Empty, event)
 					require.NoError(t, err)
 				}
 			}
-			alone := setup(t)
-			stage(alone)
-			off := groupRepo(t, alone, eventstream.Config{Group: eventstream.GroupConfig{Off: true}})
-			_, err := off.Append(alone.ctx, hot, eventstream.Any, second)
-			require.NoError(t, err)
-			want := make([]string, len(c.calls))
-			for i, a := range c.calls {
-				result, err := a.run(alone, off)
-				want[i] = outcomeOf(t, a, result, err)
-			}
-
-			seen := &writesSeen{}
-			b := setup(t, withMaxConns(24), func(c *pgxpool.Config) { c.ConnConfig.Tracer = seen })
-			stage(b)
-			s := sceneOn(t, b, eventstream.Config{}, second)
-			done := make([]<-chan appended, len(c.calls))
-			for i, a := range c.calls {
-				done[i] = s.gather(func() (eventstream.AppendResult, error) { return a.run(b, s.repo) })
-			}
 			seen.take()
-			s.release()
-			got := make([]string, len(c.calls))
-			for i, a := range c.calls {
-				result := <-done[i]
-				got[i] = outcomeOf(t, a, result.value, result.err)
-			}
-			require.Equal(t, want, got)
-			require.Equal(t, c.sent, seen.take())
+			requireSameInOneBatch(t, alone, b, anEvent(t, 2), c.calls)
+			// The append before the batch went by itself.
+			require.Equal(t, append([]string{"AppendEvent"}, c.sent...), seen.take())
 			require.Equal(t, texts(t, alone, storedEvents), texts(t, b, storedEvents))
-			requireAuditClean(t, b)
 		})
 	}
 }
