@@ -6,23 +6,25 @@ import (
 )
 
 const (
-	// probe is how long the slot that finds out what is locked waits for a lock. Whoever is in a batch with what is locked waits for as
+	// probe is how long a statement that finds out what is locked waits for a lock. Whoever is in a batch with what is locked waits for as
 	// many probes as it takes, and a key that is thought to be locked for no reason has a turn soon: it is short.
-	probe = 2 * time.Millisecond
+	probe = time.Millisecond
 	// shortest is how long a turn is at least.
 	shortest = 10 * time.Millisecond
 	// round is about how long it takes until each locked key has had its turn.
 	round = time.Second
 )
 
-// blocked is what a Group knows of its calls that met locks. A call that is suspect was in a batch that met one; the probing slot tells by
-// halves which are locked. A locked call stands for a line: it and those behind it that touch nothing else wait together, without end in
-// one of the slots for that while there is one, else by turns in the probing slot.
+// blocked is what a Group knows of its calls that met locks. A call that is suspect was in a batch that met one; one statement at a time
+// tells by halves which are locked. A locked call stands for a line: it and those behind it that touch nothing else wait together, without
+// end in one of the slots for that while there is one, else by turns in the slot beside these.
 type blocked struct {
 	// endless is how many flights wait for locks without end.
 	endless int
-	// probing says that the slot for that is in use.
-	probing bool
+	// probing says that suspects are being told apart, borrowed that this takes a place in flight.
+	probing, borrowed bool
+	// beside says that the slot for turns is in use.
+	beside bool
 	// lines is how many locked calls there are.
 	lines int
 	// tries numbers the turns.
@@ -32,22 +34,32 @@ type blocked struct {
 // mayWaitEndlessly leaves one slot, for turns.
 func (g *Group[K, T]) mayWaitEndlessly() bool { return g.endless < g.config.Blocked-1 }
 
-// dispatchBlocked fills the slots of those who met locks. The caller holds mu.
-func (g *Group[K, T]) dispatchBlocked() {
-	if !g.probing {
-		if calls := g.take(func(c *call[K, T]) bool { return c.state == suspect }); len(calls) > 0 {
-			g.flyBlocked(calls, probing, probe)
-		}
+// dispatchSuspect finds out who is locked: in the slot for turns, or else in the place of a batch, since a turn may last long, and who
+// was in a batch with what is locked does not wait for its end. The caller holds mu.
+func (g *Group[K, T]) dispatchSuspect() {
+	if g.probing || g.beside && g.flying >= g.config.InFlight {
+		return
 	}
-	for g.lines > 0 && (g.mayWaitEndlessly() || !g.probing) {
+	calls := g.take(func(c *call[K, T]) bool { return c.state == suspect })
+	if len(calls) == 0 {
+		return
+	}
+	g.probing, g.borrowed, g.beside = true, g.beside, true
+	g.launch(g.newFlight(calls, probing, probe))
+}
+
+// dispatchLocked lets lines wait for their locks. The caller holds mu.
+func (g *Group[K, T]) dispatchLocked() {
+	for g.lines > 0 && (g.mayWaitEndlessly() || !g.beside) {
 		first := g.nextLine()
 		turn := max(round/time.Duration(g.lines), shortest)
 		keys := newKeySet(first.keys)
 		calls := g.take(func(c *call[K, T]) bool { return keys.hasAll(c.keys) })
 		if g.mayWaitEndlessly() {
-			g.flyBlocked(calls, waiting, 0)
+			g.launch(g.newFlight(calls, waiting, 0))
 		} else {
-			g.flyBlocked(calls, probing, turn)
+			g.beside = true
+			g.launch(g.newFlight(calls, turning, turn))
 		}
 	}
 }
@@ -63,19 +75,18 @@ func (g *Group[K, T]) nextLine() (next *call[K, T]) {
 	return next
 }
 
-// flyBlocked takes the slot of a kind. The caller holds mu.
-func (g *Group[K, T]) flyBlocked(calls []*call[K, T], kind kind, wait time.Duration) {
-	g.probing = g.probing || kind == probing
-	g.launch(g.newFlight(calls, kind, wait))
-}
-
 // leaveBlocked gives back what slots a flight has. The caller holds mu.
 func (g *Group[K, T]) leaveBlocked(f *flight[K, T]) {
 	if f.wait == 0 {
 		g.endless--
 	}
-	if f.kind == probing {
-		g.probing = false
+	switch f.kind {
+	case probing:
+		g.beside = g.beside && g.borrowed
+		g.probing, g.borrowed = false, false
+	case turning:
+		g.beside = false
+	case usual, waiting:
 	}
 }
 

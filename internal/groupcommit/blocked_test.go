@@ -2,6 +2,7 @@ package groupcommit
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -166,6 +167,7 @@ func TestLeavesTheQueueOfTheLocked(t *testing.T) {
 		require.Equal(t, "x", s.statements()[3], "x has the slot for turns")
 		require.Equal(t, round, s.sent[3].wait)
 		s.releaseOf("y")
+		s.releaseOf("y") // looked at too
 		y.leave(t, false)
 		x.leave(t, true)
 	})
@@ -189,6 +191,36 @@ func TestLockedKeysTakeTurns(t *testing.T) {
 		s.releaseAll(12)
 		requireApplied(t, c...)
 	})
+}
+
+// A key has its turn, which may last a second: who is in a batch with another one that is locked does not wait for the end of that.
+func TestNobodyWaitsForTheEndOfATurn(t *testing.T) {
+	t.Parallel()
+	for _, inFlight := range []int{1, 2} {
+		t.Run(fmt.Sprint("InFlight", inFlight), func(t *testing.T) {
+			t.Parallel()
+			inGroup(t, Config{Blocked: 1, InFlight: inFlight}, func(t *testing.T, g *testGroup, s *server) {
+				s.answer = locks("x", "y")
+				x := startAll(t, g, "first", "x", "x#2")
+				s.release(0, 1, 2)
+				require.Equal(t, []string{"first", "x x#2", "x x#2", "x x#2"}, s.statements())
+				require.Equal(t, round, s.sent[3].wait, "x has its turn, and it is not over")
+				c := startAll(t, g, "second", "a", "y")
+				s.release(4, 5)
+				require.Equal(t, []string{"second", "a y", "a y"}, s.statements()[4:])
+				require.Equal(t, probe, s.sent[6].wait)
+				b := start(t, g, "b")
+				require.Equal(t, inFlight == 2, slices.Contains(s.statements(), "b"), "it is one of those in flight")
+				s.releaseOf("a y")
+				s.releaseOf("a")
+				requireApplied(t, c[1])
+				require.False(t, s.sent[3].over)
+				s.answer = nil
+				s.releaseAll(0)
+				requireApplied(t, append(append(x, c...), b)...)
+			})
+		})
+	}
 }
 
 // However slow the database is, a batch of several lines gives up on a lock before anybody takes the wait for a deadlock.

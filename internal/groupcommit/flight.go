@@ -33,8 +33,10 @@ type kind int
 const (
 	// usual flights are of calls that are ready.
 	usual kind = iota
-	// probing flights use the slot that finds out what is locked.
+	// probing flights find out which of the calls that met a lock are locked.
 	probing
+	// turning flights wait for a locked key for a while.
+	turning
 	// waiting flights wait for a locked key without end.
 	waiting
 )

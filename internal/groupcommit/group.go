@@ -14,7 +14,8 @@ type Config struct {
 	// InFlight is how many batches may be in flight; with those that wait for strangers' locks, InFlight + Blocked.
 	InFlight int
 	// Blocked is how many more may wait for keys that strangers have locked. One of them takes turns, so each locked key is looked at
-	// again about once a second; the others wait for one key each, for as long as it takes. With 1, there are no others.
+	// again about once a second; the others wait for one key each, for as long as it takes. With 1, there are no others. While a key has
+	// its turn, what else met a lock is looked at in one of InFlight.
 	Blocked int
 	// Max bounds a batch; an item above it goes alone.
 	Max Size
@@ -106,7 +107,7 @@ func (g *Group[K, T]) Do(ctx context.Context, item T) error {
 	g.mu.Lock()
 	g.calls++
 	c.number = g.calls
-	if g.flying == 0 && !g.busy.hasAny(c.keys) && !g.isQueued(c.keys) {
+	if g.mayFly() && !g.busy.hasAny(c.keys) && !g.isQueued(c.keys) {
 		f := g.takeOff([]*call[K, T]{c})
 		g.mu.Unlock()
 		f.ctx = ctx // its own, deadline and all
@@ -181,16 +182,27 @@ func (g *Group[K, T]) count(c *call[K, T], sign int) {
 	}
 }
 
-// dispatch starts batches while there is room and somebody may go. The caller holds mu.
+// dispatch starts batches while there is room and somebody may go. First go those who met locks: they have waited longest. The caller
+// holds mu.
 func (g *Group[K, T]) dispatch() {
-	for g.flying == 0 || g.flying < g.config.InFlight && g.ready >= g.config.Company {
+	g.dispatchSuspect()
+	g.dispatchLocked()
+	for g.mayFly() {
 		calls := g.take(func(c *call[K, T]) bool { return c.state == ready })
 		if len(calls) == 0 {
 			break
 		}
 		g.launch(g.takeOff(calls))
 	}
-	g.dispatchBlocked()
+}
+
+// mayFly says whether there is room for a batch, and whether it need not wait for company. The caller holds mu.
+func (g *Group[K, T]) mayFly() bool {
+	places := g.config.InFlight
+	if g.borrowed {
+		places--
+	}
+	return g.flying < places && (g.flying == 0 || g.ready >= g.config.Company)
 }
 
 // take gives the next batch: in order of arrival, up to the bounds, those in the queue that are wanted and touch nothing that is in flight
