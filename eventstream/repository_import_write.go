@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/gaplesspg/gapless/internal/importplan"
+	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
 const (
@@ -41,13 +42,7 @@ var importAgainCodes = []string{
 // writeChunk writes the chunk in a transaction, again if another writer is in the way, and returns its last position.
 func (i *importRun) writeChunk(ctx context.Context) (position int64, err error) {
 	for try := 1; ; try++ {
-		err = pgx.BeginTxFunc(ctx, i.handle, pgx.TxOptions{BeginQuery: beginImport}, func(tx pgx.Tx) error {
-			if err := i.plan(ctx, tx, try > 1); err != nil {
-				return err
-			}
-			position, err = i.copyRows(ctx, tx)
-			return err
-		})
+		position, err = i.tryChunk(ctx, try > 1)
 		if err == nil {
 			return position, nil
 		}
@@ -57,6 +52,24 @@ func (i *importRun) writeChunk(ctx context.Context) (position int64, err error) 
 			return 0, i.failed(err)
 		}
 	}
+}
+
+// tryChunk writes the chunk in a transaction. The end of the context does not cut off its commit, so that the result counts what is there.
+func (i *importRun) tryChunk(ctx context.Context, thorough bool) (position int64, err error) {
+	tx, err := i.handle.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginImport})
+	if err != nil {
+		return 0, err
+	}
+	lasting, done := outlast.Context(ctx)
+	defer done()
+	defer func() { _ = tx.Rollback(lasting) }() // nothing after Commit
+	if err := i.plan(ctx, tx, thorough); err != nil {
+		return 0, err
+	}
+	if position, err = i.copyRows(ctx, tx); err != nil {
+		return 0, err
+	}
+	return position, tx.Commit(lasting)
 }
 
 func importAgain(err error) bool {

@@ -89,6 +89,27 @@ func TestImportEndsWithItsContext(t *testing.T) {
 	requireHistory(t, b, whole)
 }
 
+// The context ends while the commit of a chunk is on its way: the chunk is there, and is counted.
+func TestImportCountsTheChunkWhoseCommitTheEndMeets(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	whole := history{events: eventstream.MaxImportEvents + 1, perStream: 40}
+	at := pauseBefore(0, "commit")
+	a := anotherProcess(t, b, nil, tracedBy(at))
+	goOn := resumed(t, at)
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	var result eventstream.ImportResult
+	ended := inBackground(func() (err error) { result, err = a.repo.Import(ctx, whole.all()); return err })
+	at.await(t, ended)
+	cancel()
+	goOn()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.Equal(t, int64(eventstream.MaxImportEvents), eventsIn(t, b))
+	require.Equal(t, eventsIn(t, b), result.Imported)
+	require.NotZero(t, result.LastPosition)
+}
+
 // The server ends the import's session in the middle of a COPY. Nothing of the chunk is left, and the next import brings the rest.
 func TestImportGoesOnAfterItsSessionWasKilled(t *testing.T) {
 	t.Parallel()

@@ -59,3 +59,44 @@ func TestSubscriptionEndSeesTheCheckpointThrough(t *testing.T) {
 		})
 	}
 }
+
+// The same for an event that is replayed: it is done, and no longer parked.
+func TestSubscriptionReplayIsSeenThroughAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{"ParkedRemove", "commit"} {
+		for kind, handler := range map[string]func(func(context.Context)) subscription.Handler{
+			"tx": func(done func(context.Context)) subscription.Handler {
+				return subscription.TxHandler(func(ctx context.Context, _ pgx.Tx, _ []eventstream.LogEvent) error { done(ctx); return nil })
+			},
+			"effect": func(done func(context.Context)) subscription.Handler {
+				return subscription.EffectHandler(func(ctx context.Context, _ []eventstream.LogEvent) error { done(ctx); return nil })
+			},
+		} {
+			t.Run(kind+" before "+before, func(t *testing.T) {
+				t.Parallel()
+				b := withHandled(t, setup(t))
+				rounds(t, b, 1, "a-1")
+				parks := subscribe(t, b, "reader", handlerKinds["tx"](b, poisoned(-1, 1).decide), quick(subscription.Park))
+				stop := keepRunning(t, b, parks)
+				awaitCheckpoint(t, b, parks)
+				stop()
+				at := pauseBefore(0, "")
+				a := anotherProcess(t, b, nil, tracedBy(at))
+				session := make(chan context.Context, 1)
+				s := subscribe(t, a, "reader", handler(func(ctx context.Context) { at.pauseNext(before); session <- ctx }), nil)
+				goOn := resumed(t, at)
+				ctx, cancel := context.WithCancel(b.ctx)
+				defer cancel()
+				var replayed int
+				ended := inBackground(func() (err error) { replayed, err = s.ReplayParked(ctx); return err })
+				at.await(t, ended)
+				cancel()
+				<-(<-session).Done()
+				goOn()
+				<-ended // with the context's error, if it had looked for more
+				require.Equal(t, 1, replayed)
+				require.Empty(t, parkedPositions(t, b, "reader"))
+			})
+		}
+	}
+}

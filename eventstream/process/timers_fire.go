@@ -17,6 +17,7 @@ import (
 	"github.com/gaplesspg/gapless/eventstream/subscription"
 	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/lenttx"
+	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
 // timerBatch is timers that are to be handled in one transaction.
@@ -114,9 +115,11 @@ func (t *Timers) beginQuery() string {
 // statementMargin lets the handler's context end first, which says what happened.
 const statementMargin = 200 * time.Millisecond
 
-// commit commits what handlers did. A transaction that a statement of theirs had failed in was noticed before.
+// commit commits what handlers did, also if Run is told to end meanwhile. A transaction that a statement of theirs had failed in was noticed before.
 func (t *Timers) commit(ctx context.Context, tx pgx.Tx) error {
-	err := tx.Commit(ctx)
+	lasting, done := outlast.Context(ctx)
+	defer done()
+	err := tx.Commit(lasting)
 	if errors.Is(err, pgx.ErrTxCommitRollback) {
 		return &handlerError{err: errSwallowed}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/isolation"
+	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
 // ReplayParked gives what the subscription has put aside to its handler again, event by event and in order within each stream, whether
@@ -103,7 +104,9 @@ func (s *Subscription) replayOne(ctx context.Context, tx pgx.Tx, event eventstre
 	if err != nil {
 		return s.failedIn(tx, err, began)
 	}
-	removed, err := db.New().ParkedRemove(ctx, tx, db.ParkedRemoveParams{
+	lasting, done := outlast.Context(ctx)
+	defer done()
+	removed, err := db.New().ParkedRemove(lasting, tx, db.ParkedRemoveParams{
 		Subscription: s.name, Position: event.Position, Token: token,
 	})
 	if err != nil {
@@ -112,7 +115,7 @@ func (s *Subscription) replayOne(ctx context.Context, tx pgx.Tx, event eventstre
 	if removed == 0 {
 		return eventstream.ErrTxEnded
 	}
-	if err := tx.Commit(ctx); err != nil {
+	if err := tx.Commit(lasting); err != nil {
 		return s.failedCommit(err, 1)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
 // waitsBehind is what parked_events says of an event that the handler did not get.
@@ -131,7 +132,7 @@ func (w *shardWorker) attempt(ctx context.Context, b part) error {
 
 // checkpointAt parks those that wait behind others, and moves the checkpoint over what was handled since a time.
 func (w *shardWorker) checkpointAt(ctx context.Context, b part, began time.Time) error {
-	ctx, done := outlast(ctx)
+	ctx, done := outlast.Context(ctx)
 	defer done()
 	var err error
 	if len(b.behind) == 0 {

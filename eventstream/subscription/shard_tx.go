@@ -12,6 +12,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/isolation"
+	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
 // errSwallowed is the failure of a handler that kept a failure to itself.
@@ -39,7 +40,8 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	if handled && tx.Conn().IsClosed() {
 		return &handlerFailure{err: errSwallowed}
 	}
-	lasting, done := outlast(ctx)
+	// The end of Run does not cut a checkpoint off halfway, so that what is done is told, and does not come again.
+	lasting, done := outlast.Context(ctx)
 	defer done()
 	err = w.move(lasting, tx, events, upto, &token)
 	if err != nil && handled {
@@ -53,19 +55,6 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	}
 	w.moved(upto)
 	return nil
-}
-
-// outlast gives a context that ends cleanupTimeout after another one. What a handler has done is put on record in it: the end of Run does
-// not cut a checkpoint off halfway, so that its outcome is known and told, and what is done does not come again.
-func outlast(ctx context.Context) (lasting context.Context, done context.CancelFunc) {
-	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		limited, done := context.WithTimeout(lasting, cleanupTimeout)
-		defer done()
-		<-limited.Done()
-		cancel()
-	})
-	return lasting, func() { stop(); cancel() }
 }
 
 // moveAlone moves the checkpoint in a statement that is a transaction of its own: a round trip in place of three.
