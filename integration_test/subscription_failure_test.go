@@ -26,8 +26,9 @@ func TestSubscriptionRetriesUntilItSucceeds(t *testing.T) {
 		}
 		began := time.Now()
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, p.decide), config)
-		keepRunning(t, b, s)
+		stop := keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
+		stop() // by then, all is told
 		requireHandledOnce(t, b)
 		require.GreaterOrEqual(t, time.Since(began), (10+20+40)*time.Millisecond, "three pauses that double")
 		require.Equal(t, 4, p.triedAlone(sick))

@@ -230,8 +230,9 @@ func TestSubscriptionIdleTransactionParksNothing(t *testing.T) {
 			config := quick(subscription.Park)
 			config.MaxTries, config.IdleTimeout, config.Observer = 1, time.Second, told.observe
 			s := subscribe(t, b, "reader", handler, config)
-			keepRunning(t, b, s)
+			stop := keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
+			stop() // by then, all is told
 			require.Empty(t, parkedPositions(t, b, "reader"))
 			requireHandledOnce(t, b)
 			failed := toldOf[subscription.TryFailed](told)
@@ -291,6 +292,8 @@ func TestSubscriptionHandlerTimeout(t *testing.T) {
 			keepRunning(t, b, s)
 			awaitCheckpoint(t, b, s)
 			require.Equal(t, []int64{2}, parkedPositions(t, b, "reader"))
+			// The checkpoint is there before the observer is told.
+			awaitToldThat(t, b, told, func(f subscription.TryFailed) bool { return f.Tries == 3 })
 			failed := toldOf[subscription.TryFailed](told)
 			require.Len(t, failed, 3)
 			for i, f := range failed {

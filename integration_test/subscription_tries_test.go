@@ -79,8 +79,9 @@ func TestSubscriptionParksNoInnocentEvents(t *testing.T) {
 		config := quick(subscription.Park)
 		config.BatchSize, config.Window, config.Observer = 1, 1, told.observe
 		s := subscribe(t, b, "reader", handlerKinds[kind](b, a.decide), config)
-		keepRunning(t, b, s)
+		stop := keepRunning(t, b, s)
 		awaitCheckpoint(t, b, s)
+		stop() // by then, all is told
 		require.Empty(t, parkedPositions(t, b, "reader"))
 		requireHandledOnce(t, b)
 		for _, f := range toldOf[subscription.TryFailed](told) {
