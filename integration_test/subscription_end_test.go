@@ -15,18 +15,6 @@ import (
 // goes on. The batch is on record, counted once, and the observer is told of it before Run returns: nothing of it comes again.
 func TestSubscriptionEndSeesTheCheckpointThrough(t *testing.T) {
 	t.Parallel()
-	type did func(context.Context)
-	kinds := map[string]func(did) subscription.Handler{
-		"tx": func(done did) subscription.Handler {
-			return subscription.TxHandler(func(ctx context.Context, _ pgx.Tx, _ []eventstream.LogEvent) error { done(ctx); return nil })
-		},
-		"effect": func(done did) subscription.Handler {
-			return subscription.EffectHandler(func(ctx context.Context, _ []eventstream.LogEvent) error { done(ctx); return nil })
-		},
-		"async": func(done did) subscription.Handler {
-			return subscription.AsyncHandler(func(ctx context.Context, _ []eventstream.LogEvent, ack func(error)) { done(ctx); ack(nil) })
-		},
-	}
 	for _, c := range []struct{ kind, before string }{
 		{"tx", "ShardMoveCheckpoint"}, {"tx", "commit"}, {"effect", "ShardMoveCheckpoint"}, {"async", "ShardMoveCheckpoint"},
 	} {
@@ -38,7 +26,7 @@ func TestSubscriptionEndSeesTheCheckpointThrough(t *testing.T) {
 			a := anotherProcess(t, b, nil, tracedBy(at))
 			session := make(chan context.Context, 1)
 			told := newWitness()
-			s := subscribe(t, a, "reader", kinds[c.kind](func(ctx context.Context) {
+			s := subscribe(t, a, "reader", endedHandlers()[c.kind](func(ctx context.Context) {
 				at.pauseNext(c.before)
 				session <- ctx
 			}), &subscription.Config{Observer: told.observe})
@@ -64,14 +52,7 @@ func TestSubscriptionEndSeesTheCheckpointThrough(t *testing.T) {
 func TestSubscriptionReplayIsSeenThroughAtTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, before := range []string{"ParkedRemove", "commit"} {
-		for kind, handler := range map[string]func(func(context.Context)) subscription.Handler{
-			"tx": func(done func(context.Context)) subscription.Handler {
-				return subscription.TxHandler(func(ctx context.Context, _ pgx.Tx, _ []eventstream.LogEvent) error { done(ctx); return nil })
-			},
-			"effect": func(done func(context.Context)) subscription.Handler {
-				return subscription.EffectHandler(func(ctx context.Context, _ []eventstream.LogEvent) error { done(ctx); return nil })
-			},
-		} {
+		for _, kind := range []string{"tx", "effect"} {
 			t.Run(kind+" before "+before, func(t *testing.T) {
 				t.Parallel()
 				b := withHandled(t, setup(t))
@@ -83,7 +64,7 @@ func TestSubscriptionReplayIsSeenThroughAtTheEnd(t *testing.T) {
 				at := pauseBefore(0, "")
 				a := anotherProcess(t, b, nil, tracedBy(at))
 				session := make(chan context.Context, 1)
-				s := subscribe(t, a, "reader", handler(func(ctx context.Context) { at.pauseNext(before); session <- ctx }), nil)
+				s := subscribe(t, a, "reader", endedHandlers()[kind](func(ctx context.Context) { at.pauseNext(before); session <- ctx }), nil)
 				goOn := resumed(t, at)
 				ctx, cancel := context.WithCancel(b.ctx)
 				defer cancel()
@@ -98,5 +79,21 @@ func TestSubscriptionReplayIsSeenThroughAtTheEnd(t *testing.T) {
 				require.Empty(t, parkedPositions(t, b, "reader"))
 			})
 		}
+	}
+}
+
+// endedHandlers are handlers of each kind that do nothing but tell a test that they do it, by their session's context.
+func endedHandlers() map[string]func(did func(context.Context)) subscription.Handler {
+	type did = func(context.Context)
+	return map[string]func(did) subscription.Handler{
+		"tx": func(done did) subscription.Handler {
+			return subscription.TxHandler(func(ctx context.Context, _ pgx.Tx, _ []eventstream.LogEvent) error { done(ctx); return nil })
+		},
+		"effect": func(done did) subscription.Handler {
+			return subscription.EffectHandler(func(ctx context.Context, _ []eventstream.LogEvent) error { done(ctx); return nil })
+		},
+		"async": func(done did) subscription.Handler {
+			return subscription.AsyncHandler(func(ctx context.Context, _ []eventstream.LogEvent, ack func(error)) { done(ctx); ack(nil) })
+		},
 	}
 }

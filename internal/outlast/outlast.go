@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Grace is how long after the end of a context what outlasts it may take.
-const Grace = 5 * time.Second
+// grace is how long after the end of a context what outlasts it may take.
+const grace = 5 * time.Second
 
-// Context returns a context that ends Grace after another one, or when done is called, which must be called.
+// Context returns a context that ends five seconds after another one, or when done is called, which must be called.
 func Context(ctx context.Context) (lasting context.Context, done context.CancelFunc) {
 	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		limited, done := context.WithTimeout(lasting, Grace)
+		limited, done := context.WithTimeout(lasting, grace)
 		defer done()
 		<-limited.Done()
 		cancel()
