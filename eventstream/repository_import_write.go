@@ -56,20 +56,14 @@ func (i *importRun) writeChunk(ctx context.Context) (position int64, err error) 
 
 // tryChunk writes the chunk in a transaction. The end of the context does not cut off its commit, so that the result counts what is there.
 func (i *importRun) tryChunk(ctx context.Context, thorough bool) (position int64, err error) {
-	tx, err := i.handle.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginImport})
-	if err != nil {
-		return 0, err
-	}
-	lasting, done := outlast.Context(ctx)
-	defer done()
-	defer func() { _ = tx.Rollback(lasting) }() // nothing after Commit
-	if err := i.plan(ctx, tx, thorough); err != nil {
-		return 0, err
-	}
-	if position, err = i.copyRows(ctx, tx); err != nil {
-		return 0, err
-	}
-	return position, tx.Commit(lasting)
+	err = outlast.Tx(ctx, i.handle, pgx.TxOptions{BeginQuery: beginImport}, func(tx pgx.Tx) error {
+		if err := i.plan(ctx, tx, thorough); err != nil {
+			return err
+		}
+		position, err = i.copyRows(ctx, tx)
+		return err
+	})
+	return position, err
 }
 
 func importAgain(err error) bool {

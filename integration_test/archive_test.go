@@ -321,6 +321,26 @@ func TestArchiveSaysWhatItMovedWhereItFails(t *testing.T) {
 	require.Equal(t, int64(1398), archive(t, b, "order-1", 2400))
 }
 
+// The end of the context meets the commit of a batch. The batch is moved, and counted.
+func TestArchiveCountsTheBatchWhoseCommitTheEndMeets(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "order-1", 2500)
+	at := pauseBefore(0, "commit")
+	a := anotherProcess(t, b, nil, tracedBy(at))
+	goOn := resumed(t, at)
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	var result eventstream.ArchiveResult
+	ended := inBackground(func() (err error) { result, err = a.repo.Archive(ctx, "order-1", 2400); return err })
+	at.await(t, ended)
+	cancel()
+	goOn()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.EqualValues(t, 1000, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.archived_events`))
+	require.Equal(t, int64(1000), result.Events)
+}
+
 // A subscription that begins at the beginning gets every event once and in order, whatever is archived before and meanwhile; so does one of
 // some partitions, and one that is reset.
 func TestArchivedEventsAreReplayedOnceAndInOrder(t *testing.T) {

@@ -5,6 +5,10 @@ package outlast
 import (
 	"context"
 	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/gaplesspg/gapless/internal/isolation"
 )
 
 // grace is how long after the end of a context what outlasts it may take.
@@ -20,4 +24,19 @@ func Context(ctx context.Context) (lasting context.Context, done context.CancelF
 		cancel()
 	})
 	return lasting, func() { stop(); cancel() }
+}
+
+// Tx runs f in a transaction of its own. The end of the context ends f, and does not cut off the commit.
+func Tx(ctx context.Context, begins isolation.Beginner, options pgx.TxOptions, f func(tx pgx.Tx) error) error {
+	tx, err := begins.BeginTx(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // nothing after Commit
+	if err := f(tx); err != nil {
+		return err
+	}
+	lasting, done := Context(ctx)
+	defer done()
+	return tx.Commit(lasting)
 }

@@ -9,10 +9,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/gaplesspg/gapless/eventstream/seal"
+	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
 // sealFlags say how a store is sealed.
@@ -95,10 +97,16 @@ func (s *sealer) print(kept seal.Kept, isNew bool) error {
 	return s.out.Say("%s", kept.String())
 }
 
-// all seals block after block until nothing is left, and gives the newest. Each is committed by itself: an interrupt loses none.
+// all seals block after block until nothing is left, and gives the newest. Each is committed by itself, and an interrupt does not cut the
+// commit off: what is sealed is printed.
 func (s *sealer) all(ctx context.Context) (newest seal.Kept, isNew bool, err error) {
 	for {
-		kept, more, err := seal.Next(ctx, s.pool, s.events)
+		var kept seal.Kept
+		var more bool
+		err := outlast.Tx(ctx, s.pool, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) (err error) {
+			kept, more, err = seal.Next(ctx, tx, s.events)
+			return err
+		})
 		if err != nil || !more {
 			return newest, isNew, err
 		}
