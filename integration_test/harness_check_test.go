@@ -103,6 +103,8 @@ func TestHarnessDropsDatabases(t *testing.T) {
 	require.NoError(t, err)
 	conn := connect(t, busy, "")
 	d.unused <- config.Database
-	require.ErrorContains(t, d.close(), "is being accessed by other users")
+	err = d.close()
+	require.ErrorContains(t, err, "is being accessed by other users")
+	require.ErrorContains(t, err, "connected to it: "+t.Name())
 	require.NoError(t, conn.Close(t.Context()))
 }

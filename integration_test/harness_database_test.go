@@ -90,12 +90,23 @@ func (d *databases) drop(names []string) error {
 	for i, name := range names {
 		group.Go(func() {
 			if _, err := d.pool.Exec(context.Background(), "DROP DATABASE "+name); err != nil {
-				errs[i] = fmt.Errorf("dropping the database of a test: %w", err)
+				errs[i] = fmt.Errorf("dropping the database of a test: %w; connected to it: %s", err, d.sessions(name))
 			}
 		})
 	}
 	group.Wait()
 	return errors.Join(errs...)
+}
+
+// sessions lists the sessions of a database; an application has the name of its test.
+func (d *databases) sessions(name string) (list string) {
+	err := d.pool.QueryRow(context.Background(), `SELECT coalesce(string_agg(
+			concat_ws(', ', application_name, backend_type, state, wait_event, age(clock_timestamp(), state_change)::text, query), E'\n'), 'nobody now')
+		FROM pg_stat_activity WHERE datname = $1`, name).Scan(&list)
+	if err != nil {
+		return err.Error()
+	}
+	return list
 }
 
 // newDatabase makes an empty database for one test and gives its DSN. It is dropped when the test has succeeded; then no

@@ -188,6 +188,8 @@ func TestSubscriptionLostConnectionIsNoTry(t *testing.T) {
 	t.Parallel()
 	b := withHandled(t, setup(t))
 	rounds(t, b, 2, "a-1")
+	// A statement that waits until the test ends, and no longer: a cancel request that overtakes its statement does nothing.
+	execSQL(t, b.ctx, session(t, b), `SELECT pg_advisory_lock(1)`)
 	killed, late := 0, 0
 	handler := subscription.TxHandler(func(ctx context.Context, tx pgx.Tx, events []eventstream.LogEvent) error {
 		switch {
@@ -203,7 +205,7 @@ func TestSubscriptionLostConnectionIsNoTry(t *testing.T) {
 			late++
 			limited, cancel := context.WithTimeout(ctx, 5*time.Millisecond)
 			defer cancel()
-			_, err := tx.Exec(limited, `SELECT pg_sleep(60)`)
+			_, err := tx.Exec(limited, `SELECT pg_advisory_xact_lock(1)`)
 			return err
 		}
 		return writeHandled(ctx, tx, events)
