@@ -326,17 +326,9 @@ func TestArchiveCountsTheBatchWhoseCommitTheEndMeets(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 2500)
-	at := pauseBefore(0, "commit")
-	a := anotherProcess(t, b, nil, tracedBy(at))
-	goOn := resumed(t, at)
-	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	var result eventstream.ArchiveResult
-	ended := inBackground(func() (err error) { result, err = a.repo.Archive(ctx, "order-1", 2400); return err })
-	at.await(t, ended)
-	cancel()
-	goOn()
-	require.ErrorIs(t, <-ended, context.Canceled)
+	result := endedAtCommit(t, b, func(ctx context.Context, repo *eventstream.Repository) (eventstream.ArchiveResult, error) {
+		return repo.Archive(ctx, "order-1", 2400)
+	})
 	require.EqualValues(t, 1000, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.archived_events`))
 	require.Equal(t, int64(1000), result.Events)
 }

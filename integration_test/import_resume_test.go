@@ -89,22 +89,31 @@ func TestImportEndsWithItsContext(t *testing.T) {
 	requireHistory(t, b, whole)
 }
 
-// The context ends while the commit of a chunk is on its way: the chunk is there, and is counted.
-func TestImportCountsTheChunkWhoseCommitTheEndMeets(t *testing.T) {
-	t.Parallel()
-	b := setup(t)
-	whole := history{events: eventstream.MaxImportEvents + 1, perStream: 40}
+// endedAtCommit has a process of its own do what takes several transactions, ends its context before the first commit, lets it go on, and gives
+// what it returns beside the error.
+func endedAtCommit[T any](t *testing.T, b *bundle, do func(ctx context.Context, repo *eventstream.Repository) (T, error)) (result T) {
+	t.Helper()
 	at := pauseBefore(0, "commit")
 	a := anotherProcess(t, b, nil, tracedBy(at))
 	goOn := resumed(t, at)
 	ctx, cancel := context.WithCancel(b.ctx)
 	defer cancel()
-	var result eventstream.ImportResult
-	ended := inBackground(func() (err error) { result, err = a.repo.Import(ctx, whole.all()); return err })
+	ended := inBackground(func() (err error) { result, err = do(ctx, a.repo); return err })
 	at.await(t, ended)
 	cancel()
 	goOn()
 	require.ErrorIs(t, <-ended, context.Canceled)
+	return result
+}
+
+// The context ends while the commit of a chunk is on its way: the chunk is there, and is counted.
+func TestImportCountsTheChunkWhoseCommitTheEndMeets(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	whole := history{events: eventstream.MaxImportEvents + 1, perStream: 40}
+	result := endedAtCommit(t, b, func(ctx context.Context, repo *eventstream.Repository) (eventstream.ImportResult, error) {
+		return repo.Import(ctx, whole.all())
+	})
 	require.Equal(t, int64(eventstream.MaxImportEvents), eventsIn(t, b))
 	require.Equal(t, eventsIn(t, b), result.Imported)
 	require.NotZero(t, result.LastPosition)
