@@ -35,10 +35,10 @@ func TestBrowserKeyboardPath(t *testing.T) {
 	tab.key(kb.Enter)
 	tab.until(`location.pathname === "/event"`)
 	for key, path := range map[string]string{"s": "/streams", "a": "/activity", "u": "/subscriptions", "h": "/health", "l": "/log"} {
-		tab.until(`document.querySelector("[data-theme-toggle]").hidden === false`)
+		tab.until(atWork)
 		tab.key("g")
 		tab.key(key)
-		tab.until(`location.pathname === "` + path + `" && document.querySelector("[data-theme-toggle]").hidden === false`)
+		tab.until(`location.pathname === "` + path + `" && ` + atWork)
 	}
 	tab.visit("/log")
 	tab.key("f")

@@ -71,7 +71,12 @@ type tab struct {
 
 	mu       sync.Mutex
 	problems []string
+	// cutOff says that a request was given up because an address of the machine came or went. That is another's doing: a container started.
+	cutOff bool
 }
+
+// networkChanged is what a browser says of a request that it gave up since an address of the machine came or went.
+const networkChanged = "net::ERR_NETWORK_CHANGED"
 
 // open gives a tab, as wide as asked for, in a theme.
 func open(t *testing.T, address string, width, height int64, scheme string) *tab {
@@ -117,7 +122,20 @@ func (b *tab) watch(event any) {
 func (b *tab) note(problem string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if strings.Contains(problem, networkChanged) {
+		b.cutOff = true
+		return
+	}
 	b.problems = append(b.problems, problem)
+}
+
+// wasCutOff says whether a request was given up since it was last asked.
+func (b *tab) wasCutOff() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	was := b.cutOff
+	b.cutOff = false
+	return was
 }
 
 func (b *tab) seen() []string {
@@ -131,14 +149,29 @@ func (b *tab) run(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(b.t, chromedp.Do(b.ctx, steps...))
 }
 
-// visit loads a page, and waits until its scripts are at work.
+// visit loads a page with all that belongs to it, and waits until its scripts are at work.
 func (b *tab) visit(path string) {
 	b.t.Helper()
-	b.run(chromedp.Navigate(b.url+path), chromedp.WaitReady(chromedp.CSS("main")))
-	b.until(`document.querySelector("[data-theme-toggle]").hidden === false`)
+	for {
+		b.wasCutOff()
+		_, err := chromedp.Run(b.ctx, chromedp.Navigate(b.url+path))
+		if err == nil {
+			b.until(atWork)
+		} else {
+			require.ErrorContains(b.t, err, networkChanged)
+			b.note(err.Error())
+		}
+		if !b.wasCutOff() {
+			return
+		}
+	}
 }
 
-// until waits for a condition in the page, or in the one that follows it, that is there whole: a browser shows what has come of it before.
+// atWork says that the scripts of a page are.
+const atWork = `document.querySelector("[data-theme-toggle]")?.hidden === false`
+
+// until waits for a condition in the page, or in the one that follows it, that is there whole: a browser shows what has come of it before. A
+// page that was cut off before its scripts came is loaded again, by which nothing is lost.
 func (b *tab) until(condition string) {
 	b.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -147,6 +180,10 @@ func (b *tab) until(condition string) {
 		// While a page is loaded there is nothing to ask.
 		if met, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState !== "loading" && (`+condition+`)`)); err == nil && met {
 			return
+		}
+		bare, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && !(`+atWork+`)`))
+		if err == nil && bare && b.wasCutOff() {
+			b.run(chromedp.Reload())
 		}
 		require.NoError(b.t, b.ctx.Err(), condition)
 	}
