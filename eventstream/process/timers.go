@@ -51,7 +51,8 @@ type TimersConfig struct {
 	// MinBackoff and MaxBackoff are the pauses between two tries: the first, and the longest, which doubling leads to. Default: 1 s
 	// and 5 min.
 	MinBackoff, MaxBackoff time.Duration
-	// HandlerTimeout is how long the handler may take. Then its context ends, and the try has failed. Default: 0, which means for ever.
+	// HandlerTimeout is how long the handler may take. Then its context ends, and the try has failed; a statement in its transaction ends at
+	// the server within a second more. Default: 0, which means for ever.
 	HandlerTimeout time.Duration
 	// IdleTimeout is how long the handler's transaction may wait between two statements, from 1 ms: then the server ends it, so that the
 	// timer of a process that hangs goes to others. Default: Config.Lease of the repository.

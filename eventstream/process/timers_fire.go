@@ -15,7 +15,6 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
-	"github.com/gaplesspg/gapless/internal/invalid"
 	"github.com/gaplesspg/gapless/internal/lenttx"
 	"github.com/gaplesspg/gapless/internal/outlast"
 )
@@ -61,7 +60,7 @@ func (t *Timers) inTx(ctx context.Context, batch *timerBatch) ([]Timer, error) {
 		return nil, err
 	}
 	defer conn.Release()
-	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: t.beginQuery()})
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: lenttx.BeginQuery(t.config.IdleTimeout, t.config.HandlerTimeout)})
 	if err != nil {
 		return nil, explain(t.core, err)
 	}
@@ -100,20 +99,6 @@ func (t *Timers) handleIn(ctx context.Context, tx pgx.Tx, timer Timer) error {
 	}
 	return nil
 }
-
-// beginQuery begins a transaction for a handler. A process that hangs must not hold the timer for ever, nor may a statement go on at the server
-// for long after the handler's time is over.
-func (t *Timers) beginQuery() string {
-	begin := fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d",
-		t.config.IdleTimeout.Milliseconds())
-	if t.config.HandlerTimeout == 0 {
-		return begin
-	}
-	return begin + fmt.Sprintf("; SET LOCAL statement_timeout = %d", min(t.config.HandlerTimeout+statementMargin, invalid.LongestTimeout).Milliseconds())
-}
-
-// statementMargin lets the handler's context end first, which says what happened.
-const statementMargin = 200 * time.Millisecond
 
 // commit commits what handlers did, also if Run is told to end meanwhile. A transaction that a statement of theirs had failed in was noticed before.
 func (t *Timers) commit(ctx context.Context, tx pgx.Tx) error {

@@ -56,7 +56,8 @@ type Config struct {
 	// Default: 100 ms and 30 s.
 	MinBackoff, MaxBackoff time.Duration
 	// HandlerTimeout is how long a handler may take for a batch, and an AsyncHandler until it acknowledges. Then its context ends, and the
-	// try has failed. Default: 0, which means for ever.
+	// try has failed; a statement in the transaction of a TxHandler ends at the server within a second more. Default: 0, which means for
+	// ever.
 	HandlerTimeout time.Duration
 	// StopTimeout is how long a handler may go on once it was told to come to an end: Run's context ended, the shard was lost, or is to
 	// go to another process. After it nobody waits for the handler any longer: its shard goes to others, and a Run that has ended returns

@@ -28,7 +28,7 @@ type txBeginner interface {
 // inTx does something in a transaction. IdleTimeout is for those of handlers: one that waits for the new tables to come level is idle
 // between two looks.
 func (p *Projector) inTx(ctx context.Context, h txBeginner, do func(pgx.Tx) error) error {
-	options := batchOptions("projection "+uuid.NewString(), max(p.config.IdleTimeout, switchPatience))
+	options := batchOptions("projection "+uuid.NewString(), max(p.config.IdleTimeout, switchPatience), 0)
 	err := pgx.BeginTxFunc(ctx, h, options, do)
 	var failure *handlerFailure
 	if errors.As(err, &failure) {

@@ -12,6 +12,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/isolation"
+	"github.com/gaplesspg/gapless/internal/lenttx"
 	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
@@ -45,7 +46,7 @@ func (s *Subscription) ReplayParked(ctx context.Context) (int, error) {
 // replayNext handles the first parked event of a stream, if there is one.
 func (s *Subscription) replayNext(ctx context.Context, stream string) (bool, error) {
 	token := "replay " + uuid.NewString()
-	tx, err := s.hub.pool.BeginTx(ctx, s.batchOptions(token))
+	tx, err := s.hub.pool.BeginTx(ctx, batchOptions(token, s.config.IdleTimeout, 0)) // who replays it already may take its time
 	if err != nil {
 		return false, explain(s.core, err)
 	}
@@ -97,7 +98,12 @@ func (s *Subscription) replayOne(ctx context.Context, tx pgx.Tx, event eventstre
 	began := time.Now()
 	var err error
 	if h, ok := s.handler.(TxHandler); ok {
-		err = w.callInTx(ctx, tx, h, events)
+		if s.config.HandlerTimeout > 0 {
+			_, err = tx.Exec(ctx, lenttx.LimitStatements(s.config.HandlerTimeout))
+		}
+		if err == nil {
+			err = w.callInTx(ctx, tx, h, events)
+		}
 	} else {
 		err = w.callAndWait(ctx, events)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/internal/isolation"
+	"github.com/gaplesspg/gapless/internal/lenttx"
 	"github.com/gaplesspg/gapless/internal/outlast"
 )
 
@@ -28,7 +29,11 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	defer release()
 	token := fmt.Sprintf("%d.%d.%d", w.shard, w.epoch, upto)
 	began := time.Now()
-	tx, err := conn.BeginTx(ctx, w.sub.batchOptions(token))
+	limit := w.sub.config.HandlerTimeout
+	if w.sub.handler.delivery() != deliveryTransaction {
+		limit = 0
+	}
+	tx, err := conn.BeginTx(ctx, batchOptions(token, w.sub.config.IdleTimeout, limit))
 	if err != nil {
 		return err
 	}
@@ -86,14 +91,8 @@ func (w *shardWorker) moved(upto int64) {
 
 // batchOptions begins a transaction for a handler. A hung process must not hold it for longer than its shard. The token tells it from
 // another one that the handler may have begun.
-func (s *Subscription) batchOptions(token string) pgx.TxOptions {
-	return batchOptions(token, s.config.IdleTimeout)
-}
-
-func batchOptions(token string, idle time.Duration) pgx.TxOptions {
-	return pgx.TxOptions{BeginQuery: fmt.Sprintf(
-		"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL eventstream.batch = '%s'",
-		idle.Milliseconds(), token)}
+func batchOptions(token string, idle, limit time.Duration) pgx.TxOptions {
+	return pgx.TxOptions{BeginQuery: fmt.Sprintf("%s; SET LOCAL eventstream.batch = '%s'", lenttx.BeginQuery(idle, limit), token)}
 }
 
 // failedIn completes a handler's error by what has become of its transaction. If the handler has ended it, a further try would do the
