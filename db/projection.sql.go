@@ -137,6 +137,25 @@ func (q *Queries) ProjectionRebuildLock(ctx context.Context, db DBTX, name strin
 	return locked, err
 }
 
+const projectionRebuildOutcome = `-- name: ProjectionRebuildOutcome :one
+SELECT coalesce(
+    (SELECT coalesce(q.outcome, '') FROM eventstream.rebuild_requests AS q WHERE q.projection = $1::text AND q.request_id = $2::uuid),
+    'canceled')::text AS outcome
+`
+
+type ProjectionRebuildOutcomeParams struct {
+	Name      string
+	RequestID uuid.UUID
+}
+
+// What has become of a request: empty while it is open. One that is gone was deleted with its projection.
+func (q *Queries) ProjectionRebuildOutcome(ctx context.Context, db DBTX, arg ProjectionRebuildOutcomeParams) (string, error) {
+	row := db.QueryRow(ctx, projectionRebuildOutcome, arg.Name, arg.RequestID)
+	var outcome string
+	err := row.Scan(&outcome)
+	return outcome, err
+}
+
 const projectionRebuildRequests = `-- name: ProjectionRebuildRequests :many
 SELECT q.projection::text AS projection, q.request_id, eventstream.is_rebuilding(q.projection)::boolean AS rebuilding
 FROM eventstream.rebuild_requests AS q

@@ -19,16 +19,18 @@ import (
 	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
-// pausing stops a process before a statement: its n-th, or the first one that holds a text. paused is closed when it is there, and it goes on
-// once resume is closed.
+// pausing stops a process before a statement: its n-th, or the first one that holds a text, with after on a connection that has come to a
+// statement with that. paused is closed when it is there, and it goes on once resume is closed.
 type pausing struct {
 	at     int
 	text   string
+	after  string
 	paused chan struct{}
 	resume chan struct{}
 
 	mu   sync.Mutex
 	seen []string
+	conn *pgx.Conn // that has come to after
 }
 
 func pauseBefore(at int, text string) *pausing {
@@ -42,10 +44,13 @@ func (p *pausing) pauseNext(text string) {
 	p.text = text
 }
 
-func (p *pausing) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+func (p *pausing) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	p.mu.Lock()
 	p.seen = append(p.seen, data.SQL)
-	pause := len(p.seen) == p.at || p.text != "" && strings.Contains(data.SQL, p.text)
+	pause := len(p.seen) == p.at || p.text != "" && strings.Contains(data.SQL, p.text) && (p.after == "" || p.conn == conn)
+	if p.after != "" && strings.Contains(data.SQL, p.after) {
+		p.conn = conn
+	}
 	if pause {
 		p.at, p.text = 0, ""
 		close(p.paused)

@@ -40,6 +40,12 @@ SELECT q.projection::text AS projection, q.request_id, eventstream.is_rebuilding
 FROM eventstream.rebuild_requests AS q
 WHERE q.projection = ANY (@names::text[]) AND q.ended_at IS NULL;
 
+-- name: ProjectionRebuildOutcome :one
+-- What has become of a request: empty while it is open. One that is gone was deleted with its projection.
+SELECT coalesce(
+    (SELECT coalesce(q.outcome, '') FROM eventstream.rebuild_requests AS q WHERE q.projection = @name::text AND q.request_id = @request_id::uuid),
+    'canceled')::text AS outcome;
+
 -- name: ProjectionTakeRebuild :one
 -- No row if the request was canceled, or somebody else has done it.
 SELECT t.request_id::uuid AS request_id, t.in_place::boolean AS in_place, coalesce(t.shard_count, 0)::integer AS shard_count,

@@ -59,13 +59,14 @@ func (p *Projector) takeRequest(ctx context.Context) (*rebuild, error) {
 func (r *rebuild) settle(outer, locked context.Context, told *teller, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(outer), cleanupTimeout)
 	defer cancel()
+	outcome := r.outcome(ctx)
 	switch {
-	case r.live: // what was requested is done, and on record
+	case r.live, outcome == "done", outcome == "failed": // it is on record, and if not by this process, by another one
 		told.tell(Interrupted{Subscription: r.name, Shard: -1, Err: err})
 		return nil
-	case errors.Is(context.Cause(outer), ErrRebuildCanceled), r.closed(ctx):
+	case outcome == "canceled", errors.Is(context.Cause(outer), ErrRebuildCanceled):
 		if !r.inPlace { // the next rebuild would do it as well, whenever that is
-			_ = r.inTx(ctx, r.hub.pool, func(tx pgx.Tx) error { return r.dropTables(ctx, tx, r.schema) })
+			_ = r.inTx(ctx, r.hub.pool, func(tx pgx.Tx) error { return r.dropStaged(ctx, tx) })
 		}
 		told.tell(RebuildFailed{Projection: r.name, Err: fmt.Errorf("rebuild of projection %s: %w", shown.Quote(r.name), ErrRebuildCanceled)})
 		return nil
@@ -80,10 +81,21 @@ func (r *rebuild) settle(outer, locked context.Context, told *teller, err error)
 	return nil
 }
 
-// closed says whether the request is open no more; false if that cannot be found out.
-func (r *rebuild) closed(ctx context.Context) bool {
-	open, err := db.New().ProjectionRebuildRequests(ctx, r.hub.pool, []string{r.name})
-	return err == nil && (len(open) == 0 || open[0].RequestID != r.request)
+// outcome is what is on record of the request; empty while it is open, or if that cannot be found out.
+func (r *rebuild) outcome(ctx context.Context) string {
+	outcome, err := db.New().ProjectionRebuildOutcome(ctx, r.hub.pool, db.ProjectionRebuildOutcomeParams{Name: r.name, RequestID: r.request})
+	if err != nil {
+		return ""
+	}
+	return outcome
+}
+
+// dropStaged drops the tables that the rebuild has filled so far, and not those of another one that has begun since it lost the lock.
+func (r *rebuild) dropStaged(ctx context.Context, tx pgx.Tx) error {
+	if err := r.requireTables(ctx, tx, r.schema, r.tables); err != nil {
+		return err
+	}
+	return r.dropTables(ctx, tx, r.schema)
 }
 
 // endRequest says that what was requested is done, in the transaction that does it; ErrRebuildCanceled if it is not wanted any more.

@@ -11,7 +11,9 @@ import (
 
 	"github.com/gaplesspg/gapless/db"
 	"github.com/gaplesspg/gapless/eventstream"
+	"github.com/gaplesspg/gapless/internal/isolation"
 	"github.com/gaplesspg/gapless/internal/lenttx"
+	"github.com/gaplesspg/gapless/internal/outlast"
 	"github.com/gaplesspg/gapless/internal/shown"
 )
 
@@ -20,16 +22,11 @@ import (
 func (p *Projector) stagedSchema() string { return "_" + p.name + "_rebuild" }
 func (p *Projector) oldSchema() string    { return "_" + p.name + "_old" }
 
-// txBeginner is a pool, or a connection of one.
-type txBeginner interface {
-	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
-}
-
-// inTx does something in a transaction. IdleTimeout is for those of handlers: one that waits for the new tables to come level is idle
-// between two looks.
-func (p *Projector) inTx(ctx context.Context, h txBeginner, do func(pgx.Tx) error) error {
+// inTx does something in a transaction, whose commit the end of the context does not cut off: a rebuild that is live was done. IdleTimeout is
+// for those of handlers: one that waits for the new tables to come level is idle between two looks.
+func (p *Projector) inTx(ctx context.Context, h isolation.Beginner, do func(pgx.Tx) error) error {
 	options := batchOptions("projection "+uuid.NewString(), max(p.config.IdleTimeout, switchPatience), 0)
-	err := pgx.BeginTxFunc(ctx, h, options, do)
+	err := outlast.Tx(ctx, h, options, do)
 	var failure *handlerFailure
 	if errors.As(err, &failure) {
 		return &HandlerError{Subscription: p.name, Tries: 1, Err: failure.err}
