@@ -148,7 +148,8 @@ type ProjectionRebuildOutcomeParams struct {
 	RequestID uuid.UUID
 }
 
-// What has become of a request: empty while it is open. One that is gone was deleted with its projection.
+// What has become of a request: empty while it is open. One that is gone was deleted with its projection, or a later one has its
+// place.
 func (q *Queries) ProjectionRebuildOutcome(ctx context.Context, db DBTX, arg ProjectionRebuildOutcomeParams) (string, error) {
 	row := db.QueryRow(ctx, projectionRebuildOutcome, arg.Name, arg.RequestID)
 	var outcome string

@@ -101,61 +101,63 @@ func tellsOfRebuilds(opts *subscription.RebuildOptions) (subscription.Projection
 func TestRequestedRebuildThatAnotherHasDone(t *testing.T) {
 	t.Parallel()
 	b := setupPatient(t)
+	told, goOn := withoutItsLock(t, b)
+	second := anotherProcess(t, b, nil, named("second"))
+	stop := keepRunning(t, second, projector(t, second, counts(nil)))
+	awaitSQL(t, b, "done 2 second", requestState)
+	stop()
+	stopNext := nextRebuild(t, b)
+	goOn()
+	awaitTold[subscription.Interrupted](t, b, told)
+	require.Empty(t, toldOf[subscription.RebuildFailed](told))
+	requireRow(t, b, `SELECT 1 FROM pg_namespace WHERE nspname = '_counts_rebuild'`)
+	stopNext()
+	requireCounted(t, b, "counts.streams")
+}
+
+// Steps: the same, but the request is canceled before the next rebuild begins. What is dropped then is what the first one filled, and that is gone.
+func TestRequestedRebuildThatIsCanceledLeavesTheNextAlone(t *testing.T) {
+	t.Parallel()
+	b := setupPatient(t)
+	told, goOn := withoutItsLock(t, b)
+	canceled, err := subscription.CancelRebuild(b.ctx, b.repo, "counts")
+	require.NoError(t, err)
+	require.True(t, canceled)
+	awaitSQL(t, b, "false", `SELECT eventstream.is_rebuilding('counts')::text`)
+	stopNext := nextRebuild(t, b)
+	goOn()
+	failed := awaitTold[subscription.RebuildFailed](t, b, told)
+	require.ErrorIs(t, failed.Err, subscription.ErrRebuildCanceled)
+	requireRow(t, b, `SELECT 1 FROM pg_namespace WHERE nspname = '_counts_rebuild'`)
+	stopNext()
+}
+
+// withoutItsLock is a process that rebuilds counts by request, was stopped right before it switches, and has lost its lock since.
+func withoutItsLock(t *testing.T, b *bundle) (told *observed, goOn func()) {
+	t.Helper()
 	given(t, b, "order-1", 50)
 	caughtUp(t, b, projector(t, b, counts(nil)))
 	at := pauseBefore(0, "hold_projection")
 	first := anotherProcess(t, b, nil, tracedBy(at), withMaxConns(16), named("first"))
 	p, told := witnessed(t, first, counts(nil))
 	requestRebuild(t, b, nil)
-	goOn := resumed(t, at)
 	keepRunning(t, first, p)
+	goOn = resumed(t, at)
 	at.await(t, nil)
 	killRebuildLock(t, b)
-	second := anotherProcess(t, b, nil, named("second"))
-	stop := keepRunning(t, second, projector(t, second, counts(nil)))
-	awaitSQL(t, b, "done 2 second", requestState)
-	stop()
-	slow, held := heldInRebuild(b)
-	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	third := inBackground(func() error { return projector(t, b, slow).Rebuild(ctx, nil) })
-	<-held
-	goOn()
-	awaitTold[subscription.Interrupted](t, b, told)
-	require.Empty(t, toldOf[subscription.RebuildFailed](told))
-	requireRow(t, b, `SELECT 1 FROM pg_namespace WHERE nspname = '_counts_rebuild'`)
-	cancel()
-	require.Error(t, <-third)
-	requireCounted(t, b, "counts.streams")
+	return told, goOn
 }
 
-// Steps: the same, where the request of the first is canceled before the third begins. What is dropped then is the first one's, which is gone.
-func TestRequestedRebuildThatIsCanceledLeavesTheNextAlone(t *testing.T) {
-	t.Parallel()
-	b := setupPatient(t)
-	given(t, b, "order-1", 50)
-	caughtUp(t, b, projector(t, b, counts(nil)))
-	at := pauseBefore(0, "hold_projection")
-	first := anotherProcess(t, b, nil, tracedBy(at), withMaxConns(16))
-	p, told := witnessed(t, first, counts(nil))
-	requestRebuild(t, b, nil)
-	goOn := resumed(t, at)
-	keepRunning(t, first, p)
-	at.await(t, nil)
-	killRebuildLock(t, b)
-	canceled, err := subscription.CancelRebuild(b.ctx, b.repo, "counts")
-	require.NoError(t, err)
-	require.True(t, canceled)
-	awaitSQL(t, b, "false", `SELECT eventstream.is_rebuilding('counts')::text`)
-	slow, held := heldInRebuild(b)
+// nextRebuild begins a rebuild of counts, which has made its tables once this returns, and does not end before it is stopped.
+func nextRebuild(t *testing.T, b *bundle) (stop func()) {
+	t.Helper()
+	p, held := heldInRebuild(b)
 	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	next := inBackground(func() error { return projector(t, b, slow).Rebuild(ctx, nil) })
+	t.Cleanup(cancel)
+	ended := inBackground(func() error { return projector(t, b, p).Rebuild(ctx, nil) })
 	<-held
-	goOn()
-	failed := awaitTold[subscription.RebuildFailed](t, b, told)
-	require.ErrorIs(t, failed.Err, subscription.ErrRebuildCanceled)
-	requireRow(t, b, `SELECT 1 FROM pg_namespace WHERE nspname = '_counts_rebuild'`)
-	cancel()
-	require.Error(t, <-next)
+	return func() {
+		cancel()
+		require.Error(t, <-ended)
+	}
 }

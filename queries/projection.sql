@@ -41,7 +41,8 @@ FROM eventstream.rebuild_requests AS q
 WHERE q.projection = ANY (@names::text[]) AND q.ended_at IS NULL;
 
 -- name: ProjectionRebuildOutcome :one
--- What has become of a request: empty while it is open. One that is gone was deleted with its projection.
+-- What has become of a request: empty while it is open. One that is gone was deleted with its projection, or a later one has its
+-- place.
 SELECT coalesce(
     (SELECT coalesce(q.outcome, '') FROM eventstream.rebuild_requests AS q WHERE q.projection = @name::text AND q.request_id = @request_id::uuid),
     'canceled')::text AS outcome;

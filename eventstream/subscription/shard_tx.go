@@ -29,9 +29,10 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	defer release()
 	token := fmt.Sprintf("%d.%d.%d", w.shard, w.epoch, upto)
 	began := time.Now()
-	limit := w.sub.config.HandlerTimeout
-	if w.sub.handler.delivery() != deliveryTransaction {
-		limit = 0
+	handled := events > 0 && w.sub.handler.delivery() == deliveryTransaction
+	limit := time.Duration(0)
+	if handled {
+		limit = w.sub.config.HandlerTimeout
 	}
 	tx, err := conn.BeginTx(ctx, batchOptions(token, w.sub.config.IdleTimeout, limit))
 	if err != nil {
@@ -41,7 +42,6 @@ func (w *shardWorker) inTx(ctx context.Context, events int, upto int64, do func(
 	if err := do(tx); err != nil {
 		return w.sub.failedIn(tx, err, began)
 	}
-	handled := events > 0 && w.sub.handler.delivery() == deliveryTransaction
 	if handled && tx.Conn().IsClosed() {
 		return &handlerFailure{err: errSwallowed}
 	}
