@@ -40,10 +40,7 @@ func TestProjectionRebuildIsSeenThroughAtTheEnd(t *testing.T) {
 					given(t, b, "order-1", 50)
 					caughtUp(t, b, projector(t, b, counts(nil)))
 					at := pauseBefore(0, "commit")
-					at.after = "ProjectionEndRebuild"
-					if !requested {
-						at.after = "SubscriptionReplace"
-					}
+					at.after = "SubscriptionReplace"
 					a := anotherProcess(t, b, nil, tracedBy(at), withMaxConns(16), named("first"))
 					projection, rebuilds := tellsOfRebuilds(opts)
 					p, told := witnessed(t, a, projection)

@@ -66,7 +66,7 @@ func (r *rebuild) settle(outer, locked context.Context, told *teller, err error)
 		return nil
 	case outcome == "canceled", errors.Is(context.Cause(outer), ErrRebuildCanceled):
 		if !r.inPlace { // the next rebuild would do it as well, whenever that is
-			_ = r.inTx(ctx, r.hub.pool, func(tx pgx.Tx) error { return r.dropStaged(ctx, tx) })
+			_ = r.dropStaged(ctx)
 		}
 		told.tell(RebuildFailed{Projection: r.name, Err: fmt.Errorf("rebuild of projection %s: %w", shown.Quote(r.name), ErrRebuildCanceled)})
 		return nil
@@ -91,11 +91,13 @@ func (r *rebuild) outcome(ctx context.Context) string {
 }
 
 // dropStaged drops the tables that the rebuild has filled so far, and not those of another one that has begun since it lost the lock.
-func (r *rebuild) dropStaged(ctx context.Context, tx pgx.Tx) error {
-	if err := r.requireTables(ctx, tx, r.schema, r.tables); err != nil {
-		return err
-	}
-	return r.dropTables(ctx, tx, r.schema)
+func (r *rebuild) dropStaged(ctx context.Context) error {
+	return r.inTx(ctx, r.hub.pool, func(tx pgx.Tx) error {
+		if err := r.requireTables(ctx, tx, r.schema, r.tables); err != nil {
+			return err
+		}
+		return r.dropTables(ctx, tx, r.schema)
+	})
 }
 
 // endRequest says that what was requested is done, in the transaction that does it; ErrRebuildCanceled if it is not wanted any more.
