@@ -130,7 +130,7 @@ func TestAuditWorkIsBoundedByWhatWasMoved(t *testing.T) {
 	oneGoroutine(t)
 	b := setup(t)
 	// A vacuum or its statistics under way would change how the full audit reads.
-	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 	var pages []float64
 	for _, streams := range []int{150, 1050} {
 		name := fmt.Sprintf("order-%d", streams)

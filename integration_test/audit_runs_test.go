@@ -211,7 +211,7 @@ func TestAuditWorkIsBoundedByWhatIsNew(t *testing.T) {
 	oneGoroutine(t)
 	b := setup(t)
 	// A vacuum or its statistics under way would change how the full audit reads.
-	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 	var pages []float64
 	for _, streams := range []int{500, 3500} {
 		fill(t, b, fmt.Sprintf("order-%d", streams), streams)

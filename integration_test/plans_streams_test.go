@@ -79,7 +79,7 @@ func TestStreamQueriesTouchWhatTheyTellOf(t *testing.T) {
 	oneGoroutine(t)
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `VACUUM (ANALYZE) eventstream.events, eventstream.pending_events;`)
-	unanalyzed(t, b)
+	withoutAutovacuum(t, b)
 	early := session(t, b)
 	for n := range 8 {
 		given(t, b, eventstream.StreamID(fmt.Sprintf("c00-%06d", 100*(n+1))), 3)

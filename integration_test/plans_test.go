@@ -210,8 +210,7 @@ func TestWritesTouchOnlyTheStreamsInHandThoughStatisticsSayEmpty(t *testing.T) {
 func requireWritesTouchOnlyTheStreamsInHand(t *testing.T, b *bundle) {
 	t.Helper()
 	// Nobody analyzes behind the test's back: a new plan would hide a bad one.
-	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false);
-		ALTER TABLE eventstream.pending_events SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 
 	phase := 0
 	everyWrite := func(t *testing.T, conn *pgx.Conn, rounds int64) {
@@ -263,6 +262,7 @@ func TestWritesLookAtWhatWaitsOnlyBehindAHole(t *testing.T) {
 	t.Parallel()
 	oneGoroutine(t)
 	b := setup(t)
+	withoutAutovacuum(t, b)
 	conn := session(t, b)
 	simple(t, conn, `SELECT eventstream.append('order-' || n, 't') FROM generate_series(1, 100) AS n`,
 		`SELECT eventstream.ingest('hole-' || n, ARRAY[2, 3], ARRAY[gen_random_uuid(), gen_random_uuid()], ARRAY['t', 't'], NULL)
@@ -307,7 +307,7 @@ func TestRefusedAppendsTouchOnlyTheStreamsInHand(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	conn := session(t, b)
-	execSQL(t, context.Background(), b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 	ids := `ARRAY['11111111-0000-4000-8000-000000000001', '11111111-0000-4000-8000-000000000002']::uuid[]`
 	request := func(stream string, expected int, ids string) string {
 		return fmt.Sprintf(`SELECT * FROM eventstream.append_batch(ARRAY['%s'], ARRAY[%d], ARRAY[2], %s, ARRAY['t', 't'], NULL)`,

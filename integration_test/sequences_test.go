@@ -343,9 +343,7 @@ func TestSequencesAreFoundByABoundedSkip(t *testing.T) {
 	t.Parallel()
 	oneGoroutine(t)
 	b := setup(t)
-	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false);
-		ALTER TABLE eventstream.log_marks SET (autovacuum_enabled = false);
-		ALTER TABLE eventstream.partition_marks SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 	questions := []struct {
 		sql                     string
 		events, logMarks, marks int64

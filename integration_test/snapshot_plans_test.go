@@ -44,8 +44,7 @@ func TestSnapshotLoadReadsTheTailAlone(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	execSQL(t, b.ctx, b.pool, `VACUUM (ANALYZE) eventstream.events, eventstream.pending_events, eventstream.snapshots`)
-	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false);
-		ALTER TABLE eventstream.snapshots SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 	role := newRole(t, b)
 	execSQL(t, b.ctx, b.pool, `GRANT USAGE ON SCHEMA eventstream TO `+role+`; GRANT SELECT ON ALL TABLES IN SCHEMA eventstream TO `+role)
 	early, earlyRole := session(t, b), connect(t, b.dsn, role)

@@ -49,7 +49,7 @@ func TestStorageNoAppendLeavesADeadRow(t *testing.T) {
 	t.Parallel()
 	b := setup(t, withMaxConns(12))
 	// A vacuum would set the counter back.
-	execSQL(t, b.ctx, b.pool, `ALTER TABLE eventstream.events SET (autovacuum_enabled = false)`)
+	withoutAutovacuum(t, b)
 	const rounds, callers = 30, 8
 	given := &givenUp{}
 	together := groupRepo(t, b, eventstream.Config{Tracer: given})
