@@ -99,6 +99,7 @@ func TestSubscriptionRunsOnceInARepository(t *testing.T) {
 	j := newJournal()
 	s := subscribe(t, b, "reader", subscription.EffectHandler(j.effect), nil)
 	stop := keepRunning(t, b, s)
+	awaitSQL(t, b, "owned", `SELECT state FROM eventstream.audit_subscriptions`) // being there is not running yet
 	for _, again := range []*subscription.Subscription{s, subscribe(t, b, "reader", nothing, nil)} {
 		err := again.Run(b.ctx)
 		require.ErrorIs(t, err, subscription.ErrRunning)
