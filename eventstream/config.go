@@ -11,7 +11,7 @@ import (
 const (
 	defaultPageSize    = 500
 	maxPageSize        = 100_000
-	defaultConnections = 4
+	defaultConnections = 5
 	minConnections     = access.MinConnections
 	maxConnections     = 1000
 	defaultLease       = 15 * time.Second
@@ -37,7 +37,8 @@ type Config struct {
 	MaxReadBytes int64
 	// Connections is how many connections all running subscriptions may use together: one by which others see that the process is alive,
 	// one to poll, and with Notify one to listen, which are opened as the pool's are and are none of these; and, of the pool, the others
-	// to fetch and handle events. From 3, or 4 with Notify, to 1000. Default: 4.
+	// to fetch and handle events: with three, a shard that is far behind fetches by two while its handler works. From 3, or 4 with Notify,
+	// to 1000. Default: 5.
 	Connections int
 	// MaxAhead is how far above a stream's watermark the version of an ingested event may be, from 1: one that is further ahead is a mistake
 	// that would end the stream, and is refused. Default: 1,000,000.

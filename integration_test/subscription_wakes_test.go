@@ -75,9 +75,9 @@ func TestSubscriptionConnectionsAreBounded(t *testing.T) {
 		config eventstream.Config
 		bound  int
 	}{
-		"Default": {eventstream.Config{}, 4},
+		"Default": {eventstream.Config{}, 5},
 		"Three":   {eventstream.Config{Connections: 3}, 3},
-		"Notify":  {eventstream.Config{Notify: true}, 4},
+		"Notify":  {eventstream.Config{Notify: true}, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
