@@ -28,6 +28,8 @@ func copiedBy(t *testing.T, tables string) (from, to *bundle) {
 		coalesce(inet_server_port()::text, current_setting('port')))`)[0]
 	execSQL(t, to.ctx, to.pool, fmt.Sprintf(`CREATE SUBSCRIPTION store CONNECTION '%s dbname=%s user=%s password=%s' PUBLICATION store
 		WITH (create_slot = false, slot_name = 'store')`, where, source, login.User, login.Password))
+	// Each table is copied by itself first, as of a moment of its own; from here on, transactions come whole.
+	awaitSQL(t, to, "r", `SELECT string_agg(DISTINCT srsubstate::text, ',') FROM pg_catalog.pg_subscription_rel`)
 	return from, to
 }
 

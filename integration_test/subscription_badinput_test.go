@@ -210,7 +210,7 @@ func TestSubscriptionNeedsConnections(t *testing.T) {
 	err := subscribe(t, small, "reader", nothing, nil).Run(b.ctx)
 	require.ErrorAs(t, err, &invalid)
 	require.Equal(t, "pool size", invalid.Field)
-	require.EqualError(t, err, `invalid pool size "2": must be MaxConns of 3 or more to run subscriptions, better more than 4`)
+	require.EqualError(t, err, `invalid pool size "2": must be MaxConns of 3 or more to run subscriptions, better more than 5`)
 	require.Zero(t, number(t, b.ctx, b.pool, `SELECT count(*) FROM eventstream.subscriptions`))
 
 	// Three are enough, also for many subscriptions with handlers that keep theirs.
