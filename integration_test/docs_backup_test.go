@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -73,7 +72,14 @@ type backupMachine struct {
 	local *strings.Replacer
 	env   []string
 	cred  *syscall.Credential
-	ports map[string]int
+}
+
+// backupPorts are parts of the names of the clusters' sockets; they listen on nothing else. The page says that of the standby.
+var backupPorts = map[string]int{"primary": 5431, "new": 5435, "standby": 5434}
+
+// url is where a database of a cluster is.
+func (m *backupMachine) url(cluster, database string) string {
+	return fmt.Sprintf("host=%s port=%d user=postgres dbname=%s", m.dir, backupPorts[cluster], database)
 }
 
 func newBackupMachine(t *testing.T, bin string) *backupMachine {
@@ -81,18 +87,11 @@ func newBackupMachine(t *testing.T, bin string) *backupMachine {
 	// Sockets have short paths.
 	dir, err := os.MkdirTemp("", "gapless-backup-")
 	require.NoError(t, err)
-	m := &backupMachine{dir: dir, ports: map[string]int{}}
-	for _, name := range []string{"primary", "new", "5433", "5434"} {
-		m.ports[name] = freePort(t)
-	}
-	m.local = strings.NewReplacer("/var/backups", dir+"/backups", "/srv/", dir+"/srv/",
-		"5433", strconv.Itoa(m.ports["5433"]), "5434", strconv.Itoa(m.ports["5434"]))
-	url := func(port int, database string) string {
-		return fmt.Sprintf("host=%s port=%d user=postgres dbname=%s", dir, port, database)
-	}
+	m := &backupMachine{dir: dir}
+	m.local = strings.NewReplacer("/var/backups", dir+"/backups", "/srv/", dir+"/srv/")
 	m.env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "PGHOST="+dir, "PGUSER=postgres", "LC_ALL=C", "TZ=UTC", "PSQLRC=/dev/null",
-		"DATABASE_URL="+url(m.ports["primary"], "shop"), "NEW_SERVER="+url(m.ports["new"], "postgres"), "RESTORED="+url(m.ports["new"], "shop"),
-		"COPIED="+url(m.ports["new"], "copied"), "SOURCE="+url(m.ports["5434"], "shop"), "PRIMARY="+dir+"/srv/primary")
+		"DATABASE_URL="+m.url("primary", "shop"), "NEW_SERVER="+m.url("new", "postgres"), "RESTORED="+m.url("new", "shop"),
+		"COPIED="+m.url("new", "copied"), "SOURCE="+m.url("standby", "shop"), "PRIMARY="+dir+"/srv/primary")
 	for _, sub := range []string{"", "/backups", "/backups/wal", "/srv"} {
 		require.NoError(t, os.MkdirAll(dir+sub, 0o755))
 	}
@@ -129,14 +128,14 @@ shared_buffers = 16MB
 fsync = off
 %[3]s
 END
-pg_ctl --pgdata=%[1]s --log=%[1]s/log --options='-p %[4]d' --wait --silent start`, m.dir+"/srv/"+name, m.dir, settings, m.ports[name]))
+pg_ctl --pgdata=%[1]s --log=%[1]s/log --options='-p %[4]d' --wait --silent start`, m.dir+"/srv/"+name, m.dir, settings, backupPorts[name]))
 }
 
 // seed gives the database of the page, with an order in it.
 func (m *backupMachine) seed(t *testing.T) {
 	t.Helper()
-	m.run(t, `createdb -p `+strconv.Itoa(m.ports["primary"])+` shop`)
-	pool, err := pgxpool.New(t.Context(), fmt.Sprintf("host=%s port=%d user=postgres dbname=shop", m.dir, m.ports["primary"]))
+	m.run(t, fmt.Sprintf(`createdb -p %d shop`, backupPorts["primary"]))
+	pool, err := pgxpool.New(t.Context(), m.url("primary", "shop"))
 	require.NoError(t, err)
 	defer pool.Close()
 	require.NoError(t, migrations.Up(t.Context(), pool, nil))
@@ -185,12 +184,4 @@ func postgresPrograms() (string, error) {
 		return "", fmt.Errorf("initdb is not on this machine: apt-get install postgresql")
 	}
 	return filepath.Dir(slices.Max(dirs)), nil
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
 }

@@ -94,20 +94,18 @@ func findPgBouncer() (string, error) {
 	return "", errors.New("pgbouncer is not installed: apt-get install pgbouncer")
 }
 
+// bouncerPort is a part of the name of each PgBouncer's socket, in a directory of its own.
+const bouncerPort = 6432
+
 // startPgBouncer runs one for the bundle's database, with so many connections to the server, and gives its DSN.
 func startPgBouncer(t *testing.T, b *bundle, bin string, connections int) string {
 	t.Helper()
 	server := b.pool.Config().ConnConfig
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	port := listener.Addr().(*net.TCPAddr).Port
-	require.NoError(t, listener.Close())
-
-	// It refuses to run as root, and must then be able to read its file.
+	// It refuses to run as root, and must then be able to read its file and to make its socket.
 	dir, err := os.MkdirTemp("", "gapless-pgbouncer-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755))
+	require.NoError(t, os.Chmod(dir, 0o777))
 	quoted := func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 	password := "" // which PgBouncer does not take as an empty one
 	if server.Password != "" {
@@ -116,13 +114,12 @@ func startPgBouncer(t *testing.T, b *bundle, bin string, connections int) string
 	config := fmt.Sprintf(`[databases]
 d = host=%s port=%d dbname=%s user=%s%s
 [pgbouncer]
-listen_addr = 127.0.0.1
 listen_port = %d
-unix_socket_dir =
+unix_socket_dir = %s
 auth_type = any
 pool_mode = transaction
 default_pool_size = %d
-`, quoted(server.Host), server.Port, quoted(server.Database), quoted(server.User), password, port, connections)
+`, quoted(server.Host), server.Port, quoted(server.Database), quoted(server.User), password, bouncerPort, dir, connections)
 	file := filepath.Join(dir, "pgbouncer.ini")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o644))
 
@@ -142,13 +139,12 @@ default_pool_size = %d
 			t.Log(log.String())
 		}
 	})
-	address := fmt.Sprintf("127.0.0.1:%d", port)
 	require.Eventually(t, func() bool {
-		conn, err := net.DialTimeout("tcp", address, time.Second)
+		conn, err := net.DialTimeout("unix", fmt.Sprintf("%s/.s.PGSQL.%d", dir, bouncerPort), time.Second)
 		if err == nil {
 			_ = conn.Close()
 		}
 		return err == nil
 	}, 30*time.Second, 10*time.Millisecond)
-	return fmt.Sprintf("postgres://anybody@%s/d?sslmode=disable", address)
+	return fmt.Sprintf("postgres://anybody@/d?sslmode=disable&host=%s&port=%d", dir, bouncerPort)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/gaplesspg/gapless/eventstream"
 	"github.com/gaplesspg/gapless/eventstream/subscription"
 )
 
@@ -70,5 +71,48 @@ func TestProjectionRebuildBesideManyShards(t *testing.T) {
 	require.NoError(t, p.Rebuild(b.ctx, nil))
 	stop()
 	require.NoError(t, p.WaitFor(b.ctx, drawn(t, b)))
+	requireCounted(t, b, "counts.streams")
+}
+
+// shortBeforeLocks gives a connection short times for what idles in a transaction, and for a transaction, before it begins the one that holds
+// the lock of a member or of a rebuild. Other transactions of the process have as long as they need on a busy machine.
+type shortBeforeLocks struct{}
+
+func (shortBeforeLocks) TraceQueryStart(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(data.SQL, "BEGIN") && strings.Contains(data.SQL, "transaction_timeout") {
+		_ = conn.PgConn().Exec(ctx, `SET idle_in_transaction_session_timeout = '500ms';
+			SELECT set_config('transaction_timeout', '500ms', false) WHERE current_setting('transaction_timeout', true) IS NOT NULL`).Close()
+	}
+	return ctx
+}
+
+func (shortBeforeLocks) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// The transactions that hold the lock of a member and that of a rebuild idle for as long as these last, whatever a session comes with.
+func TestLocksOutlastTheTimesOfASession(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	given(t, b, "order-1", 1)
+	idlesOn := func(name string) {
+		t.Helper()
+		awaitSQL(t, b, "1", `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction'
+			AND query = 'SELECT 1' AND state_change < clock_timestamp() - interval '1500 ms'`, name)
+	}
+	member := anotherProcess(t, b, nil, named("member"), tracedWith(shortBeforeLocks{}))
+	keepRunning(t, member, subscribe(t, member, "reader", subscription.TxHandler(newJournal().tx), nil))
+	idlesOn("member")
+
+	rebuilds := anotherProcess(t, b, nil, named("rebuilds"), tracedWith(shortBeforeLocks{}))
+	projection, held := counts(nil), make(chan struct{})
+	apply := projection.Apply
+	projection.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
+		<-held
+		return apply(ctx, tx, schema, events)
+	}
+	rebuilt := inBackground(func() error { return projector(t, rebuilds, projection).Rebuild(b.ctx, nil) })
+	t.Cleanup(func() { close(held) })
+	idlesOn("rebuilds")
+	held <- struct{}{}
+	require.NoError(t, <-rebuilt)
 	requireCounted(t, b, "counts.streams")
 }

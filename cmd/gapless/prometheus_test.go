@@ -2,15 +2,18 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,23 +79,55 @@ func startPrometheus(t *testing.T, target string) (url string) {
 	config := fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}\nrule_files: [alerts.yaml]\n"+
 		"scrape_configs: [{job_name: gapless, static_configs: [{targets: [%q]}]}]\n", target)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "prometheus.yaml"), []byte(config), 0o600))
-	address := freeAddress(t)
-	log, err := os.Create(filepath.Join(dir, "log"))
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), "prometheus", "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--web.listen-address="+address,
-		"--storage.tsdb.path="+filepath.Join(dir, "data"))
-	cmd.Stdout, cmd.Stderr = log, log
+	for range 3 { // the port may be taken before Prometheus takes it
+		url = "http://" + freeAddress(t)
+		if runPrometheus(t, dir, url) {
+			return url
+		}
+	}
+	t.Fatal("Prometheus ended before it was ready")
+	return ""
+}
+
+// runPrometheus returns once Prometheus is ready, or has ended.
+func runPrometheus(t *testing.T, dir, url string) (ready bool) {
+	t.Helper()
+	var log bytes.Buffer
+	cmd := exec.CommandContext(t.Context(), "prometheus", "--config.file="+filepath.Join(dir, "prometheus.yaml"),
+		"--web.listen-address="+strings.TrimPrefix(url, "http://"), "--storage.tsdb.path="+filepath.Join(dir, "data"))
+	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 10 * time.Second
 	require.NoError(t, cmd.Start())
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }() // the test's context ends it
 	t.Cleanup(func() {
-		_ = cmd.Wait() // the test's context has ended it
-		require.NoError(t, log.Close())
-		if text, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
-			t.Logf("%s", text)
+		<-ended
+		if t.Failed() {
+			t.Logf("%s", log.String())
 		}
 	})
-	return "http://" + address
+	require.Eventually(t, func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
+			ready = isReady(url)
+			return ready
+		}
+	}, 2*time.Minute, 100*time.Millisecond)
+	return ready
+}
+
+// isReady asks whether Prometheus is: another program may have the port, and never answer.
+func isReady(url string) bool {
+	response, err := (&http.Client{Timeout: 5 * time.Second}).Get(url + "/-/ready")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return err == nil && response.StatusCode == http.StatusOK && strings.Contains(string(text), "Prometheus")
 }
 
 // freeAddress is one that was free a moment ago: Prometheus does not say which port it took.

@@ -1,18 +1,22 @@
 package natsjs_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -33,28 +37,32 @@ func startNATS(t *testing.T) *natsServer {
 	if err != nil {
 		leftout.Skip(t, errors.New("nats-server is not installed: apt-get install nats-server"))
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	s := &natsServer{program: program, dir: t.TempDir(), port: port}
+	s := &natsServer{program: program, dir: t.TempDir(), port: "-1"} // -1 lets the server choose
 	s.start(t)
 	t.Cleanup(s.stop)
 	return s
 }
 
+// start returns once the server takes connections. It writes down where: a port that was found free here, by listening on it for a moment,
+// may still be listened on by a child of another test between its fork and its exec.
 func (s *natsServer) start(t *testing.T) {
 	t.Helper()
-	s.cmd = exec.Command(s.program, "-a", "127.0.0.1", "-p", s.port, "-js", "-sd", s.dir)
+	var log bytes.Buffer
+	s.cmd = exec.Command(s.program, "-a", "127.0.0.1", "-p", s.port, "--ports_file_dir", s.dir, "-js", "-sd", s.dir)
+	s.cmd.Stdout, s.cmd.Stderr = &log, &log
 	require.NoError(t, s.cmd.Start())
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", "127.0.0.1:"+s.port)
-		if err == nil {
-			_ = conn.Close()
-		}
-		return err == nil
-	}, 30*time.Second, 10*time.Millisecond)
+	var at struct{ NATS []string }
+	if !assert.Eventually(t, func() bool {
+		text, err := os.ReadFile(filepath.Join(s.dir, fmt.Sprintf("%s_%d.ports", filepath.Base(s.program), s.cmd.Process.Pid)))
+		return err == nil && json.Unmarshal(text, &at) == nil
+	}, 30*time.Second, 10*time.Millisecond) {
+		s.stop()
+		t.Fatal(log.String())
+	}
+	require.Len(t, at.NATS, 1)
+	address, err := url.Parse(at.NATS[0])
+	require.NoError(t, err)
+	s.port = address.Port()
 }
 
 func (s *natsServer) stop() {
