@@ -3,6 +3,7 @@ package integration_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -93,26 +94,27 @@ func TestLocksOutlastTheTimesOfASession(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	given(t, b, "order-1", 1)
-	idlesOn := func(name string) {
+	idle := func(name string, count string) {
 		t.Helper()
-		awaitSQL(t, b, "1", `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction'
+		awaitSQL(t, b, count, `SELECT count(*)::text FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction'
 			AND query = 'SELECT 1' AND state_change < clock_timestamp() - interval '1500 ms'`, name)
 	}
 	member := anotherProcess(t, b, nil, named("member"), tracedWith(shortBeforeLocks{}))
 	keepRunning(t, member, subscribe(t, member, "reader", subscription.TxHandler(newJournal().tx), nil))
-	idlesOn("member")
+	idle("member", "1")
 
 	rebuilds := anotherProcess(t, b, nil, named("rebuilds"), tracedWith(shortBeforeLocks{}))
 	projection, held := counts(nil), make(chan struct{})
+	letGo := sync.OnceFunc(func() { close(held) })
+	t.Cleanup(letGo)
 	apply := projection.Apply
 	projection.Apply = func(ctx context.Context, tx pgx.Tx, schema string, events []eventstream.LogEvent) error {
 		<-held
 		return apply(ctx, tx, schema, events)
 	}
 	rebuilt := inBackground(func() error { return projector(t, rebuilds, projection).Rebuild(b.ctx, nil) })
-	t.Cleanup(func() { close(held) })
-	idlesOn("rebuilds")
-	held <- struct{}{}
+	idle("rebuilds", "2") // the rebuild, and its feed as a member
+	letGo()
 	require.NoError(t, <-rebuilt)
 	requireCounted(t, b, "counts.streams")
 }
