@@ -18,8 +18,8 @@ const (
 	yellow = "33"
 )
 
-// timeFormat is how times are printed: in UTC, to the microsecond that the database keeps.
-const timeFormat = "2006-01-02T15:04:05.999999Z"
+// timeFormat is how times are printed: in UTC, to the microsecond that the database keeps, all of one width, so that columns stay in line.
+const timeFormat = "2006-01-02T15:04:05.000000Z"
 
 // Time prints a time in UTC; a zero one is empty.
 func Time(t time.Time) string {
