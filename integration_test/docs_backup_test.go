@@ -25,7 +25,7 @@ import (
 const backupPage = "docs/operations-backup.md"
 
 // The commands of the page on backup, restore and failover are one shell script, and print what the page shows. They run on clusters that the
-// test makes, with the settings of the page; directories and ports of the page become its own.
+// test makes, with the settings of the page; directories of the page become its own.
 func TestOperationsBackupPage(t *testing.T) {
 	t.Parallel()
 	oneGoroutine(t)
