@@ -313,13 +313,10 @@ BEGIN
     END LOOP;
 
     IF v.outcomes IS NULL AND cardinality(p_stream_ids) = 1 THEN
-        request := 1;
-        outcome := 'appended';
-        first_version := v.first_versions[1];
-        last_version := v.last_versions[1];
+        request := 1; outcome := 'appended';
+        first_version := v.first_versions[1]; last_version := v.last_versions[1];
         last_position := v_positions[v.events];
-        current_version := last_version;
-        watermark := last_version;
+        current_version := last_version; watermark := last_version;
         tenant_id := v.tenant_ids[1];
         RETURN NEXT;
         RETURN;

@@ -329,36 +329,6 @@ COMMENT ON FUNCTION eventstream.position_of_partition_sequence(integer, bigint, 
     'Position of the event with a sequence number of a partition; NULL if there is none up to p_stable, by default '
     'the kept position.';
 
--- Times do not rise with positions, since writers overlap; the highest time so far does.
--- +goose StatementBegin
-CREATE FUNCTION eventstream.position_at_time(p_time timestamptz, p_stable bigint DEFAULT NULL) RETURNS bigint
-LANGUAGE plpgsql
-STABLE
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
-SET enable_bitmapscan = off
-AS $$
-DECLARE
-    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
-    v_position bigint;
-BEGIN
-    SELECT m.position INTO v_position
-    FROM eventstream.log_marks AS m
-    WHERE m.recorded_at < p_time
-    ORDER BY m.recorded_at DESC, m.position DESC LIMIT 1;
-    SELECT e.position INTO v_position
-    FROM eventstream.events AS e
-    WHERE e.position > coalesce(v_position, 0) AND e.position <= v_stable AND e.recorded_at >= p_time
-    ORDER BY e.position LIMIT 1;
-    RETURN coalesce(v_position, v_stable + 1);
-END;
-$$;
--- +goose StatementEnd
-
-COMMENT ON FUNCTION eventstream.position_at_time(timestamptz, bigint) IS
-    'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, '
-    'if there is none.';
-
 -- Whatever removes events (retention) calls this first, in the same transaction: a mark takes the place of each, and
 -- nobody is renumbered. The numbers of the whole log come from positions and need no help.
 -- +goose StatementBegin
@@ -402,7 +372,6 @@ REVOKE EXECUTE ON FUNCTION eventstream.keep_sequences(bigint[]) FROM PUBLIC;
 
 -- +goose Down
 DROP FUNCTION eventstream.keep_sequences(bigint[]);
-DROP FUNCTION eventstream.position_at_time(timestamptz, bigint);
 DROP FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint);
 DROP FUNCTION eventstream.position_of_sequence(bigint, bigint);
 DROP FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]);

@@ -164,6 +164,36 @@ $$;
 COMMENT ON FUNCTION eventstream.holds_event(bigint, uuid) IS
     'Whether the log has this event at this position, or had one that was removed since.';
 
+-- Times do not rise with positions, since writers overlap; the highest time so far does.
+-- +goose StatementBegin
+CREATE FUNCTION eventstream.position_at_time(p_time timestamptz, p_stable bigint DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql
+STABLE
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+DECLARE
+    v_stable bigint := coalesce(p_stable, (SELECT l.stable_position FROM eventstream.log_state AS l WHERE l.lane = 0));
+    v_position bigint;
+BEGIN
+    SELECT m.position INTO v_position
+    FROM eventstream.log_marks AS m
+    WHERE m.recorded_at < p_time
+    ORDER BY m.recorded_at DESC, m.position DESC LIMIT 1;
+    SELECT e.position INTO v_position
+    FROM eventstream.events AS e
+    WHERE e.position > coalesce(v_position, 0) AND e.position <= v_stable AND e.recorded_at >= p_time
+    ORDER BY e.position LIMIT 1;
+    RETURN coalesce(v_position, v_stable + 1);
+END;
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION eventstream.position_at_time(timestamptz, bigint) IS
+    'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, '
+    'if there is none.';
+
 -- Where reading begins, as a checkpoint: the position before the first event. p_stable is a stable position that an
 -- earlier statement read.
 -- +goose StatementBegin
@@ -270,6 +300,7 @@ COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
 -- +goose Down
 DROP FUNCTION eventstream.start_partitions(jsonb, bigint);
 DROP FUNCTION eventstream.start_checkpoint(jsonb, bigint);
+DROP FUNCTION eventstream.position_at_time(timestamptz, bigint);
 DROP FUNCTION eventstream.read_fault(bigint);
 DROP FUNCTION eventstream.holds_event(bigint, uuid);
 DROP FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint);

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -34,6 +35,24 @@ func TestEmbeddedFilesAreNumberedWithoutAGapAndGoBothWays(t *testing.T) {
 		require.NotContains(t, string(text), "NO TRANSACTION", "%s: a failure must leave nothing behind", s.name)
 	}
 	require.Equal(t, int64(len(sources)), Latest())
+}
+
+// Who looks for a rule reads one file of one subject, and a function of which the whole is in view.
+func TestFilesAndFunctionsAreShort(t *testing.T) {
+	t.Parallel()
+	sources, err := list(files)
+	require.NoError(t, err)
+	functions := 0
+	for _, s := range sources {
+		text, err := fs.ReadFile(files, s.name)
+		require.NoError(t, err)
+		require.LessOrEqual(t, strings.Count(string(text), "\n"), 400, "lines of %s", s.name)
+		for _, f := range regexp.MustCompile(`(?ms)^CREATE FUNCTION (\S+)\(.*?^(\$\$;|RETURN [^;]*;)$`).FindAllStringSubmatch(string(text), -1) {
+			functions++
+			require.LessOrEqual(t, strings.Count(f[0], "\n")+1, 100, "lines of %s in %s", f[1], s.name)
+		}
+	}
+	require.Greater(t, functions, 200, "the functions are found")
 }
 
 func TestListOrdersByVersionAndRefusesWhatHasNone(t *testing.T) {

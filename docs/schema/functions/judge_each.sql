@@ -52,8 +52,7 @@ BEGIN
                 END LOOP;
             END IF;
             EXIT WHEN r.number IS NULL;
-            v_unit_from := r.n;
-            v_refused := false;
+            v_unit_from := r.n; v_refused := false;
             IF p_units IS NOT NULL THEN
                 v_now_before := v_now;
                 v_tenants_before := v_tenants;
