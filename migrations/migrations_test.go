@@ -42,12 +42,13 @@ func TestFilesAndFunctionsAreShort(t *testing.T) {
 	t.Parallel()
 	sources, err := list(files)
 	require.NoError(t, err)
+	function := regexp.MustCompile(`(?ms)^CREATE FUNCTION (\S+)\(.*?^(\$\$;|RETURN [^;]*;)$`)
 	functions := 0
 	for _, s := range sources {
 		text, err := fs.ReadFile(files, s.name)
 		require.NoError(t, err)
 		require.LessOrEqual(t, strings.Count(string(text), "\n"), 400, "lines of %s", s.name)
-		for _, f := range regexp.MustCompile(`(?ms)^CREATE FUNCTION (\S+)\(.*?^(\$\$;|RETURN [^;]*;)$`).FindAllStringSubmatch(string(text), -1) {
+		for _, f := range function.FindAllStringSubmatch(string(text), -1) {
 			functions++
 			require.LessOrEqual(t, strings.Count(f[0], "\n")+1, 100, "lines of %s in %s", f[1], s.name)
 		}
