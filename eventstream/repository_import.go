@@ -13,7 +13,8 @@ import (
 const (
 	// MaxImportEvents is how many events a chunk of an Import holds at most.
 	MaxImportEvents = 10_000
-	// MaxImportBytes is how much payload, data and metadata fill a chunk of an Import; the event that reaches it is the chunk's last.
+	// MaxImportBytes is how much payload, data and metadata an Import holds: half of it fills a chunk, while the one before is written. The
+	// event that reaches the half is its chunk's last.
 	MaxImportBytes = 16 << 20
 )
 
@@ -28,8 +29,9 @@ type ImportResult struct {
 }
 
 // Import copies events of any number of streams into the store, in the order of the source, in bounded memory: in chunks of
-// MaxImportEvents events or MaxImportBytes of content, each of which commits separately. What exists already is skipped, so
-// after a failure of any kind the same source, imported again, brings the rest.
+// MaxImportEvents events or half of MaxImportBytes, each of which commits separately. What exists already is skipped, so
+// after a failure of any kind the same source, imported again, brings the rest. On a pool, the source is read on while a chunk is
+// written; on a connection it is not, and may use that connection itself.
 //
 // An event needs its StreamID and whatever Validate demands. Its id, type, content and OccurredAt are kept. Position,
 // PartitionID and RecordedAt are not: the database gives them, since RecordedAt says when this store took the event.
@@ -79,10 +81,22 @@ type importRun struct {
 	repo   *Repository
 	handle isolation.Beginner
 	rules  importplan.Rules
-	chunk  *importplan.Chunk
-	// taken is how many events of the source are in chunks that are committed.
-	taken  int64
+	// filling takes the events of the source. written is another chunk while writing is not nil, which gives what came of it.
+	filling, written *importChunk
+	writing          chan error
+	// ahead says that the source is read on while a chunk is written.
+	ahead  bool
 	result ImportResult
+}
+
+// importChunk is a part of the source that is written in one transaction.
+type importChunk struct {
+	*importplan.Chunk
+	run *importRun
+	// before is how many events of the source come before it.
+	before int64
+	// position is that of its last event, once it is written; 0 if it brought none.
+	position int64
 }
 
 func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
@@ -102,17 +116,23 @@ func (r *Repository) newImport(ctx context.Context) (*importRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &importRun{
-		repo: r, handle: handle,
+	run := &importRun{
+		repo: r, handle: handle, ahead: r.onPool(r.handle),
 		rules: importplan.Rules{DefaultTenant: string(DefaultTenant), Partitions: partitions},
-		chunk: importplan.NewChunk(MaxImportEvents, MaxImportBytes),
-	}, nil
+	}
+	run.filling, run.written = run.newChunk(), run.newChunk()
+	return run, nil
 }
 
-func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error]) error {
+func (i *importRun) newChunk() *importChunk {
+	return &importChunk{Chunk: importplan.NewChunk(MaxImportEvents, MaxImportBytes/2), run: i}
+}
+
+func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error]) (err error) {
+	defer func() { err = errorsFirst(i.await(), err) }()
 	for event, err := range events {
 		if err != nil {
-			return fmt.Errorf("import: the source failed after %d events: %w", i.taken+int64(i.chunk.Len()), err)
+			return fmt.Errorf("import: the source failed after %d events: %w", i.filling.before+int64(i.filling.Len()), err)
 		}
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("import: %w", err)
@@ -127,10 +147,17 @@ func (i *importRun) takeAll(ctx context.Context, events iter.Seq2[Event, error])
 func (i *importRun) take(ctx context.Context, event Event) error {
 	planned := planned(&event)
 	if err := checkImported(&event); err != nil {
-		return i.refused(i.chunk.Len(), &planned, err)
+		return i.filling.refused(i.filling.Len(), &planned, err)
 	}
-	i.chunk.Add(planned)
-	if !i.chunk.Full() {
+	select {
+	case err := <-i.writing: // a source may take its time
+		if err := i.settle(err); err != nil {
+			return err
+		}
+	default:
+	}
+	i.filling.Add(planned)
+	if !i.filling.Full() {
 		return nil
 	}
 	return i.flush(ctx)
@@ -152,26 +179,45 @@ func planned(e *Event) importplan.Event {
 }
 
 // refused names the event at a place of the chunk.
-func (i *importRun) refused(at int, e *importplan.Event, err error) error {
-	return &ImportError{Index: i.taken + int64(at), StreamID: StreamID(e.Stream), Version: e.Version, EventID: e.ID, Err: err}
+func (c *importChunk) refused(at int, e *importplan.Event, err error) error {
+	return &ImportError{Index: c.before + int64(at), StreamID: StreamID(e.Stream), Version: e.Version, EventID: e.ID, Err: err}
 }
 
-// flush writes the chunk and makes room for the next.
+// flush has the chunk that is filled written, once the one before it is, and makes room for the next.
 func (i *importRun) flush(ctx context.Context) error {
-	if i.chunk.Len() == 0 {
+	if err := i.await(); err != nil || i.filling.Len() == 0 {
+		return err
+	}
+	chunk, writing := i.filling, make(chan error, 1)
+	i.filling, i.written, i.writing = i.written, chunk, writing
+	i.filling.before = chunk.before + int64(chunk.Len())
+	go func() { writing <- chunk.write(ctx) }()
+	if i.ahead {
 		return nil
 	}
-	written, err := i.writeChunk(ctx)
-	i.repo.hook.call()
+	return i.await()
+}
+
+// await waits for the chunk that is written, if one is.
+func (i *importRun) await() error {
+	if i.writing == nil {
+		return nil
+	}
+	return i.settle(<-i.writing)
+}
+
+// settle counts the chunk that was written, unless that failed.
+func (i *importRun) settle(err error) error {
+	i.writing = nil
 	if err != nil {
 		return err
 	}
-	i.taken += int64(i.chunk.Len())
-	i.result.Imported += int64(i.chunk.Rows())
-	i.result.Skipped += int64(i.chunk.Len() - i.chunk.Rows())
-	if written > 0 {
-		i.result.LastPosition = written
+	chunk := i.written
+	i.result.Imported += int64(chunk.Rows())
+	i.result.Skipped += int64(chunk.Len() - chunk.Rows())
+	if chunk.position > 0 {
+		i.result.LastPosition = chunk.position
 	}
-	i.chunk.Reset()
+	chunk.Reset()
 	return nil
 }

@@ -26,19 +26,19 @@ func TestImportErrorNamesTheEvent(t *testing.T) {
 // BenchmarkImportClient is what Import does per event without a server: checks, plan and layout.
 func BenchmarkImportClient(b *testing.B) {
 	run := importRun{
-		chunk: importplan.NewChunk(MaxImportEvents+1, MaxImportBytes), // which is not written
-		rules: importplan.Rules{DefaultTenant: string(DefaultTenant), Partitions: DefaultPartitionCount},
+		filling: &importChunk{Chunk: importplan.NewChunk(MaxImportEvents+1, MaxImportBytes)}, // which is not written
+		rules:   importplan.Rules{DefaultTenant: string(DefaultTenant), Partitions: DefaultPartitionCount},
 	}
 	events := importedEvents(MaxImportEvents)
 	b.ReportAllocs()
 	for range b.N {
-		run.chunk.Reset()
+		run.filling.Reset()
 		for _, e := range events {
 			require.NoError(b, run.take(b.Context(), e))
 		}
-		run.chunk.Begin(func(stream string) int32 { return int32(partitionOf(StreamID(stream), DefaultPartitionCount).ID) })
-		require.Nil(b, run.chunk.Plan(nil, &run.rules))
-		_, err := io.Copy(io.Discard, run.chunk.Copy())
+		run.filling.Begin(func(stream string) int32 { return int32(partitionOf(StreamID(stream), DefaultPartitionCount).ID) })
+		require.Nil(b, run.filling.Plan(nil, &run.rules))
+		_, err := io.Copy(io.Discard, run.filling.Copy())
 		require.NoError(b, err)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/MaxImportEvents, "ns/event")

@@ -39,31 +39,32 @@ var importAgainCodes = []string{
 	"ES007", // it is in another partition
 }
 
-// writeChunk writes the chunk in a transaction, again if another writer is in the way, and returns its last position.
-func (i *importRun) writeChunk(ctx context.Context) (position int64, err error) {
+// write writes the chunk in a transaction, again if another writer is in the way.
+func (c *importChunk) write(ctx context.Context) error {
+	defer c.run.repo.hook.call()
 	for try := 1; ; try++ {
-		position, err = i.tryChunk(ctx, try > 1)
+		err := c.try(ctx, try > 1)
 		if err == nil {
-			return position, nil
+			return nil
 		}
 		// A refusal is looked at thoroughly too: an event before the one that was refused may be elsewhere.
 		again := importAgain(err) || try == 1 && isImportError(err)
 		if try == importTries || !again {
-			return 0, i.failed(err)
+			return c.failed(err)
 		}
 	}
 }
 
-// tryChunk writes the chunk in a transaction. The end of the context does not cut off its commit, so that the result counts what is there.
-func (i *importRun) tryChunk(ctx context.Context, thorough bool) (position int64, err error) {
-	err = outlast.Tx(ctx, i.handle, pgx.TxOptions{BeginQuery: beginImport}, func(tx pgx.Tx) error {
-		if err := i.plan(ctx, tx, thorough); err != nil {
+// try writes the chunk in a transaction. The end of the context does not cut off its commit, so that the result counts what is there.
+func (c *importChunk) try(ctx context.Context, thorough bool) error {
+	return outlast.Tx(ctx, c.run.handle, pgx.TxOptions{BeginQuery: beginImport}, func(tx pgx.Tx) error {
+		if err := c.plan(ctx, tx, thorough); err != nil {
 			return err
 		}
-		position, err = i.copyRows(ctx, tx)
+		position, err := c.copyRows(ctx, tx)
+		c.position = position
 		return err
 	})
-	return position, err
 }
 
 func importAgain(err error) bool {
@@ -78,48 +79,48 @@ func isImportError(err error) bool {
 }
 
 // failed says which events the database did not take, unless the error names one.
-func (i *importRun) failed(err error) error {
+func (c *importChunk) failed(err error) error {
 	if isImportError(err) {
 		return err
 	}
 	return fmt.Errorf("import: events %d to %d of the source: %w",
-		i.taken, i.taken+int64(i.chunk.Len())-1, mapError(err))
+		c.before, c.before+int64(c.Len())-1, mapError(err))
 }
 
 // plan decides what becomes of the events of the chunk.
-func (i *importRun) plan(ctx context.Context, tx pgx.Tx, thorough bool) error {
-	if err := i.findStreams(ctx, tx); err != nil {
+func (c *importChunk) plan(ctx context.Context, tx pgx.Tx, thorough bool) error {
+	if err := c.findStreams(ctx, tx); err != nil {
 		return err
 	}
-	there, err := i.findEvents(ctx, tx, i.chunk.Doubtful(thorough))
+	there, err := c.findEvents(ctx, tx, c.Doubtful(thorough))
 	if err != nil {
 		return err
 	}
-	refusal := i.chunk.Plan(there, &i.rules)
+	refusal := c.Plan(there, &c.run.rules)
 	switch {
 	case refusal == nil:
 		return nil
 	case refusal.Reason == importplan.Moved:
 		return errImportMoved
 	}
-	e := i.chunk.Event(refusal.At)
-	return i.refused(refusal.At, e, i.explain(ctx, tx, e, refusal))
+	e := c.Event(refusal.At)
+	return c.refused(refusal.At, e, c.explain(ctx, tx, e, refusal))
 }
 
 // findStreams locks the streams of the chunk, unless they are many, and reads where those stand that exist. Where it does not lock, or a raw
 // INSERT does not ask, the key settles, and the chunk is planned again.
-func (i *importRun) findStreams(ctx context.Context, tx pgx.Tx) error {
-	streams := i.chunk.Streams()
-	if err := i.repo.queries.StreamLockMany(ctx, tx, streams); err != nil {
+func (c *importChunk) findStreams(ctx context.Context, tx pgx.Tx) error {
+	streams := c.Streams()
+	if err := c.run.repo.queries.StreamLockMany(ctx, tx, streams); err != nil {
 		return err
 	}
-	rows, err := i.repo.queries.StreamLastMany(ctx, tx, streams)
+	rows, err := c.run.repo.queries.StreamLastMany(ctx, tx, streams)
 	if err != nil {
 		return err
 	}
-	i.chunk.Begin(func(stream string) int32 { return int32(partitionOf(StreamID(stream), i.rules.Partitions).ID) })
+	c.Begin(func(stream string) int32 { return int32(partitionOf(StreamID(stream), c.run.rules.Partitions).ID) })
 	for _, row := range rows {
-		i.chunk.Find(row.StreamID, importplan.Head{
+		c.Find(row.StreamID, importplan.Head{
 			Tenant: row.TenantID, Partition: row.PartitionID, Watermark: row.Watermark, Current: row.CurrentVersion,
 		})
 	}
@@ -127,11 +128,11 @@ func (i *importRun) findStreams(ctx context.Context, tx pgx.Tx) error {
 }
 
 // findEvents looks for events that may be in the store already.
-func (i *importRun) findEvents(ctx context.Context, tx pgx.Tx, ids []string) (map[uuid.UUID]importplan.Place, error) {
+func (c *importChunk) findEvents(ctx context.Context, tx pgx.Tx, ids []string) (map[uuid.UUID]importplan.Place, error) {
 	if ids == nil {
 		return nil, nil
 	}
-	rows, err := i.repo.queries.EventPlaceMany(ctx, tx, ids)
+	rows, err := c.run.repo.queries.EventPlaceMany(ctx, tx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -143,13 +144,13 @@ func (i *importRun) findEvents(ctx context.Context, tx pgx.Tx, ids []string) (ma
 }
 
 // explain is the error for a refusal.
-func (i *importRun) explain(ctx context.Context, tx pgx.Tx, e *importplan.Event, r *importplan.Refusal) error {
+func (c *importChunk) explain(ctx context.Context, tx pgx.Tx, e *importplan.Event, r *importplan.Refusal) error {
 	id := StreamID(e.Stream)
 	switch r.Reason {
 	case importplan.Hole:
 		return &GapError{StreamID: id, FirstMissing: r.FirstMissing, CurrentVersion: r.Current}
 	case importplan.VersionTaken:
-		return i.versionTaken(ctx, tx, e, r)
+		return c.versionTaken(ctx, tx, e, r)
 	case importplan.IDTaken:
 		return &EventIDConflictError{
 			EventID: e.ID, StreamID: id, FoundStreamID: StreamID(r.Found.Stream), FoundVersion: r.Found.Version, Problem: "is there already",
@@ -159,19 +160,19 @@ func (i *importRun) explain(ctx context.Context, tx pgx.Tx, e *importplan.Event,
 	case importplan.OtherPartition:
 		return &PartitionMismatchError{StreamID: id, StreamPartition: r.Partition, EventPartition: e.Partition}
 	default: // NoPartition
-		_, err := NewPartitionKey(e.Partition, i.rules.Partitions)
+		_, err := NewPartitionKey(e.Partition, c.run.rules.Partitions)
 		return err
 	}
 }
 
 // versionTaken says which other event has the version.
-func (i *importRun) versionTaken(ctx context.Context, tx pgx.Tx, e *importplan.Event, r *importplan.Refusal) error {
+func (c *importChunk) versionTaken(ctx context.Context, tx pgx.Tx, e *importplan.Event, r *importplan.Refusal) error {
 	conflict := &IngestConflictError{StreamID: StreamID(e.Stream), Version: e.Version, EventID: e.ID, OtherEventID: r.Other, Place: "this call"}
 	if r.InChunk {
 		return conflict
 	}
 	conflict.Place = "events"
-	rows, err := i.repo.eventRange(ctx, tx, conflict.StreamID, e.Version, 1)
+	rows, err := c.run.repo.eventRange(ctx, tx, conflict.StreamID, e.Version, 1)
 	if err != nil {
 		return mapError(err)
 	}
@@ -182,13 +183,13 @@ func (i *importRun) versionTaken(ctx context.Context, tx pgx.Tx, e *importplan.E
 }
 
 // copyRows sends the rows of the chunk through the gate, and returns the last one's position.
-func (i *importRun) copyRows(ctx context.Context, tx pgx.Tx) (int64, error) {
-	if i.chunk.Rows() == 0 {
+func (c *importChunk) copyRows(ctx context.Context, tx pgx.Tx) (int64, error) {
+	if c.Rows() == 0 {
 		return 0, nil
 	}
-	if _, err := tx.Conn().PgConn().CopyFrom(ctx, i.chunk.Copy(), importplan.CopyEvents); err != nil {
+	if _, err := tx.Conn().PgConn().CopyFrom(ctx, c.Copy(), importplan.CopyEvents); err != nil {
 		return 0, err
 	}
-	row, err := i.repo.queries.StreamGet(ctx, tx, i.chunk.LastStream())
+	row, err := c.run.repo.queries.StreamGet(ctx, tx, c.LastStream())
 	return row.LastPosition, err
 }

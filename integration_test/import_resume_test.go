@@ -58,6 +58,7 @@ func TestImportEndsWithItsContext(t *testing.T) {
 	h.before = func(n int) error {
 		require.LessOrEqual(t, n, inSecondChunk, "the source is not read on")
 		if n == inSecondChunk {
+			waitFor(t, func() bool { return eventsIn(t, b) == eventstream.MaxImportEvents }, func() string { return "the first chunk is not written" })
 			cancel()
 		}
 		return nil
