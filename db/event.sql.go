@@ -94,10 +94,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -172,10 +169,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -205,7 +199,7 @@ type EventListForwardRow struct {
 	Metadata    interface{}
 }
 
-// A page of a stream, upwards from a version. Of an event that is not light payload is NULL, as in LogListForward.
+// A page of a stream, upwards from a version. Of an event that is not light payload or metadata is NULL, as in LogListForward.
 func (q *Queries) EventListForward(ctx context.Context, db DBTX, arg EventListForwardParams) ([]EventListForwardRow, error) {
 	rows, err := db.Query(ctx, eventListForward, arg.StreamID, arg.FromVersion, arg.PageSize)
 	if err != nil {

@@ -51,10 +51,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -129,10 +126,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM unnest($1::integer[]) AS p (id)
@@ -219,10 +213,7 @@ SELECT
     e.stream_id::text AS stream_id,
     e.tenant_id::text AS tenant_id,
     e.type::text AS type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.read_log(
@@ -317,10 +308,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -350,8 +338,8 @@ type LogListForwardRow struct {
 	Metadata    interface{}
 }
 
-// A page of the log, upwards. An event that is not light comes without what it says, in this query and the next four: its payload is
-// NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
+// A page of the log, upwards. An event that is not light comes without what makes it large, in this query and the next four: its payload or its
+// metadata is NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
 func (q *Queries) LogListForward(ctx context.Context, db DBTX, arg LogListForwardParams) ([]LogListForwardRow, error) {
 	rows, err := db.Query(ctx, logListForward, arg.After, arg.Until, arg.PageSize)
 	if err != nil {
@@ -510,10 +498,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e

@@ -10,7 +10,7 @@ FROM eventstream.events AS e
 WHERE e.event_id = @event_id::uuid;
 
 -- name: EventListForward :many
--- A page of a stream, upwards from a version. Of an event that is not light payload is NULL, as in LogListForward.
+-- A page of a stream, upwards from a version. Of an event that is not light payload or metadata is NULL, as in LogListForward.
 SELECT
     e.position,
     e.version,
@@ -21,10 +21,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -44,10 +41,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e

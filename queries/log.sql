@@ -16,8 +16,8 @@ JOIN eventstream.log_state AS l ON l.lane = 0;
 SELECT eventstream.advance_stable_position((@min_age_ms::bigint || ' ms')::interval)::bigint AS stable_position;
 
 -- name: LogListForward :many
--- A page of the log, upwards. An event that is not light comes without what it says, in this query and the next four: its payload is
--- NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
+-- A page of the log, upwards. An event that is not light comes without what makes it large, in this query and the next four: its payload or its
+-- metadata is NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
 SELECT
     e.position,
     e.version,
@@ -28,10 +28,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -51,10 +48,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -74,10 +68,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -97,10 +88,7 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM unnest(@partition_ids::integer[]) AS p (id)
@@ -126,10 +114,7 @@ SELECT
     e.stream_id::text AS stream_id,
     e.tenant_id::text AS tenant_id,
     e.type::text AS type,
-    CASE
-        WHEN eventstream.is_light(e.payload) AND eventstream.is_light(e.metadata)
-            AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
-    END AS payload,
+    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.read_log(

@@ -17,7 +17,7 @@ func NewCutter(limit int64) Cutter { return Cutter{limit: limit} }
 // Next counts the row at hand in, which has the columns of eventstream.events in their order, or says why it is not part of the page. The
 // first event always is, if the server sent it.
 func (c *Cutter) Next(row [][]byte) End {
-	if row[payloadColumn] == nil {
+	if row[payloadColumn] == nil || row[metadataColumn] == nil {
 		return EndAtLarge
 	}
 	bytes := int64(readbudget.EventOverhead + len(row[payloadColumn]) + len(row[dataColumn]) + len(row[metadataColumn]))

@@ -19,15 +19,19 @@ func TestPagesAreCutByBytes(t *testing.T) {
 	kilo := make([]byte, 1024)
 	c := NewCutter(4096)
 	require.Equal(t, EndOfRange, c.Next(row(kilo, nil, kilo)))
-	require.Equal(t, EndOfRange, c.Next(row(kilo, nil, nil)))
-	require.Equal(t, EndOfBytes, c.Next(row(nullPayload(), kilo, nil)))
-	require.Equal(t, EndAtLarge, c.Next(row(nil, nil, nil)))
-	require.Equal(t, int64(3*1024+2*readbudget.EventOverhead), c.bytes)
+	require.Equal(t, EndOfRange, c.Next(row(kilo, nil, noMetadata())))
+	require.Equal(t, EndOfBytes, c.Next(row(nullPayload(), kilo, noMetadata())))
+	require.Equal(t, EndAtLarge, c.Next(row(nil, nil, noMetadata())))
+	require.Equal(t, EndAtLarge, c.Next(row(nullPayload(), nil, nil)))
+	require.Equal(t, int64(3*1024+2*readbudget.EventOverhead+len(noMetadata())), c.bytes)
 	c = NewCutter(1)
 	require.Equal(t, EndAtLarge, c.Next(row(nil, nil, kilo)))
 	require.Equal(t, EndOfRange, c.Next(row(kilo, kilo, kilo)), "the first one, whatever its size")
-	require.Equal(t, EndOfBytes, c.Next(row(nullPayload(), nil, nil)))
+	require.Equal(t, EndOfBytes, c.Next(row(nullPayload(), nil, noMetadata())))
 }
 
 // nullPayload is the payload of an event that has only data.
 func nullPayload() []byte { return []byte("null") }
+
+// noMetadata is the metadata of an event that was given none.
+func noMetadata() []byte { return []byte("{}") }
