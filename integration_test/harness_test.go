@@ -38,7 +38,7 @@ type bundle struct {
 // bundleOption changes the pool of a bundle.
 type bundleOption func(*pgxpool.Config)
 
-// withMaxConns gives a test more connections than the default of 8.
+// withMaxConns gives a test more connections than the default of 8, or fewer.
 func withMaxConns(n int32) bundleOption {
 	return func(c *pgxpool.Config) { c.MaxConns = n }
 }

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gaplesspg/gapless/eventstream"
@@ -60,13 +59,8 @@ func TestImportSharesItsConnectionWithTheSource(t *testing.T) {
 	h := history{events: 2*eventstream.MaxImportEvents + 5, perStream: 40, numbered: true}
 	_, err := b.repo.Import(b.ctx, h.all())
 	require.NoError(t, err)
-	config := b.pool.Config()
-	config.MaxConns = 1
-	pool, err := pgxpool.NewWithConfig(b.ctx, config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
 	for name, repo := range map[string]*eventstream.Repository{
-		"connection": repoOn(t, session(t, b)), "pool of one": repoOn(t, pool),
+		"connection": repoOn(t, session(t, b)), "pool of one": repoOn(t, newPool(t, b.dsn, withMaxConns(1))),
 	} {
 		result, err := repo.Import(b.ctx, asSource(repo.ReadLog(b.ctx, eventstream.LogOptions{})))
 		require.NoError(t, err, name)
@@ -112,11 +106,6 @@ func TestImportEndsOnceAChunkIsRefused(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	undone := &rollbacks{}
-	config := b.pool.Config()
-	config.ConnConfig.Tracer = undone
-	pool, err := pgxpool.NewWithConfig(b.ctx, config)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
 	h := refusedHistory(t, b)
 	h.before = func(n int) error {
 		if n <= eventstream.MaxImportEvents {
@@ -127,7 +116,7 @@ func TestImportEndsOnceAChunkIsRefused(t *testing.T) {
 		require.Less(t, n, h.events-1, "the source was read to its end")
 		return b.pool.Ping(b.ctx)
 	}
-	result, err := repoOn(t, pool).Import(b.ctx, h.all())
+	result, err := repoOn(t, tracedPool(t, b, undone)).Import(b.ctx, h.all())
 	requireRefusedFirst(t, b, result, err)
 }
 
