@@ -94,7 +94,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -169,7 +171,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e

@@ -51,7 +51,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -126,7 +128,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM unnest($1::integer[]) AS p (id)
@@ -213,7 +217,9 @@ SELECT
     e.stream_id::text AS stream_id,
     e.tenant_id::text AS tenant_id,
     e.type::text AS type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.read_log(
@@ -308,7 +314,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -338,8 +346,9 @@ type LogListForwardRow struct {
 	Metadata    interface{}
 }
 
-// A page of the log, upwards. An event that is not light comes without what makes it large, in this query and the next four: its payload or its
-// metadata is NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
+// A page of the log, upwards. An event that is not light comes without what makes it large, in this query and the next
+// four: its payload or its metadata is NULL. The reader stops before it, and goes on with LogListHeavy. So a page is
+// bounded, whatever follows events that were small.
 func (q *Queries) LogListForward(ctx context.Context, db DBTX, arg LogListForwardParams) ([]LogListForwardRow, error) {
 	rows, err := db.Query(ctx, logListForward, arg.After, arg.Until, arg.PageSize)
 	if err != nil {
@@ -498,7 +507,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e

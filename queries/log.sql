@@ -16,8 +16,9 @@ JOIN eventstream.log_state AS l ON l.lane = 0;
 SELECT eventstream.advance_stable_position((@min_age_ms::bigint || ' ms')::interval)::bigint AS stable_position;
 
 -- name: LogListForward :many
--- A page of the log, upwards. An event that is not light comes without what makes it large, in this query and the next four: its payload or its
--- metadata is NULL. The reader stops before it, and goes on with LogListHeavy. So a page is bounded, whatever follows events that were small.
+-- A page of the log, upwards. An event that is not light comes without what makes it large, in this query and the next
+-- four: its payload or its metadata is NULL. The reader stops before it, and goes on with LogListHeavy. So a page is
+-- bounded, whatever follows events that were small.
 SELECT
     e.position,
     e.version,
@@ -28,7 +29,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -48,7 +51,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -68,7 +73,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.events AS e
@@ -88,7 +95,9 @@ SELECT
     e.stream_id,
     e.tenant_id,
     e.type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM unnest(@partition_ids::integer[]) AS p (id)
@@ -114,7 +123,9 @@ SELECT
     e.stream_id::text AS stream_id,
     e.tenant_id::text AS tenant_id,
     e.type::text AS type,
-    CASE WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload END AS payload,
+    CASE
+        WHEN eventstream.is_light(e.payload) AND (e.data IS NULL OR eventstream.is_light(e.data)) THEN e.payload
+    END AS payload,
     CASE WHEN eventstream.is_light(e.data) THEN e.data END AS data,
     CASE WHEN eventstream.is_light(e.metadata) THEN e.metadata END AS metadata
 FROM eventstream.read_log(
