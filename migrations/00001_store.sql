@@ -7,6 +7,7 @@
 -- pg_temp first, which is where any role can put a type of its own name, and with it code that would run with the
 -- rights of the function's owner. Functions that must be inlined cannot carry a setting; their bodies are parsed once,
 -- when they are created (RETURN).
+-- +goose StatementBegin
 
 COMMENT ON SCHEMA eventstream IS
     'Gapless: event streams without a hole. Rules live in constraints and triggers here; SELECT * FROM '
@@ -14,7 +15,6 @@ COMMENT ON SCHEMA eventstream IS
 
 -- Errors are part of the interface: a SQLSTATE in class ES to match on, the numbers as one JSON object in DETAIL, and
 -- what to do in HINT. One function raises them all, so that they cannot come in two shapes.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse(
     p_code text,
     p_message text,
@@ -28,13 +28,11 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = p_code, MESSAGE = p_message, DETAIL = p_detail::text, HINT = p_hint;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse(text, text, jsonb, text) IS
+COMMENT ON FUNCTION eventstream.refuse IS
     'Raises an error of class ES: SQLSTATE p_code, DETAIL one JSON object, HINT what to do. Never returns.';
 
 -- A value is refused with the rule it breaks; a long one is shown shortened, since errors end up in logs.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_value(
     p_field text,
     p_value text,
@@ -51,13 +49,11 @@ BEGIN
         format('Give a %s that is %s.', p_field, p_rule));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_value(text, text, text) IS
+COMMENT ON FUNCTION eventstream.refuse_value IS
     'Raises ES008 (invalid value), naming the field, the value and the rule. Never returns.';
 
 -- What guards a table calls this: the trigger's arguments are the SQLSTATE, the reason and the hint.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -71,16 +67,11 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_change() IS
-    'Trigger: refuses the operation. Arguments: SQLSTATE, reason, hint.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_change() FROM PUBLIC;
+COMMENT ON FUNCTION eventstream.refuse_change IS 'Trigger: refuses the operation. Arguments: SQLSTATE, reason, hint.';
 
 -- A way back that drops the tables drops what they hold. Asked before the first step, and again under the lock of the
 -- tables.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_to_drop_events() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -98,12 +89,9 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_to_drop_events() IS
+COMMENT ON FUNCTION eventstream.refuse_to_drop_events IS
     'Raises ES004 if the store holds events, unless the setting eventstream.drop_events is on. For migrations.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_to_drop_events() FROM PUBLIC;
 
 -- The partition count as a constant that every writer can check against without reading a row that all writers share.
 -- Chosen at install: SET eventstream.partition_count = 64 in the session that migrates, or Options.PartitionCount in
@@ -113,7 +101,6 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 AS 'SELECT 32';
 
--- +goose StatementBegin
 DO $$
 DECLARE
     v_count text := coalesce(nullif(current_setting('eventstream.partition_count', true), ''), '32');
@@ -133,9 +120,8 @@ BEGIN
         'SELECT ' || v_count::integer);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.partition_count() IS
+COMMENT ON FUNCTION eventstream.partition_count IS
     'Number of partitions of this store, chosen at install. Equals store.partition_count; audit() reports a '
     'difference.';
 
@@ -186,7 +172,6 @@ COMMENT ON COLUMN eventstream.schema_versions.version IS 'Version of the schema:
 COMMENT ON COLUMN eventstream.schema_versions.usable_from IS
     'Code that knows migrations up to this one, or more, works with it.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.declare_version(p_version bigint, p_usable_from bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -199,22 +184,21 @@ BEGIN
     WHERE v.version < p_version;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.declare_version IS
+    'Says from which version on code can use the schema of a version. A migration calls it, with its own number, and '
+    'its Down deletes the row: with p_usable_from of the release before if that works with the new schema, else with '
+    'its own.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.refuse_change, eventstream.refuse_to_drop_events, eventstream.declare_version
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.declare_version(bigint, bigint) IS
-    'Says from which version on code can use the schema of a version. A migration calls it, with its own number, and '
-    'its '
-    'Down deletes the row: with p_usable_from of the release before if that works with the new schema, else with its '
-    'own.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.declare_version(bigint, bigint) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.declare_version(bigint, bigint);
+DROP FUNCTION eventstream.declare_version;
 DROP TABLE eventstream.schema_versions;
 DROP TABLE eventstream.store;
-DROP FUNCTION eventstream.partition_count();
-DROP FUNCTION eventstream.refuse_to_drop_events();
-DROP FUNCTION eventstream.refuse_change();
-DROP FUNCTION eventstream.refuse_value(text, text, text);
-DROP FUNCTION eventstream.refuse(text, text, jsonb, text);
+DROP FUNCTION
+    eventstream.partition_count, eventstream.refuse_to_drop_events, eventstream.refuse_change, eventstream.refuse_value,
+    eventstream.refuse;

@@ -6,6 +6,7 @@
 -- of the table, or as domains that raise errors with a hint, they cost 3 to 8 microseconds apiece in every statement,
 -- since they are prepared anew in each. eventstream/testdata/values.json holds the cases that Go and SQL must judge
 -- alike.
+-- +goose StatementBegin
 
 -- 1 to 128 bytes; no control characters (C0, DEL, C1); no white space (Unicode's, as Go's unicode.IsSpace) at either
 -- end.
@@ -17,7 +18,7 @@ RETURN octet_length(p_value) <= 128
         '([^\u0001-\u001f\u007f-\u009f]*'
         '[^\u0001-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000])?$');
 
-COMMENT ON FUNCTION eventstream.is_name(text) IS
+COMMENT ON FUNCTION eventstream.is_name IS
     'Whether a text may be a stream id or an event type: 1 to 128 bytes, no control characters, no white space at '
     'either end.';
 
@@ -27,7 +28,7 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN octet_length(p_value) <= 64 AND p_value ~ '^[A-Za-z0-9_-]+$';
 
-COMMENT ON FUNCTION eventstream.is_tenant_id(text) IS
+COMMENT ON FUNCTION eventstream.is_tenant_id IS
     'Whether a text may be a tenant id: 1 to 64 of the characters A-Z a-z 0-9 _ -.';
 
 CREATE FUNCTION eventstream.is_partition(p_value integer) RETURNS boolean
@@ -35,8 +36,7 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN p_value >= 0 AND p_value < eventstream.partition_count();
 
-COMMENT ON FUNCTION eventstream.is_partition(integer) IS
-    'Whether the store has this partition: 0 to partition_count() - 1.';
+COMMENT ON FUNCTION eventstream.is_partition IS 'Whether the store has this partition: 0 to partition_count() - 1.';
 
 -- Times that Go and JSON can carry; not infinity. The very first microsecond is Go's zero time, which is what a
 -- forgotten time looks like.
@@ -45,7 +45,7 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN p_value > '0001-01-01 00:00:00+00'::timestamptz AND p_value < '10000-01-01 00:00:00+00'::timestamptz;
 
-COMMENT ON FUNCTION eventstream.is_time(timestamptz) IS
+COMMENT ON FUNCTION eventstream.is_time IS
     'Whether a time is in the years 1 to 9999, UTC, and not 0001-01-01 00:00:00, which is Go''s zero time.';
 
 -- A clock may be set, forwards or back, while a statement runs: what was written before is no less honest, so the time
@@ -56,7 +56,7 @@ VOLATILE
 RETURN p_value >= least(statement_timestamp(), clock_timestamp()) - interval '1 minute'
     AND p_value <= greatest(statement_timestamp(), clock_timestamp()) + interval '1 minute';
 
-COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS
+COMMENT ON FUNCTION eventstream.is_now IS
     'Whether a time is of the statement in hand, by the database''s clock, give or take a minute: the clock may be set '
     'meanwhile.';
 
@@ -64,7 +64,6 @@ COMMENT ON FUNCTION eventstream.is_now(timestamptz) IS
 -- readers and pg_dump get, and no text of a gigabyte exists. With a backslash before each character (COPY) and whatever
 -- else the row has, 64 MB leave room; any JSON that prints in 64 MB is also within the limits of jsonb itself. Nesting
 -- is bounded for those who read it: many decoders take 1000 levels and no more.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.json_fault(p_value jsonb) RETURNS text
 LANGUAGE plpgsql
 IMMUTABLE PARALLEL SAFE
@@ -87,9 +86,8 @@ EXCEPTION
         RETURN SQLERRM;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.json_fault(jsonb) IS
+COMMENT ON FUNCTION eventstream.json_fault IS
     'What is wrong with JSON that has more than 64000000 bytes as text, or more than 1000 levels of arrays and '
     'objects, or has been damaged; else NULL. Prints it: is_json() asks first whether that is needed.';
 
@@ -102,7 +100,7 @@ STABLE PARALLEL SAFE
 RETURN pg_column_size(p_value) < 6900 AND pg_column_compression(p_value) IS NULL
     OR eventstream.json_fault(p_value) IS NULL;
 
-COMMENT ON FUNCTION eventstream.is_json(jsonb) IS
+COMMENT ON FUNCTION eventstream.is_json IS
     'Whether JSON may be a payload or metadata: at most 64000000 bytes as text, and 1000 levels of arrays and objects.';
 
 -- What an erased event holds. A mark in the row itself, so that every reader sees it, and a copy of the store has it too.
@@ -115,8 +113,9 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN p_metadata = '{"$erased": true}'::jsonb AND p_payload = 'null'::jsonb AND p_data IS NULL;
 
-COMMENT ON FUNCTION eventstream.is_erased(jsonb, bytea, jsonb) IS
-    'Whether this is what an event holds whose content was taken away: the JSON null, no data, and metadata that say so.';
+COMMENT ON FUNCTION eventstream.is_erased IS
+    'Whether this is what an event holds whose content was taken away: the JSON null, no data, and metadata that say '
+    'so.';
 
 -- Bytes print as two digits each, or in pg_dump with bytea_output = escape as up to five characters.
 CREATE FUNCTION eventstream.is_content(
@@ -135,12 +134,11 @@ RETURN p_event_id <> '00000000-0000-0000-0000-000000000000'::uuid
     -- An event may arrive erased, from a copy of a store where it was; whatever else has the mark would pass for one.
     AND (NOT p_metadata ? '$erased' OR eventstream.is_erased(p_payload, p_data, p_metadata));
 
-COMMENT ON FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb) IS
+COMMENT ON FUNCTION eventstream.is_content IS
     'Whether an event may have this id, which is not the nil UUID, this payload, at most 128000000 bytes of data, and '
     'these metadata, a JSON object, with the key $erased in an erased event alone.';
 
 -- Of the values of an event, which one breaks its rule, and what the rule is. Slow, and called only when one does.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_values(
     p_stream_id text,
     p_tenant_id text,
@@ -175,14 +173,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, timestamptz) IS
+COMMENT ON FUNCTION eventstream.refuse_values IS
     'Raises ES008 or ES007 for the first of the values that breaks its rule; returns if none does.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, timestamptz) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_json(p_field text, p_value jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -197,12 +191,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_json(text, jsonb) IS
+COMMENT ON FUNCTION eventstream.refuse_json IS
     'Raises ES008 for JSON that is too long as text, or nested too deep; returns otherwise.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_content(
     p_event_id uuid,
     p_payload jsonb,
@@ -225,17 +217,12 @@ BEGIN
     PERFORM eventstream.refuse_json('metadata', p_metadata);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb) IS
+COMMENT ON FUNCTION eventstream.refuse_content IS
     'Raises ES008 for what is_content() refuses, metadata that are no object apart; returns if nothing is wrong.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_json(text, jsonb) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb) FROM PUBLIC;
 
 -- Immutable, which raising an error is not, so that partition_of can be inlined: it is evaluated for a count that is
 -- wrong, and only then.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_partition_count(p_count integer) RETURNS integer
 LANGUAGE plpgsql
 IMMUTABLE PARALLEL SAFE
@@ -246,9 +233,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_partition_count(integer) IS
+COMMENT ON FUNCTION eventstream.refuse_partition_count IS
     'Raises ES008 for a partition count that cannot be. Never returns.';
 
 -- SHA-256 is the same in every version of PostgreSQL and of Go, which no built-in hash function promises. The 64 bits
@@ -270,7 +256,7 @@ RETURN CASE
     ) % p_count)::integer
 END;
 
-COMMENT ON FUNCTION eventstream.partition_of(text, integer) IS
+COMMENT ON FUNCTION eventstream.partition_of IS
     'Partition of a stream id: the first 8 bytes of its SHA-256, big-endian, modulo the count. The same as PartitionOf '
     'in Go.';
 
@@ -281,13 +267,12 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN hashtext(p_stream_id COLLATE "C");
 
-COMMENT ON FUNCTION eventstream.stream_key(text) IS
+COMMENT ON FUNCTION eventstream.stream_key IS
     'Second key of the advisory lock of a stream; the first is 1163097202 (EStr). Two streams may share one: then they '
     'share the lock.';
 
 -- PostgreSQL has uuidv7() from 18 on; events need one on 15 too: 48 bits of milliseconds over a random version 4, with
 -- the version set to 7.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.uuid_v7() RETURNS uuid
 LANGUAGE plpgsql
 VOLATILE PARALLEL SAFE
@@ -302,25 +287,16 @@ BEGIN
         'hex')::uuid;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.uuid_v7() IS
+COMMENT ON FUNCTION eventstream.uuid_v7 IS
     'A new time-ordered UUID (RFC 9562, version 7), for events whose writer brings none.';
 
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_values, eventstream.refuse_json, eventstream.refuse_content FROM PUBLIC;
+-- +goose StatementEnd
+
 -- +goose Down
-DROP FUNCTION eventstream.uuid_v7();
-DROP FUNCTION eventstream.stream_key(text);
-DROP FUNCTION eventstream.partition_of(text, integer);
-DROP FUNCTION eventstream.refuse_partition_count(integer);
-DROP FUNCTION eventstream.refuse_content(uuid, jsonb, bytea, jsonb);
-DROP FUNCTION eventstream.refuse_json(text, jsonb);
-DROP FUNCTION eventstream.refuse_values(text, text, integer, text, jsonb, timestamptz);
-DROP FUNCTION eventstream.is_content(uuid, jsonb, bytea, jsonb);
-DROP FUNCTION eventstream.is_erased(jsonb, bytea, jsonb);
-DROP FUNCTION eventstream.is_json(jsonb);
-DROP FUNCTION eventstream.json_fault(jsonb);
-DROP FUNCTION eventstream.is_now(timestamptz);
-DROP FUNCTION eventstream.is_time(timestamptz);
-DROP FUNCTION eventstream.is_partition(integer);
-DROP FUNCTION eventstream.is_tenant_id(text);
-DROP FUNCTION eventstream.is_name(text);
+DROP FUNCTION
+    eventstream.uuid_v7, eventstream.stream_key, eventstream.partition_of, eventstream.refuse_partition_count,
+    eventstream.refuse_content, eventstream.refuse_json, eventstream.refuse_values, eventstream.is_content,
+    eventstream.is_erased, eventstream.is_json, eventstream.json_fault, eventstream.is_now, eventstream.is_time,
+    eventstream.is_partition, eventstream.is_tenant_id, eventstream.is_name;

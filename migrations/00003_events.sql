@@ -6,6 +6,7 @@
 --
 -- Columns of fixed width come first, by width, so that nothing is padded. stream_id is plain text, not a domain, so
 -- that a distributed install can find rows by it; byte order ("C"): a category is a range of ids.
+-- +goose StatementBegin
 
 CREATE SEQUENCE eventstream.events_position_seq AS bigint;
 
@@ -75,7 +76,7 @@ COMMENT ON INDEX eventstream.events_first_tenant_idx IS 'Streams of a tenant, in
 COMMENT ON INDEX eventstream.events_first_partition_idx IS 'Streams of a partition, in order of stream_id.';
 
 -- Old events in a table of their own, which may lie on other disks. From the first time that something is archived it is
--- a part of events (00040_archive.sql); until then nobody pays for it. Where a stream begins and ends stays in events;
+-- a part of events (00041_archive.sql); until then nobody pays for it. Where a stream begins and ends stays in events;
 -- the CHECK tells that to the planner, which then leaves this table alone where first events are asked for.
 CREATE TABLE eventstream.archived_events (
     LIKE eventstream.events INCLUDING COMMENTS INCLUDING DEFAULTS,
@@ -97,8 +98,8 @@ CREATE INDEX archived_events_partition_position_idx ON eventstream.archived_even
 CREATE SEQUENCE eventstream.archiving_seq AS bigint OWNED BY eventstream.archived_events.version;
 
 COMMENT ON TABLE eventstream.archived_events IS
-    'Events that eventstream.archive() moved here: versions 2 to some version of a stream, as they were. Part of events '
-    'for whoever reads that table.';
+    'Events that eventstream.archive() moved here: versions 2 to some version of a stream, as they were. Part of '
+    'events for whoever reads that table.';
 COMMENT ON INDEX eventstream.archived_events_partition_position_idx IS 'The archived part of the log of one partition.';
 COMMENT ON SEQUENCE eventstream.archiving_seq IS 'Id of the transaction that archived last; not a counter.';
 
@@ -181,9 +182,10 @@ CREATE TABLE eventstream.erasures (
 );
 
 COMMENT ON TABLE eventstream.erasures IS
-    'Events whose content was taken away by eventstream.erase(): when, by whom and why, and the digests that keep their '
-    'seals valid. Written by the statement that erases, and never changed.';
-COMMENT ON COLUMN eventstream.erasures.erasure IS 'Its number: an audit looks at those that came since the last clean one.';
+    'Events whose content was taken away by eventstream.erase(): when, by whom and why, and the digests that keep '
+    'their seals valid. Written by the statement that erases, and never changed.';
+COMMENT ON COLUMN eventstream.erasures.erasure IS
+    'Its number: an audit looks at those that came since the last clean one.';
 COMMENT ON SEQUENCE eventstream.erasures_erasure_seq IS 'Numbers of erasures; one that was rolled back leaves a hole.';
 COMMENT ON COLUMN eventstream.erasures.position IS 'Place of the event in the log; NULL for one that never entered it.';
 COMMENT ON COLUMN eventstream.erasures.version IS 'Version of the event.';
@@ -192,15 +194,13 @@ COMMENT ON COLUMN eventstream.erasures.erased_at IS 'When it was erased, by the 
 COMMENT ON COLUMN eventstream.erasures.stream_id IS 'Stream of the event.';
 COMMENT ON COLUMN eventstream.erasures.place IS 'Table that it is in: events or discarded_events.';
 COMMENT ON COLUMN eventstream.erasures.erased_by IS 'The database user who erased it.';
-COMMENT ON COLUMN eventstream.erasures.reason IS
-    'Why it was erased. Stays for good: it names no person.';
+COMMENT ON COLUMN eventstream.erasures.reason IS 'Why it was erased. Stays for good: it names no person.';
 COMMENT ON COLUMN eventstream.erasures.payload_digest IS 'SHA-256 of the payload, as seals count it.';
 COMMENT ON COLUMN eventstream.erasures.data_digest IS 'SHA-256 of data; NULL if there was none.';
 COMMENT ON COLUMN eventstream.erasures.metadata_digest IS 'SHA-256 of the metadata, as seals count it.';
 
 -- Payloads of 2 kB and more are compressed: by lz4 in a fifth of the time that PostgreSQL's own method takes, where the
 -- server was built with it.
--- +goose StatementBegin
 DO $$
 DECLARE
     v_table text;
@@ -213,7 +213,6 @@ EXCEPTION WHEN feature_not_supported THEN
     RAISE NOTICE 'this server has no lz4: payloads are compressed by pglz';
 END;
 $$;
--- +goose StatementEnd
 
 -- ANALYZE would copy what events hold into pg_statistic, where no erasure reaches it; nothing is planned by it.
 ALTER TABLE eventstream.events
@@ -281,6 +280,7 @@ COMMENT ON COLUMN eventstream.streams.last_position IS 'Position of the event at
 COMMENT ON COLUMN eventstream.streams.created_at IS 'When the stream''s first event arrived, by the database''s clock.';
 COMMENT ON COLUMN eventstream.streams.updated_at IS
     'When an event of the stream arrived last, by the database''s clock.';
+-- +goose StatementEnd
 
 -- +goose Down
 LOCK TABLE eventstream.events, eventstream.pending_events IN ACCESS EXCLUSIVE MODE;

@@ -1,10 +1,11 @@
 -- +goose Up
 -- History is append-only: no UPDATE, DELETE or TRUNCATE of events, of what waits, or of what was discarded, by anyone,
 -- the owner included. The one UPDATE that there is, that of eventstream.erase(), has a guard of its own in
--- 00034_erasure.sql; the one DELETE, that of eventstream.archive(), in 00040_archive.sql.
+-- 00035_erasure.sql; the one DELETE, that of eventstream.archive(), in 00041_archive.sql.
 -- Locks: SHARE ROW EXCLUSIVE on the tables for the moment of CREATE TRIGGER.
 --
 -- TRUNCATE has triggers of its own: a distributed install makes no trigger on a shard that combines it with the others.
+-- +goose StatementBegin
 
 CREATE TRIGGER events_no_truncate
     BEFORE TRUNCATE ON eventstream.events
@@ -33,7 +34,6 @@ CREATE TRIGGER discarded_events_no_truncate
 
 -- What waits leaves in two ways, each in the statement that puts it elsewhere. The rule looks at where it went rather
 -- than at who asks.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.pending_events_leave() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -70,16 +70,14 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.pending_events_leave() IS
+COMMENT ON FUNCTION eventstream.pending_events_leave IS
     'Trigger, after DELETE on pending_events: what leaves must be in events by now, or on record in discarded_events '
     '(ES004).';
 
 -- A trigger function runs with the rights of its owner. On another table, the types of that table's columns would bring
 -- code of whoever made them. Nobody but the owner may use these functions, and they look where they run before anything
 -- else.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_borrowed(p_table text, p_own text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -92,9 +90,8 @@ BEGIN
         'Drop the trigger: these functions serve one table.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_borrowed(text, text) IS
+COMMENT ON FUNCTION eventstream.refuse_borrowed IS
     'Raises ES009: a trigger function is used on another table. Never returns.';
 
 CREATE TRIGGER pending_events_leave
@@ -111,8 +108,8 @@ COMMENT ON TRIGGER discarded_events_append_only ON eventstream.discarded_events 
 COMMENT ON TRIGGER discarded_events_no_truncate ON eventstream.discarded_events IS
     'What was discarded stays on record.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.pending_events_leave() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_borrowed(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.pending_events_leave, eventstream.refuse_borrowed FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
 DROP TRIGGER pending_events_leave ON eventstream.pending_events;
@@ -121,5 +118,4 @@ DROP TRIGGER discarded_events_append_only ON eventstream.discarded_events;
 DROP TRIGGER pending_events_no_truncate ON eventstream.pending_events;
 DROP TRIGGER pending_events_append_only ON eventstream.pending_events;
 DROP TRIGGER events_no_truncate ON eventstream.events;
-DROP FUNCTION eventstream.refuse_borrowed(text, text);
-DROP FUNCTION eventstream.pending_events_leave();
+DROP FUNCTION eventstream.refuse_borrowed, eventstream.pending_events_leave;

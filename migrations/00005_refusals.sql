@@ -2,8 +2,8 @@
 -- How the gate refuses: which rule a row breaks is worth a second look only once one is broken. append, ingest and the
 -- watermark refuse by the same functions.
 -- Locks: none.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.refuse_tenant(p_stream_id text, p_stream_tenant text, p_event_tenant text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -23,11 +23,9 @@ BEGIN
         'A stream has one tenant, that of its first event. Append with it, or to another stream.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_tenant(text, text, text) IS 'Raises ES003 (tenant mismatch). Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_tenant IS 'Raises ES003 (tenant mismatch). Never returns.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_partition(p_stream_id text, p_stream_partition integer, p_event_partition integer) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -41,12 +39,9 @@ BEGIN
         'A stream stays in the partition that it was created in. Give that one, or none.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_partition(text, integer, integer) IS
-    'Raises ES007 (partition mismatch). Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_partition IS 'Raises ES007 (partition mismatch). Never returns.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_closed(p_stream_id text, p_closed_at bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -59,11 +54,9 @@ BEGIN
         'A stream is closed for good. Begin another one.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_closed(text, bigint) IS 'Raises ES017 (stream closed). Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_closed IS 'Raises ES017 (stream closed). Never returns.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_unknown_stream(p_stream_id text, p_hint text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -77,14 +70,12 @@ BEGIN
         jsonb_build_object('stream_id', p_stream_id), p_hint);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_unknown_stream(text, text) IS
+COMMENT ON FUNCTION eventstream.refuse_unknown_stream IS
     'Raises ES018 (stream not found), or ES008 for what cannot be the id of one. Never returns.';
 
 -- A sequence behind the events, as after copying the table or logical replication, gives positions that every reader
 -- has passed.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_sequence() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -106,13 +97,11 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_sequence() IS
+COMMENT ON FUNCTION eventstream.refuse_sequence IS
     'Raises ES009 if the sequence of positions is behind the events; returns otherwise.';
 
 -- A transaction that keeps one snapshot cannot see who was faster: it has to run again.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_old_snapshot() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -125,14 +114,12 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_old_snapshot() IS
+COMMENT ON FUNCTION eventstream.refuse_old_snapshot IS
     'After a lost race: raises 40001 in REPEATABLE READ and SERIALIZABLE; returns otherwise.';
 
 -- Rows that were dropped silently (ON CONFLICT DO NOTHING) leave a statement that drew positions and inserted nothing:
 -- an append that its caller believes in and nobody will ever read.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_swallowed() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -160,18 +147,15 @@ BEGIN
             'the rows',
             jsonb_build_object('inserted', 0, 'drawn_position', v_drawn),
             'Leave ON CONFLICT out: eventstream.append recognises an event that was appended before. Remove a trigger '
-            'on '
-            'eventstream.events that returns NULL.');
+            'on eventstream.events that returns NULL.');
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_swallowed() IS
+COMMENT ON FUNCTION eventstream.refuse_swallowed IS
     'Raises ES002 if the statement drew positions but inserted no event (ON CONFLICT DO NOTHING).';
 
 -- Which rule a row breaks is worth a second look only once one is broken.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_event(p_event eventstream.events) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -239,8 +223,7 @@ BEGIN
             jsonb_build_object('stream_id', p_event.stream_id, 'version', p_event.version, 'position', p_event.position,
                 'last_position', v_before.position),
             'Insert the rows of a stream in order of version. If another writer drew in between, try again, or use '
-            'eventstream.append, '
-            'which locks first.');
+            'eventstream.append, which locks first.');
     END IF;
     IF NOT EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_event.stream_id) THEN
         PERFORM eventstream.refuse(
@@ -257,21 +240,12 @@ BEGIN
         'Fill the hole with eventstream.ingest, which knows what waits.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_event(eventstream.events) IS
+COMMENT ON FUNCTION eventstream.refuse_event IS
     'Says why the gate refuses a row: raises ES002, ES003, ES006, ES007, ES008, ES009, ES017 or 40001. Never returns.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_unknown_stream(text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_event(eventstream.events) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_swallowed() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_sequence() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_old_snapshot() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_partition(text, integer, integer) FROM PUBLIC;
 
 -- A session with array_nulls off reads the word NULL in an array that comes as text as four characters. As JSON, a uuid
 -- or a time they are refused; as bytes they would be stored in place of none.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_null_words(p_data bytea[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -282,15 +256,11 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_null_words(bytea[]) IS
+COMMENT ON FUNCTION eventstream.refuse_null_words IS
     'Raises ES008 for data that may have been NULL before array_nulls = off made four characters of it; returns '
     'otherwise.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_null_words(bytea[]) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_unknown_subscription(p_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -303,20 +273,19 @@ BEGIN
         'Check its name in eventstream.subscriptions; running a subscription creates it.');
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.refuse_unknown_subscription IS 'Raises ES010. Never returns.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.refuse_unknown_stream, eventstream.refuse_event, eventstream.refuse_swallowed,
+    eventstream.refuse_sequence, eventstream.refuse_old_snapshot, eventstream.refuse_partition,
+    eventstream.refuse_null_words, eventstream.refuse_unknown_subscription
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_unknown_subscription(text) IS 'Raises ES010. Never returns.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_unknown_subscription(text) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.refuse_unknown_subscription(text);
-DROP FUNCTION eventstream.refuse_null_words(bytea[]);
-DROP FUNCTION eventstream.refuse_event(eventstream.events);
-DROP FUNCTION eventstream.refuse_swallowed();
-DROP FUNCTION eventstream.refuse_sequence();
-DROP FUNCTION eventstream.refuse_old_snapshot();
-DROP FUNCTION eventstream.refuse_unknown_stream(text, text);
-DROP FUNCTION eventstream.refuse_closed(text, bigint);
-DROP FUNCTION eventstream.refuse_partition(text, integer, integer);
-DROP FUNCTION eventstream.refuse_tenant(text, text, text);
+DROP FUNCTION
+    eventstream.refuse_unknown_subscription, eventstream.refuse_null_words, eventstream.refuse_event,
+    eventstream.refuse_swallowed, eventstream.refuse_sequence, eventstream.refuse_old_snapshot,
+    eventstream.refuse_unknown_stream, eventstream.refuse_closed, eventstream.refuse_partition,
+    eventstream.refuse_tenant;

@@ -1,8 +1,9 @@
 -- +goose Up
 -- Tags: what whoever writes an event with tags holds until its transaction ends, so that nobody decides without seeing
--- it. The gate asks for it (00007_gate.sql); what decisions are is in 00030_tags.sql, and why it holds in
+-- it. The gate asks for it (00007_gate.sql); what decisions are is in 00031_tags.sql, and why it holds in
 -- docs/design.md, "Tags".
 -- Locks: none at install. At run time, advisory locks of tags and types, in order of their keys.
+-- +goose StatementBegin
 
 -- Events may carry tags, on which decisions rest. Who writes one holds its tags and its type, shared,
 -- until the transaction ends; a decision holds what it asks for, exclusively.
@@ -11,7 +12,7 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN hashtext(('tag ' || p_tag) COLLATE "C");
 
-COMMENT ON FUNCTION eventstream.tag_key(text) IS
+COMMENT ON FUNCTION eventstream.tag_key IS
     'Second key of the advisory lock of a tag; the first is 1163157863 (ETag). Two tags may share one: then they share '
     'the lock.';
 
@@ -20,10 +21,9 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN hashtext(('type ' || p_type) COLLATE "C");
 
-COMMENT ON FUNCTION eventstream.tag_type_key(text) IS
+COMMENT ON FUNCTION eventstream.tag_type_key IS
     'Second key of the advisory lock of a type, for queries by type alone; the first is that of tags.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_tags(p_tags jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -34,13 +34,11 @@ BEGIN
         'space at either end');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_tags(jsonb) IS
+COMMENT ON FUNCTION eventstream.refuse_tags IS
     'Raises ES008: the tags in the metadata of an event are none. Never returns.';
 
 -- Of many events at once, in one query. What is not an array of strings is told apart before it is taken apart.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tag_keys(p_types text[], p_tags jsonb[]) RETURNS integer[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -74,9 +72,8 @@ BEGIN
     RETURN v_keys;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tag_keys(text[], jsonb[]) IS
+COMMENT ON FUNCTION eventstream.tag_keys IS
     'Keys of the locks that the writer of tagged events holds: their tags, and their types. ES008 for tags that are '
     'none.';
 
@@ -85,7 +82,6 @@ COMMENT ON FUNCTION eventstream.tag_keys(text[], jsonb[]) IS
 -- share, and which keeps all of them waiting; other writers do not look at it. What a decision asks for it holds in any
 -- case, since writers hold nothing else. Counted, not remembered by name: what a setting says may be forged, and a
 -- wrong count costs memory or patience, never a lock.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_tags(p_decide integer[], p_write integer[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -123,15 +119,13 @@ BEGIN
     END;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_tags(integer[], integer[]) IS
+COMMENT ON FUNCTION eventstream.lock_tags IS
     'Holds keys of tags and types until the transaction ends: p_decide exclusively, p_write shared; after 128 in a '
     'transaction, one lock (1163157868, ETal) in place of those of p_write.';
 
 -- The gate calls this for the rows that carry tags. append_batch and append_event do before they draw positions, so that
 -- they are never too late (events_gate says what that is).
--- +goose StatementBegin
 CREATE FUNCTION eventstream.hold_tags(p_types text[], p_tags jsonb[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -140,12 +134,10 @@ BEGIN
     PERFORM eventstream.lock_tags(NULL, eventstream.tag_keys(p_types, p_tags));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.hold_tags(text[], jsonb[]) IS
+COMMENT ON FUNCTION eventstream.hold_tags IS
     'Keeps decisions on these tags and types waiting until the transaction ends; other writers of them do not wait.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.hold_tags_of_batch(p_types text[], p_metadata jsonb[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -162,9 +154,8 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.hold_tags_of_batch(text[], jsonb[]) IS 'hold_tags() for those events of a batch that carry tags.';
+COMMENT ON FUNCTION eventstream.hold_tags_of_batch IS 'hold_tags() for those events of a batch that carry tags.';
 
 -- An alternative matches an event that is of one of its types and carries all of its tags. One expression, so that
 -- PostgreSQL inlines it; what is not a query, as in metadata that somebody forged, matches or does not, and is no error.
@@ -178,13 +169,12 @@ RETURN jsonb_path_exists(
     jsonb_build_object('type', p_type, 'tags', p_tags),
     true);
 
-COMMENT ON FUNCTION eventstream.matches_query(jsonb, text, jsonb) IS
+COMMENT ON FUNCTION eventstream.matches_query IS
     'Whether an event of this type with these tags matches one of the alternatives of a query.';
 
 -- What the gate asks once it holds the tags of rows that were inserted before. A decision that was made between their
 -- draw and the lock did not see them, though they are below it: it left its query in its last event. p_last is the
 -- statement's last position, p_own where its own notes are, and the rest is an element a row that carries tags.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_overtaken(
     p_last bigint,
     p_own bigint[],
@@ -228,28 +218,18 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_overtaken(bigint, bigint[], bigint[], text[], jsonb[]) IS
+COMMENT ON FUNCTION eventstream.refuse_overtaken IS
     'Raises ES006 if a decision that asked for events like these was made after they drew their positions and before '
     'they had their locks; 40001 where the snapshot is too old to see it. For events_gate alone.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lock_tags(integer[], integer[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.hold_tags(text[], jsonb[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.hold_tags_of_batch(text[], jsonb[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tag_keys(text[], jsonb[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tag_key(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tag_type_key(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_tags(jsonb) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_overtaken(bigint, bigint[], bigint[], text[], jsonb[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.lock_tags, eventstream.hold_tags, eventstream.hold_tags_of_batch, eventstream.tag_keys,
+    eventstream.tag_key, eventstream.tag_type_key, eventstream.refuse_tags, eventstream.refuse_overtaken
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.refuse_overtaken(bigint, bigint[], bigint[], text[], jsonb[]);
-DROP FUNCTION eventstream.matches_query(jsonb, text, jsonb);
-DROP FUNCTION eventstream.hold_tags_of_batch(text[], jsonb[]);
-DROP FUNCTION eventstream.hold_tags(text[], jsonb[]);
-DROP FUNCTION eventstream.lock_tags(integer[], integer[]);
-DROP FUNCTION eventstream.tag_keys(text[], jsonb[]);
-DROP FUNCTION eventstream.refuse_tags(jsonb);
-DROP FUNCTION eventstream.tag_type_key(text);
-DROP FUNCTION eventstream.tag_key(text);
+DROP FUNCTION
+    eventstream.refuse_overtaken, eventstream.matches_query, eventstream.hold_tags_of_batch, eventstream.hold_tags,
+    eventstream.lock_tags, eventstream.tag_keys, eventstream.refuse_tags, eventstream.tag_type_key, eventstream.tag_key;

@@ -5,6 +5,7 @@
 -- share.
 -- Locks: SHARE ROW EXCLUSIVE on events and pending_events for the moment of CREATE TRIGGER. At run time, each writer's
 -- transaction holds one shared advisory lock.
+-- +goose StatementBegin
 
 -- A position is drawn before its transaction commits, so a reader of the log must know which numbers can still appear.
 -- A writer says so with a shared lock whose key is the sequence's last value before it draws: all of its positions are
@@ -15,10 +16,9 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN 4995336411684012032 | (p_position & 281474976710655);
 
-COMMENT ON FUNCTION eventstream.in_flight_key(bigint) IS
+COMMENT ON FUNCTION eventstream.in_flight_key IS
     'Key of the advisory lock that a writer holds while its positions, all above p_position, are not committed yet.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.events_in_flight() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -65,9 +65,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.events_in_flight() IS
+COMMENT ON FUNCTION eventstream.events_in_flight IS
     'Trigger, before INSERT on events: takes the in-flight lock, before any position is drawn.';
 
 CREATE TRIGGER events_in_flight
@@ -82,7 +81,6 @@ COMMENT ON TRIGGER events_in_flight ON eventstream.events IS 'Marks positions th
 -- joins or hash tables.
 -- One kept plan: left to itself, a session that wrote many rows at once takes that plan to be dear for one row, and makes
 -- another for each statement, which costs three times what the append does.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.events_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -155,9 +153,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.events_gate() IS
+COMMENT ON FUNCTION eventstream.events_gate IS
     'Trigger, after INSERT on events: demands that each new row follows its predecessor, and that its values are in '
     'order; holds the tags of those that carry any.';
 
@@ -168,7 +165,6 @@ CREATE TRIGGER events_gate
 
 COMMENT ON TRIGGER events_gate ON eventstream.events IS 'Keeps every stream gapless.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.pending_events_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -216,9 +212,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.pending_events_gate() IS
+COMMENT ON FUNCTION eventstream.pending_events_gate IS
     'Trigger, after INSERT on pending_events: refuses values that could never enter events, and what cannot wait.';
 
 CREATE TRIGGER pending_events_gate
@@ -228,16 +223,14 @@ CREATE TRIGGER pending_events_gate
 
 COMMENT ON TRIGGER pending_events_gate ON eventstream.pending_events IS 'Keeps out what could never enter events.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.in_flight_key(bigint) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.events_in_flight() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.events_gate() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.pending_events_gate() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.in_flight_key, eventstream.events_in_flight, eventstream.events_gate, eventstream.pending_events_gate
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
 DROP TRIGGER pending_events_gate ON eventstream.pending_events;
 DROP TRIGGER events_gate ON eventstream.events;
 DROP TRIGGER events_in_flight ON eventstream.events;
-DROP FUNCTION eventstream.pending_events_gate();
-DROP FUNCTION eventstream.events_gate();
-DROP FUNCTION eventstream.events_in_flight();
-DROP FUNCTION eventstream.in_flight_key(bigint);
+DROP FUNCTION
+    eventstream.pending_events_gate, eventstream.events_gate, eventstream.events_in_flight, eventstream.in_flight_key;

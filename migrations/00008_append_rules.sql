@@ -2,10 +2,10 @@
 -- What an append is judged by: the lock of its stream, the last event, the expectation, and the events that exist
 -- already.
 -- Locks: none at install. At run time, advisory locks of the streams in hand, in order of their keys.
+-- +goose StatementBegin
 
 -- Whoever appends first takes the lock of the stream: what it then sees stays as it is, and waiters get in in order of
 -- arrival. It is no row, so nothing dead is left behind. A raw INSERT ignores it, and meets the primary key.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_stream(p_stream_id text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -14,9 +14,8 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_id));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_stream(text) IS
+COMMENT ON FUNCTION eventstream.lock_stream IS
     'Keeps other appenders of a stream waiting until the transaction ends, for who wants to decide first. Read the '
     'stream in a later statement, and in READ COMMITTED.';
 
@@ -30,11 +29,10 @@ RETURN set_config(
     (coalesce(nullif(current_setting('eventstream.locks', true), '')::bigint, 0) + p_streams)::text,
     true)::bigint <= 64;
 
-COMMENT ON FUNCTION eventstream.may_lock(integer) IS
+COMMENT ON FUNCTION eventstream.may_lock IS
     'Whether this transaction may lock so many streams more: it locks 64 at most.';
 
 -- Of several streams, in order of the key: two batches never wait for each other.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_streams(p_stream_ids text[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -51,9 +49,8 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_streams(text[]) IS
+COMMENT ON FUNCTION eventstream.lock_streams IS
     'lock_stream() for the streams of a batch, in order of their keys; none at all once the transaction has asked for '
     'more than 64.';
 
@@ -78,7 +75,7 @@ RETURN CASE
     ELSE 'version_conflict'
 END;
 
-COMMENT ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text) IS
+COMMENT ON FUNCTION eventstream.judge IS
     'Outcome of a request that its stream refuses; NULL when it may be appended. Duplicates are found before.';
 
 -- What is to become of the requests of a batch, an element a request.
@@ -103,7 +100,6 @@ COMMENT ON TYPE eventstream.verdicts IS
     'What becomes of the requests of a batch: an array a column, an element a request.';
 
 -- One request by itself, without what it takes to tell several apart.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_one(
     p_stream_id text,
     p_expected bigint,
@@ -154,15 +150,12 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) IS
-    'judge_together() for a batch of one request.';
+COMMENT ON FUNCTION eventstream.judge_one IS 'judge_together() for a batch of one request.';
 
 -- Several requests to one stream, each on its own, as they come together where a stream is hot: one look, and then each
 -- after what those before it will have done. NULL if judge_closely() has to: something waits, or a request that is
 -- refused may be a repetition.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_run(
     p_stream_id text,
     p_expected bigint[],
@@ -238,16 +231,14 @@ BEGIN
     RETURN v;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) IS
+COMMENT ON FUNCTION eventstream.judge_run IS
     'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. '
     'For append_batch alone.';
 
 -- The common case in one statement: every request can be applied. Ids that exist are found by the INSERT. Each stream
 -- is looked up by LATERAL with LIMIT, which leaves the planner one way: the key, backwards. Where each stream comes
 -- once, nothing has to be sorted and no request told apart from another to the same stream, which is half of the cost.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_distinct(
     p_stream_ids text[],
     p_expected bigint[],
@@ -307,13 +298,11 @@ BEGIN
     RETURN v;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean) IS
+COMMENT ON FUNCTION eventstream.judge_distinct IS
     'judge_together() where each stream comes once; p_ascending says that they come in order.';
 
 -- Streams in any order, several requests to one: each is judged after those before it on its stream.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_together(
     p_stream_ids text[],
     p_expected bigint[],
@@ -377,24 +366,18 @@ BEGIN
     RETURN NULL;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.judge_together IS
+    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch '
+    'alone.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.judge, eventstream.judge_one, eventstream.judge_run, eventstream.judge_distinct,
+    eventstream.judge_together
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) IS
-    'Verdicts for a batch whose requests can all be applied; NULL if judge_closely() has to look. For append_batch alone.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_one(text, bigint, integer, text, integer) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.judge_together(text[], bigint[], integer[], text[], integer[]);
-DROP FUNCTION eventstream.judge_distinct(text[], bigint[], integer[], text[], integer[], boolean);
-DROP FUNCTION eventstream.judge_run(text, bigint[], integer[], text[], integer[], uuid[]);
-DROP FUNCTION eventstream.judge_one(text, bigint, integer, text, integer);
+DROP FUNCTION eventstream.judge_together, eventstream.judge_distinct, eventstream.judge_run, eventstream.judge_one;
 DROP TYPE eventstream.verdicts;
-DROP FUNCTION eventstream.judge(bigint, text, text, bigint, bigint, text);
-DROP FUNCTION eventstream.lock_streams(text[]);
-DROP FUNCTION eventstream.may_lock(integer);
-DROP FUNCTION eventstream.lock_stream(text);
+DROP FUNCTION eventstream.judge, eventstream.lock_streams, eventstream.may_lock, eventstream.lock_stream;

@@ -1,10 +1,10 @@
 -- +goose Up
 -- Where a batch is not simply applied: some of its requests are refused, or were applied before.
 -- Locks: none.
+-- +goose StatementBegin
 
 -- What exists already of each request, all at once: a slice of the arrays for each would cost the whole array each
 -- time.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.find_repeated(
     p_stream_ids text[],
     p_event_counts integer[],
@@ -88,15 +88,12 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.find_repeated(text[], integer[], uuid[], text[], jsonb[], bytea[]) IS
-    'Where the events of each request are that exist already, the same append again; NULLs if none does; ES005 if an id '
-    'is used for something '
-    'else.';
+COMMENT ON FUNCTION eventstream.find_repeated IS
+    'Where the events of each request are that exist already, the same append again; NULLs if none does; ES005 if an '
+    'id is used for something else.';
 
 -- Streams are numbered in order of their ids, so that what changes while requests are judged is an array of numbers.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.streams_of_batch(
     p_stream_ids text[],
     OUT numbers integer[],
@@ -130,16 +127,13 @@ BEGIN
     ) AS w ON true;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.streams_of_batch(text[]) IS
-    'The number of each request''s stream in the batch; and for each number, the last version, the highest version that '
-    'waits, tenant and '
-    'partition of that stream, and the type of its last event.';
+COMMENT ON FUNCTION eventstream.streams_of_batch IS
+    'The number of each request''s stream in the batch; and for each number, the last version, the highest version '
+    'that waits, tenant and partition of that stream, and the type of its last event.';
 
 -- One request after the other, each after what those before it will have done. Requests of one unit are applied all or
 -- none.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_each(
     p_stream_ids text[],
     p_expected bigint[],
@@ -240,13 +234,11 @@ BEGIN
     RETURN v;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_each(text[], bigint[], integer[], text[], integer[], integer[], bigint[]) IS
+COMMENT ON FUNCTION eventstream.judge_each IS
     'Verdicts for a batch of which some requests are refused or were applied before. p_existing: how many events of a '
     'request exist already.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_closely(
     p_stream_ids text[],
     p_expected bigint[],
@@ -293,17 +285,13 @@ BEGIN
     RETURN v;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_closely(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]
-) IS
+COMMENT ON FUNCTION eventstream.judge_closely IS
     'Verdicts for any batch: moves what waits, finds what exists, and judges one request after the other. For '
     'append_batch alone.';
 
 -- Two requests of a batch may be the same append, sent twice at once. The second would be a repetition if it came later,
 -- and is no conflict with itself: as where both could be appended, nothing is, and they come again one by one.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_twins(p_event_ids uuid[]) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -326,22 +314,17 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_twins(uuid[]) IS
+COMMENT ON FUNCTION eventstream.refuse_twins IS
     'Raises ES005 if an event that is not stored comes twice in a batch. For append_batch alone.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.judge_closely(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.find_repeated(text[], integer[], uuid[], text[], jsonb[], bytea[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.streams_of_batch(text[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_each(text[], bigint[], integer[], text[], integer[], integer[], bigint[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_twins(uuid[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.judge_closely, eventstream.find_repeated, eventstream.streams_of_batch, eventstream.judge_each,
+    eventstream.refuse_twins
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.refuse_twins(uuid[]);
-DROP FUNCTION eventstream.judge_closely(text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], text[], integer[], integer[]);
-DROP FUNCTION eventstream.judge_each(text[], bigint[], integer[], text[], integer[], integer[], bigint[]);
-DROP FUNCTION eventstream.streams_of_batch(text[]);
-DROP FUNCTION eventstream.find_repeated(text[], integer[], uuid[], text[], jsonb[], bytea[]);
+DROP FUNCTION
+    eventstream.refuse_twins, eventstream.judge_closely, eventstream.judge_each, eventstream.streams_of_batch,
+    eventstream.find_repeated;

@@ -1,10 +1,10 @@
 -- +goose Up
 -- Append: lock, look, insert. append_batch is the one write function.
 -- Locks: none at install. At run time, the advisory locks of the streams in hand, and the in-flight lock of the gate.
+-- +goose StatementBegin
 
 -- The shape of the arguments. Spelled out rather than put into arrays, since it is evaluated on each call; why they do
 -- not fit together is worth a closer look only once they do not.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.check_batch(
     p_stream_ids text[],
     p_expected bigint[],
@@ -75,15 +75,11 @@ BEGIN
         format('arrays of %s elements, from index 1, for what is given per event, as p_event_counts add up to', v_total));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.check_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], integer[]
-) IS 'Raises ES008 if the arguments of append_batch do not fit together.';
+COMMENT ON FUNCTION eventstream.check_batch IS 'Raises ES008 if the arguments of append_batch do not fit together.';
 
 -- The one INSERT of append_batch. Rows go in in order of stream and version, as those of every batch, so that two never
 -- wait for each other.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.insert_batch(
     p_verdicts eventstream.verdicts,
     p_stream_ids text[],
@@ -151,16 +147,12 @@ BEGIN
     RETURN v_positions;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.insert_batch(
-    eventstream.verdicts, text[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[]
-) IS
+COMMENT ON FUNCTION eventstream.insert_batch IS
     'Inserts the events of a batch that are to be applied; their positions in order of stream and version. For '
     'append_batch alone.';
 
 -- After a unique violation: look again, never at the constraint's name, which REINDEX CONCURRENTLY changes.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.judge_loss(p_stream_ids text[], p_event_ids uuid[], p_first_versions bigint[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -178,14 +170,11 @@ BEGIN
     RETURN v_again;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.judge_loss(text[], uuid[], bigint[]) IS
+COMMENT ON FUNCTION eventstream.judge_loss IS
     'Whether trying again may help after a unique violation: an id exists by now, or a stream has moved. 40001 where '
-    'the snapshot is too '
-    'old to see it, ES009 if the sequence of positions is behind.';
+    'the snapshot is too old to see it, ES009 if the sequence of positions is behind.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_and_judge(
     p_stream_ids text[],
     p_expected bigint[],
@@ -222,16 +211,11 @@ BEGIN
     RETURN eventstream.judge_together(p_stream_ids, p_expected, p_event_counts, p_tenant_ids, p_partition_ids);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_and_judge(text[], bigint[], integer[], text[], integer[], uuid[], boolean) IS
+COMMENT ON FUNCTION eventstream.lock_and_judge IS
     'Locks the streams of a batch and judges it in the cheapest way that can; NULL if judge_closely() has to look. '
-    'p_each_alone: each request '
-    'is applied on its own. For append_batch alone.';
+    'p_each_alone: each request is applied on its own. For append_batch alone.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lock_and_judge(text[], bigint[], integer[], text[], integer[], uuid[], boolean) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.append_batch(
     p_stream_ids text[],
     p_expected bigint[],
@@ -332,40 +316,22 @@ BEGIN
     ) AS u;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.append_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
-) IS
+COMMENT ON FUNCTION eventstream.append_batch IS
     'Appends requests, each with a stream, an expectation and p_event_counts of the events; returns a row for each. '
-    'p_expected: n exactly, '
-    '-1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, stream_exists, stream_missing, '
-    'tenant_mismatch, gap, closed; NULL '
-    'for one that another takes down. p_atomic: all or nothing; else requests with the same number in p_units, or each '
-    'on its own. '
-    'An empty tenant and the partition -1 are none given. At most 100000 events a call.';
+    'p_expected: n exactly, -1 any, -2 exists, -3 empty. outcome: appended, duplicate, version_conflict, '
+    'stream_exists, stream_missing, tenant_mismatch, gap, closed; NULL for one that another takes down. p_atomic: all '
+    'or nothing; else requests with the same number in p_units, or each on its own. An empty tenant and the partition '
+    '-1 are none given. At most 100000 events a call.';
 
 -- Whoever may append is for the owner to say; reading the schema alone does not make a writer.
-REVOKE EXECUTE ON FUNCTION eventstream.append_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_loss(text[], uuid[], bigint[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.insert_batch(
-    eventstream.verdicts, text[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[]
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.check_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], integer[]
-) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.lock_and_judge, eventstream.append_batch, eventstream.judge_loss, eventstream.insert_batch,
+    eventstream.check_batch
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.append_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
-);
-DROP FUNCTION eventstream.lock_and_judge(text[], bigint[], integer[], text[], integer[], uuid[], boolean);
-DROP FUNCTION eventstream.judge_loss(text[], uuid[], bigint[]);
-DROP FUNCTION eventstream.insert_batch(
-    eventstream.verdicts, text[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[]
-);
-DROP FUNCTION eventstream.check_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], integer[]
-);
+DROP FUNCTION
+    eventstream.append_batch, eventstream.lock_and_judge, eventstream.judge_loss, eventstream.insert_batch,
+    eventstream.check_batch;

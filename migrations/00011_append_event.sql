@@ -2,9 +2,9 @@
 -- Two ways to append one event: a short one for services, and one for people in psql, which raises what the other
 -- returns.
 -- Locks: none at install. At run time, the advisory lock of the stream, and the in-flight lock of the gate.
+-- +goose StatementBegin
 
 -- By itself, for one plan whatever the length of the array.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.any_exists(p_event_ids uuid[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -14,16 +14,11 @@ BEGIN
     RETURN EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.any_exists(uuid[]) IS
-    'Whether one of these events is stored. For append_event alone.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.any_exists(uuid[]) FROM PUBLIC;
+COMMENT ON FUNCTION eventstream.any_exists IS 'Whether one of these events is stored. For append_event alone.';
 
 -- One event, the common case: two statements without arrays. Whatever is not common, a refusal, a hole, an event that
 -- exists already, another writer who took the version, is left to append_batch, which looks again.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.append_event(
     p_stream_id text,
     p_expected bigint,
@@ -108,16 +103,12 @@ BEGIN
         ARRAY[p_data], ARRAY[p_metadata], ARRAY[p_occurred_at], ARRAY[p_tenant_id], ARRAY[p_partition_id]) AS b;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.append_event(
-    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer, uuid[]
-) IS
+COMMENT ON FUNCTION eventstream.append_event IS
     'append_batch for one event, faster: the same rules and the same outcome. p_expected: n exactly, -1 any, -2 '
     'exists, -3 empty. p_rival_ids: the event ids of requests to the same stream that this one refuses. If one of them '
     'is stored already, or this event cannot be appended, nothing is done, and outcome is NULL.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.append(
     p_stream_id text,
     p_type text,
@@ -167,19 +158,13 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.append(
-    text, text, jsonb, bigint, uuid, jsonb, text, timestamptz, bytea, integer
-) IS
+COMMENT ON FUNCTION eventstream.append IS
     'Appends one event and returns its version; a refusal is an error. p_expected: n exactly, -1 any, -2 exists, -3 '
     'empty.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.append_event(
-    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer, uuid[]
-) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.any_exists, eventstream.append_event FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.append(text, text, jsonb, bigint, uuid, jsonb, text, timestamptz, bytea, integer);
-DROP FUNCTION eventstream.append_event(text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer, uuid[]);
-DROP FUNCTION eventstream.any_exists(uuid[]);
+DROP FUNCTION eventstream.append, eventstream.append_event, eventstream.any_exists;

@@ -1,11 +1,11 @@
 -- +goose Up
 -- The watermark: how far a stream is complete, and what becomes of events that wait for a hole to be filled.
 -- Locks: none at install. At run time the advisory lock of the stream in hand, and the in-flight lock of the gate.
+-- +goose StatementBegin
 
 -- Moves what no longer waits: the run of pending events right above the watermark. Events are the truth: what waits and
 -- was overtaken by a raw INSERT is dropped if it is the same event, and set apart on record if it is another one, if
 -- its id is elsewhere by now, or if the stream has become one of another tenant or partition.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.advance_watermark(p_stream_id text) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -94,14 +94,11 @@ EXCEPTION WHEN unique_violation THEN
     RETURN eventstream.advance_watermark(p_stream_id);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.advance_watermark(text) IS
-    'The watermark-update function: moves the events that wait right above the stream''s watermark into events; returns '
-    'the new watermark, '
-    '0 for an unknown stream.';
+COMMENT ON FUNCTION eventstream.advance_watermark IS
+    'The watermark-update function: moves the events that wait right above the stream''s watermark into events; '
+    'returns the new watermark, 0 for an unknown stream.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.discard_pending(p_stream_id text, p_reason text, p_from_version bigint DEFAULT 1) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -130,16 +127,13 @@ BEGIN
     RETURN v_discarded;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.discard_pending IS
+    'Gives up what waits of a stream, from a version on, because nothing will ever fill the hole before it. It moves '
+    'to discarded_events, with who did it and why; the stream takes appends again. Returns how many events that were.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.advance_watermark, eventstream.discard_pending FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.discard_pending(text, text, bigint) IS
-    'Gives up what waits of a stream, from a version on, because nothing will ever fill the hole before it. It moves to '
-    'discarded_events, '
-    'with who did it and why; the stream takes appends again. Returns how many events that were.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.advance_watermark(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.discard_pending(text, text, bigint) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.discard_pending(text, text, bigint);
-DROP FUNCTION eventstream.advance_watermark(text);
+DROP FUNCTION eventstream.discard_pending, eventstream.advance_watermark;

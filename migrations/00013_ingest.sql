@@ -1,9 +1,9 @@
 -- +goose Up
 -- Ingest: events that come with their versions given, in any order, any number of times.
 -- Locks: none at install. At run time the advisory lock of the stream in hand, and the in-flight lock of the gate.
+-- +goose StatementBegin
 
 -- Two different events for one version, or one event for two: both are reported, and nothing is taken.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_ingest(
     p_stream_id text,
     p_versions bigint[],
@@ -92,12 +92,10 @@ BEGIN
         'An event id names one event. Give each event an id of its own.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[]) IS
+COMMENT ON FUNCTION eventstream.refuse_ingest IS
     'Raises ES001 or ES005: says which event of an ingest contradicts what is there. Never returns.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.check_ingest(
     p_stream_id text,
     p_versions bigint[],
@@ -130,14 +128,12 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.check_ingest(text, bigint[], uuid[], integer[], bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.check_ingest IS
     'Raises ES008 if the arguments of ingest() do not fit together, or a version is absurdly far ahead.';
 
 -- One try to take a delivery, under the lock of the stream. Each event is new, or exactly what exists already, or what
 -- came before it in this call; anything else contradicts.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.take_delivery(
     p_stream_id text,
     p_versions bigint[],
@@ -237,13 +233,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.take_delivery(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-) IS 'Puts the new events of a delivery where they belong: which are new, and how many. For ingest() alone.';
+COMMENT ON FUNCTION eventstream.take_delivery IS
+    'Puts the new events of a delivery where they belong: which are new, and how many. For ingest() alone.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.ingest(
     p_stream_id text,
     p_versions bigint[],
@@ -338,32 +331,18 @@ BEGIN
     RETURN NEXT;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.ingest IS
+    'Takes events of one stream with their versions given, in any order and any number of times. What follows the '
+    'watermark enters events; what leaves a hole waits in pending_events. Returns how many entered (with those that '
+    'waited for them), how many of these wait, how many existed already, and where the stream stands. At most 100000 '
+    'events a call; a version more than p_max_ahead above the watermark is refused: it would be a mistake that ends '
+    'the stream.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.refuse_ingest, eventstream.check_ingest, eventstream.take_delivery, eventstream.ingest
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.ingest(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-) IS
-    'Takes events of one stream with their versions given, in any order and any number of times. What follows the '
-    'watermark enters events; '
-    'what leaves a hole waits in pending_events. Returns how many entered (with those that waited for them), how many '
-    'of these wait, how '
-    'many existed already, and where the stream stands. At most 100000 events a call; a version more than p_max_ahead '
-    'above the watermark '
-    'is refused: it would be a mistake that ends the stream.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[]) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.check_ingest(text, bigint[], uuid[], integer[], bigint, bigint) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.take_delivery(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.ingest(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.ingest(text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint);
-DROP FUNCTION eventstream.take_delivery(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-);
-DROP FUNCTION eventstream.check_ingest(text, bigint[], uuid[], integer[], bigint, bigint);
-DROP FUNCTION eventstream.refuse_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[]);
+DROP FUNCTION eventstream.ingest, eventstream.take_delivery, eventstream.check_ingest, eventstream.refuse_ingest;

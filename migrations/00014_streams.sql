@@ -2,11 +2,11 @@
 -- Listing and counting streams. A stream's first event stands for it, and where it stands is looked up for the streams
 -- of a page alone.
 -- Locks: none.
+-- +goose StatementBegin
 
 -- One stream, as the view has it, whatever statistics say: a plan made while the tables were empty is kept. Versions
 -- begin at 1; that none is below keeps the planner from the small indexes of first events, of which it might read the
 -- whole.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.get_stream(p_stream_id text) RETURNS SETOF eventstream.streams
 LANGUAGE plpgsql
 STABLE
@@ -36,11 +36,9 @@ BEGIN
     WHERE l.version IS NOT NULL OR w.version IS NOT NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.get_stream(text) IS 'The row of streams for one stream; none if it does not exist.';
+COMMENT ON FUNCTION eventstream.get_stream IS 'The row of streams for one stream; none if it does not exist.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.count_streams(
     p_from text DEFAULT '',
     p_to text DEFAULT NULL,
@@ -74,16 +72,14 @@ BEGIN
     );
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.count_streams(text, text, text, integer) IS
+COMMENT ON FUNCTION eventstream.count_streams IS
     'How many streams there are, from p_from on and below p_to, of a tenant, of a partition: those that list_streams() '
     'would list.';
 
 -- Planned for the values at hand (force_custom_plan), which drops the branches that are not asked for. Without a tenant
 -- or a partition, the key is walked from stream to stream: what a page costs does not depend on how long its streams
 -- are.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.list_streams(
     p_limit integer,
     p_after text DEFAULT '',
@@ -161,16 +157,14 @@ BEGIN
     ORDER BY i.stream_id;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.list_streams(integer, text, text, text, text, integer) IS
+COMMENT ON FUNCTION eventstream.list_streams IS
     'A page of streams in byte order of their ids: above p_after, from p_from on and below p_to, of a tenant, of a '
-    'partition. '
-    'The streams of category order are those from order- to order. (the character after -), and the stream order.';
+    'partition. The streams of category order are those from order- to order. (the character after -), and the stream '
+    'order.';
 
 -- The tail of the log says which streams changed last: a sort of all streams would read each of them. Windows of
 -- positions, from the end, until there are enough.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.recent_streams(p_limit integer DEFAULT 20) RETURNS SETOF eventstream.streams
 LANGUAGE plpgsql
 STABLE
@@ -205,13 +199,10 @@ BEGIN
     ORDER BY u.nth;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.recent_streams IS
+    'The streams that got an event last, latest first, found from the end of the log.';
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.recent_streams(integer) IS
-    'The streams that got an event last, latest first, found from the end of the log.';
-
 -- +goose Down
-DROP FUNCTION eventstream.recent_streams(integer);
-DROP FUNCTION eventstream.list_streams(integer, text, text, text, text, integer);
-DROP FUNCTION eventstream.count_streams(text, text, text, integer);
-DROP FUNCTION eventstream.get_stream(text);
+DROP FUNCTION eventstream.recent_streams, eventstream.list_streams, eventstream.count_streams, eventstream.get_stream;

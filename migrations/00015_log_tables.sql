@@ -1,6 +1,7 @@
 -- +goose Up
 -- The tables of the log: how far it is stable, and the marks that make gapless sequence numbers addressable.
 -- Locks: none, everything here is new.
+-- +goose StatementBegin
 
 -- The stable position is kept in a table so that a standby, which sees no locks, can read up to it, and so can a
 -- transaction whose snapshot is older than a look at the locks. Every event up to the kept position was committed
@@ -37,7 +38,6 @@ COMMENT ON COLUMN eventstream.log_state.updated_at IS 'When stable_position move
 
 INSERT INTO eventstream.log_state DEFAULT VALUES;
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.log_state_forward() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -60,12 +60,9 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.log_state_forward() IS
+COMMENT ON FUNCTION eventstream.log_state_forward IS
     'Trigger: refuses to move the stable position back, or to remove it (ES004).';
-
-REVOKE EXECUTE ON FUNCTION eventstream.log_state_forward() FROM PUBLIC;
 
 CREATE TRIGGER log_state_forward
     BEFORE UPDATE OR DELETE ON eventstream.log_state
@@ -146,8 +143,11 @@ COMMENT ON TRIGGER partition_marks_frozen ON eventstream.partition_marks IS 'Seq
 COMMENT ON TRIGGER partition_marks_update ON eventstream.partition_marks IS
     'A mark changes only when its event is removed.';
 
+REVOKE EXECUTE ON FUNCTION eventstream.log_state_forward FROM PUBLIC;
+-- +goose StatementEnd
+
 -- +goose Down
 DROP TABLE eventstream.partition_marks;
 DROP TABLE eventstream.log_marks;
 DROP TABLE eventstream.log_state;
-DROP FUNCTION eventstream.log_state_forward();
+DROP FUNCTION eventstream.log_state_forward;

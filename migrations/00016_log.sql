@@ -5,11 +5,11 @@
 --
 -- Settings like enable_seqscan = off: plans are kept, and one made while the tables were empty would read them whole
 -- for ever.
+-- +goose StatementBegin
 
 -- The order of the two reads is the point. A writer locks before it draws: whatever was drawn by the time of the first
 -- read has its lock in the second one, or has ended and is visible to every later statement. The other way round, a
 -- writer could lock and draw between the two reads, and the sequence's value would cover its position.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.stable_position() RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -36,9 +36,8 @@ BEGIN
     RETURN least(v_last, v_key);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.stable_position() IS
+COMMENT ON FUNCTION eventstream.stable_position IS
     'Highest position below which nothing can still appear. Read events up to it in a later statement, never in the '
     'same one. On a standby, and in a transaction of one snapshot: the position that log_state keeps.';
 
@@ -53,13 +52,12 @@ AS $$
     END
 $$;
 
-COMMENT ON FUNCTION eventstream.last_position() IS
+COMMENT ON FUNCTION eventstream.last_position IS
     'Highest position that was drawn, whether its event is committed or not; on a standby, the stable position that '
     'log_state keeps.';
 
 -- Partitions get their marks once a thousand events have none: finding where each partition stands costs more than
 -- moving the stable position.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.mark_partitions(p_from bigint, p_to bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -94,16 +92,12 @@ BEGIN
     ON CONFLICT ON CONSTRAINT partition_marks_pkey DO NOTHING;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.mark_partitions(bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.mark_partitions IS
     'Writes the marks of partitions for the events above p_from, up to p_to. Called by advance_stable_position().';
-
-REVOKE EXECUTE ON FUNCTION eventstream.mark_partitions(bigint, bigint) FROM PUBLIC;
 
 -- Whoever keeps the stable position serves all readers of the log: a stream that somebody holds, or that cannot move (a
 -- trigger of the user's refuses its event), is left to its next append, which waits or fails by itself.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.advance_ready(p_from bigint, p_to bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -141,16 +135,11 @@ BEGIN
     END LOOP;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.advance_ready(bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.advance_ready IS
     'advance_watermark() for up to 100 streams in which something waits for nothing: those of events above p_from, up '
-    'to p_to, and those of '
-    'the first 1000 events that wait. Called by advance_stable_position().';
+    'to p_to, and those of the first 1000 events that wait. Called by advance_stable_position().';
 
-REVOKE EXECUTE ON FUNCTION eventstream.advance_ready(bigint, bigint) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.advance_stable_position(p_min_age interval DEFAULT '0') RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -248,19 +237,19 @@ BEGIN
     RETURN greatest(v_stable, v_state.stable_position);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.advance_stable_position(interval) IS
+COMMENT ON FUNCTION eventstream.advance_stable_position IS
     'Returns the stable position, and keeps it in log_state unless that was done less than p_min_age ago or another '
     'session is doing it. Numbers what has become stable, at most 200,000 positions per call, and for a quarter of '
     'statement_timeout. Call it in a READ COMMITTED transaction of its own: until that ends, nobody else moves '
     'log_state.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.advance_stable_position(interval) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.mark_partitions, eventstream.advance_ready, eventstream.advance_stable_position
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.advance_stable_position(interval);
-DROP FUNCTION eventstream.advance_ready(bigint, bigint);
-DROP FUNCTION eventstream.mark_partitions(bigint, bigint);
-DROP FUNCTION eventstream.last_position();
-DROP FUNCTION eventstream.stable_position();
+DROP FUNCTION
+    eventstream.advance_stable_position, eventstream.advance_ready, eventstream.mark_partitions,
+    eventstream.last_position, eventstream.stable_position;

@@ -7,8 +7,8 @@
 --
 -- Settings like enable_seqscan = off: plans are kept, and one made while the tables were empty would read them whole
 -- for ever.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.sequence_at(p_position bigint) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
@@ -37,16 +37,14 @@ BEGIN
         coalesce(v_next, v_state.last_sequence));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.sequence_at(bigint) IS
+COMMENT ON FUNCTION eventstream.sequence_at IS
     'How many events the log has at or below a stable position: of an event''s position, its sequence number in the '
     'whole log.';
 
 -- Compared as pairs, which only the index on (partition_id, position) serves: with plain conditions the planner may
 -- walk the log of all partitions. But for an upper bound that is a pair, PostgreSQL walks that index to the end of the
 -- partition. So events are read a few at a time, and more each time, until one is beyond the bound.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.count_in_partition(
     p_partition_id integer,
     p_after bigint,
@@ -81,13 +79,11 @@ BEGIN
     RETURN v_events;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.count_in_partition(integer, bigint, bigint, integer) IS
+COMMENT ON FUNCTION eventstream.count_in_partition IS
     'How many events a partition has above p_after, up to p_until. It reads about twice as many at most, or p_at_once, '
     'which is how many it reads first.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_sequence_at(p_partition_id integer, p_position bigint) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
@@ -106,15 +102,13 @@ BEGIN
         + eventstream.count_in_partition(p_partition_id, coalesce(v_position, 0), p_position, 128);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.partition_sequence_at(integer, bigint) IS
+COMMENT ON FUNCTION eventstream.partition_sequence_at IS
     'How many events a partition has at or below a stable position: of an event''s position, its sequence number in '
     'the partition.';
 
 -- A reader numbers a page of events at a time: by these marks in the whole log, and by these counts in partitions. It
 -- passes what it knows from its last page, so that what has no marks yet is counted once, however many pages it takes.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.log_marks_between(
     p_from bigint,
     p_to bigint,
@@ -182,14 +176,12 @@ BEGIN
     ORDER BY t.position;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.log_marks_between IS
     'Marks of the whole log that number the events from p_from to a stable position p_to, in order: an event''s '
     'sequence number is that of the last mark below it plus its distance. p_known_position: an event outside that '
     'range whose number the caller knows. removed: whether events of that range are gone.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_sequences(
     p_partition_ids integer[],
     p_positions bigint[],
@@ -244,15 +236,13 @@ BEGIN
     ORDER BY c.item;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]) IS
+COMMENT ON FUNCTION eventstream.partition_sequences IS
     'partition_sequence_at() of many at once, in their order. p_known_positions: for each of them, an event of its '
     'partition below it whose number the caller knows; NULL or 0 for none.';
 
 -- From a number or a time to a position. p_stable is a stable position that an earlier statement read, and defaults to
 -- the one that log_state keeps; above that, events are counted.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.position_of_sequence(p_sequence bigint, p_stable bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
@@ -281,13 +271,11 @@ BEGIN
     RETURN coalesce(v_position, 0) + p_sequence - coalesce(v_sequence, 0);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.position_of_sequence(bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.position_of_sequence IS
     'Position of the event with a sequence number of the whole log; NULL if there is none up to p_stable, by default '
     'the kept position.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.position_of_partition_sequence(
     p_partition_id integer,
     p_sequence bigint,
@@ -323,15 +311,13 @@ BEGIN
         OFFSET p_sequence - coalesce(v_sequence, 0) - 1 LIMIT 1);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint) IS
-    'Position of the event with a sequence number of a partition; NULL if there is none up to p_stable, by default '
-    'the kept position.';
+COMMENT ON FUNCTION eventstream.position_of_partition_sequence IS
+    'Position of the event with a sequence number of a partition; NULL if there is none up to p_stable, by default the '
+    'kept position.';
 
 -- Whatever removes events (retention) calls this first, in the same transaction: a mark takes the place of each, and
 -- nobody is renumbered. The numbers of the whole log come from positions and need no help.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.keep_sequences(p_positions bigint[]) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -362,20 +348,16 @@ BEGIN
     RETURN v_kept;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.keep_sequences(bigint[]) IS
+COMMENT ON FUNCTION eventstream.keep_sequences IS
     'Keeps the sequence numbers of events that are about to be removed, so that no other event is renumbered. Returns '
     'their number.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.keep_sequences(bigint[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.keep_sequences FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.keep_sequences(bigint[]);
-DROP FUNCTION eventstream.position_of_partition_sequence(integer, bigint, bigint);
-DROP FUNCTION eventstream.position_of_sequence(bigint, bigint);
-DROP FUNCTION eventstream.partition_sequences(integer[], bigint[], bigint[], bigint[]);
-DROP FUNCTION eventstream.log_marks_between(bigint, bigint, bigint, bigint);
-DROP FUNCTION eventstream.partition_sequence_at(integer, bigint);
-DROP FUNCTION eventstream.count_in_partition(integer, bigint, bigint, integer);
-DROP FUNCTION eventstream.sequence_at(bigint);
+DROP FUNCTION
+    eventstream.keep_sequences, eventstream.position_of_partition_sequence, eventstream.position_of_sequence,
+    eventstream.partition_sequences, eventstream.log_marks_between, eventstream.partition_sequence_at,
+    eventstream.count_in_partition, eventstream.sequence_at;

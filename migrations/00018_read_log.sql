@@ -3,13 +3,14 @@
 -- function to read: positions are indexed.
 -- Locks: none. For readers that want few of the events, the operator makes the indexes that docs/subscriptions.md
 -- lists, with CREATE INDEX CONCURRENTLY.
+-- +goose StatementBegin
 
 CREATE FUNCTION eventstream.category(p_stream_id text) RETURNS text
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN split_part(p_stream_id, '-', 1) COLLATE "C";
 
-COMMENT ON FUNCTION eventstream.category(text) IS
+COMMENT ON FUNCTION eventstream.category IS
     'Category of a stream: the part of its id before the first -, or the whole id if it has none.';
 
 -- How a reader's pages are cut by bytes. None of these functions reads what it judges: the size of a value and whether
@@ -42,12 +43,11 @@ RETURN least(pg_catalog.pg_column_size(p_payload), 1 << 25)
     + least(pg_catalog.pg_column_size(p_metadata), 1 << 25)
         * CASE WHEN pg_catalog.pg_column_compression(p_metadata) IS NULL THEN 1 ELSE 8 END;
 
-COMMENT ON FUNCTION eventstream.event_weight(jsonb, bytea, jsonb) IS
+COMMENT ON FUNCTION eventstream.event_weight IS
     'About how many bytes an event has on the wire, found without reading it.';
 
 -- One statement for all filters: planned for the values at hand (force_custom_plan), it drops those that are not given
 -- and takes the index that serves the others.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.read_log(
     p_after bigint,
     p_until bigint,
@@ -89,9 +89,8 @@ BEGIN
     LIMIT p_limit;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integer[], text, text[], text) IS
+COMMENT ON FUNCTION eventstream.read_log IS
     'Events above p_after, up to p_until, in order of position or in reverse; of some partitions, a category, some '
     'types, a tenant. p_until is a stable position that was read by an earlier statement, or '
     'log_state.stable_position.';
@@ -99,7 +98,6 @@ COMMENT ON FUNCTION eventstream.read_log(bigint, bigint, integer, boolean, integ
 -- The gate takes no event that cannot be read. One that exists all the same, because somebody put it there past the
 -- gate or a disk has lost a part of it, must not keep readers from the others: they ask for the one at fault, and go on
 -- after it. The condition of the server (resources, timeouts, conflicts) is no fault of an event's.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.read_fault(p_position bigint) RETURNS text
 LANGUAGE plpgsql
 STABLE
@@ -121,13 +119,11 @@ EXCEPTION WHEN OTHERS THEN
     RETURN format('%s (SQLSTATE %s)', SQLERRM, SQLSTATE);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.read_fault(bigint) IS
+COMMENT ON FUNCTION eventstream.read_fault IS
     'Why the server cannot give the event at a position to anybody: JSON that is longer than any text, or damage; NULL '
     'if it can.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_beyond_end(p_field text, p_value bigint, p_last bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -140,13 +136,11 @@ BEGIN
         'Give one that the log has reached; a checkpoint from another database does not fit this one.');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_beyond_end(text, bigint, bigint) IS 'Raises ES013. Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_beyond_end IS 'Raises ES013. Never returns.';
 
 -- Positions are given again after a failover to a standby that lacks them: who comes back with one, and with the id of
 -- the event that it read there, can be told whether the log is still the one that it read.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.holds_event(p_position bigint, p_event_id uuid) RETURNS boolean
 LANGUAGE plpgsql
 STABLE
@@ -159,13 +153,11 @@ BEGIN
         OR EXISTS (SELECT FROM eventstream.partition_marks AS m WHERE m.removed AND m.position = p_position);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.holds_event(bigint, uuid) IS
+COMMENT ON FUNCTION eventstream.holds_event IS
     'Whether the log has this event at this position, or had one that was removed since.';
 
 -- Times do not rise with positions, since writers overlap; the highest time so far does.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.position_at_time(p_time timestamptz, p_stable bigint DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
@@ -188,15 +180,13 @@ BEGIN
     RETURN coalesce(v_position, v_stable + 1);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.position_at_time(timestamptz, bigint) IS
-    'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, '
-    'if there is none.';
+COMMENT ON FUNCTION eventstream.position_at_time IS
+    'Position of the first event recorded at p_time or later; the one after p_stable, by default the kept position, if '
+    'there is none.';
 
 -- Where reading begins, as a checkpoint: the position before the first event. p_stable is a stable position that an
 -- earlier statement read.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.start_checkpoint(p_start jsonb, p_stable bigint) RETURNS bigint
 LANGUAGE plpgsql
 STABLE
@@ -256,12 +246,10 @@ BEGIN
     END CASE;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.start_checkpoint(jsonb, bigint) IS
+COMMENT ON FUNCTION eventstream.start_checkpoint IS
     'The checkpoint that a start stands for in the log up to p_stable; ES013 beyond its end.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.start_partitions(p_start jsonb, p_stable bigint) RETURNS jsonb
 LANGUAGE plpgsql
 STABLE
@@ -292,10 +280,10 @@ BEGIN
     RETURN v_positions;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.start_partitions(jsonb, bigint) IS
+COMMENT ON FUNCTION eventstream.start_partitions IS
     'Partition to position, for a start that gives sequence numbers of partitions; ES013 beyond the end of one.';
+-- +goose StatementEnd
 
 -- +goose Down
 DROP FUNCTION eventstream.start_partitions(jsonb, bigint);

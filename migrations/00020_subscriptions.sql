@@ -1,10 +1,10 @@
 -- +goose Up
 -- Creating and changing subscriptions.
 -- Locks: none at install. At run time the rows of one subscription.
+-- +goose StatementBegin
 
 -- Locked, so that owners of its shards, and processes that want to claim one, wait until this transaction ends. Owners
 -- from before it can no longer move their checkpoints.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.fence_subscription(p_name text) RETURNS eventstream.subscriptions
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -20,14 +20,10 @@ BEGIN
     RETURN v_is;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.fence_subscription(text) IS
+COMMENT ON FUNCTION eventstream.fence_subscription IS
     'Takes the shards of a subscription from their owners; ES010 if it is unknown.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.fence_subscription(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.partition_checkpoints(p_name text) RETURNS jsonb
 LANGUAGE sql
 STABLE
@@ -39,16 +35,12 @@ AS $$
     JOIN eventstream.subscription_shards AS h ON h.subscription = s.name AND h.shard = p.id % s.shard_count
     WHERE s.name = p_name
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.partition_checkpoints(text) IS
+COMMENT ON FUNCTION eventstream.partition_checkpoints IS
     'Position of each partition of a subscription: the checkpoint of its shard, or one ahead of it.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.partition_checkpoints(text) FROM PUBLIC;
 
 -- A shard begins where the hindmost of its partitions does; subscriptions.partition_positions keeps those that are
 -- ahead.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lay_out_shards(
     p_name text,
     p_shard_count integer,
@@ -81,14 +73,10 @@ BEGIN
     WHERE s.name = p_name;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint) IS
+COMMENT ON FUNCTION eventstream.lay_out_shards IS
     'Makes the shards of a subscription, given the position of each partition; those not given are at p_checkpoint.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.remove_shards(p_name text) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -103,14 +91,10 @@ BEGIN
     RETURN v_epoch;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.remove_shards(text) IS
+COMMENT ON FUNCTION eventstream.remove_shards IS
     'Removes the shards of a fenced subscription. Returns their highest epoch.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.remove_shards(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.create_subscription(
     p_name text,
     p_shard_count integer,
@@ -146,14 +130,10 @@ BEGIN
     RETURN true;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.create_subscription(text, integer, text, jsonb, jsonb, uuid, text) IS
+COMMENT ON FUNCTION eventstream.create_subscription IS
     'Creates a subscription with its shards (true), unless there is one of that name.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.create_subscription(text, integer, text, jsonb, jsonb, uuid, text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.subscribe(
     p_name text,
     p_shard_count integer,
@@ -209,15 +189,11 @@ BEGIN
     RETURN false;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) IS
+COMMENT ON FUNCTION eventstream.subscribe IS
     'Creates a subscription (true), or finds one as described (false); ES011 if the one of that name differs. p_start '
     'counts only at creation. A projection is created by create_projection().';
 
-REVOKE EXECUTE ON FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.reshard_subscription(p_name text, p_shard_count integer) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -237,15 +213,11 @@ BEGIN
     PERFORM eventstream.lay_out_shards(p_name, p_shard_count, 0, v_positions, eventstream.remove_shards(p_name));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.reshard_subscription(text, integer) IS
+COMMENT ON FUNCTION eventstream.reshard_subscription IS
     'Gives a subscription another number of shards. Each partition continues where it was; owners lose their shards, '
     'and claim new ones once they are configured with the new number.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.reshard_subscription(text, integer) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.reset_subscription(p_name text, p_start jsonb) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -265,15 +237,11 @@ BEGIN
         eventstream.start_partitions(p_start, v_stable), eventstream.remove_shards(p_name));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.reset_subscription(text, jsonb) IS
-    'Starts a subscription anew from p_start; what it had parked is forgotten. ES016 for a projection, which is rebuilt '
-    'instead.';
+COMMENT ON FUNCTION eventstream.reset_subscription IS
+    'Starts a subscription anew from p_start; what it had parked is forgotten. ES016 for a projection, which is '
+    'rebuilt instead.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.reset_subscription(text, jsonb) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.pause_subscription(p_name text, p_paused boolean) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -289,16 +257,12 @@ BEGIN
     UPDATE eventstream.subscriptions AS s SET paused = p_paused WHERE s.name = v_is.name;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.pause_subscription(text, boolean) IS
+COMMENT ON FUNCTION eventstream.pause_subscription IS
     'Takes the shards from their owners; while p_paused is set, nobody can claim them. ES016 for a projection that '
     'would go on without complete tables.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.pause_subscription(text, boolean) FROM PUBLIC;
-
 -- The last step of a rebuild: from now on the work of the new subscription goes by the old name.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.replace_subscription(p_name text, p_by text, p_shard_count integer DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -338,15 +302,11 @@ BEGIN
     PERFORM eventstream.lay_out_shards(p_name, v_shard_count, 0, v_positions, v_epoch);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.replace_subscription(text, text, integer) IS
-    'Lets p_name continue where p_by is, with p_shard_count shards or as many as it has, and removes p_by. A projection '
-    'takes over the filter and the tables of its rebuild, which are in place by then.';
+COMMENT ON FUNCTION eventstream.replace_subscription IS
+    'Lets p_name continue where p_by is, with p_shard_count shards or as many as it has, and removes p_by. A '
+    'projection takes over the filter and the tables of its rebuild, which are in place by then.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.replace_subscription(text, text, integer) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.delete_subscription(p_name text) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -358,23 +318,22 @@ BEGIN
     DELETE FROM eventstream.subscriptions AS s WHERE s.name = v_is.name;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.delete_subscription(text) IS
+COMMENT ON FUNCTION eventstream.delete_subscription IS
     'Removes a subscription, its checkpoints and what it had parked; what was skipped stays on record. ES010 if it is '
     'unknown.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.delete_subscription(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.fence_subscription, eventstream.partition_checkpoints, eventstream.lay_out_shards,
+    eventstream.remove_shards, eventstream.create_subscription, eventstream.subscribe, eventstream.reshard_subscription,
+    eventstream.reset_subscription, eventstream.pause_subscription, eventstream.replace_subscription,
+    eventstream.delete_subscription
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.delete_subscription(text);
-DROP FUNCTION eventstream.replace_subscription(text, text, integer);
-DROP FUNCTION eventstream.pause_subscription(text, boolean);
-DROP FUNCTION eventstream.reset_subscription(text, jsonb);
-DROP FUNCTION eventstream.reshard_subscription(text, integer);
-DROP FUNCTION eventstream.subscribe(text, integer, text, jsonb, jsonb);
-DROP FUNCTION eventstream.create_subscription(text, integer, text, jsonb, jsonb, uuid, text);
-DROP FUNCTION eventstream.remove_shards(text);
-DROP FUNCTION eventstream.lay_out_shards(text, integer, bigint, jsonb, bigint);
-DROP FUNCTION eventstream.partition_checkpoints(text);
-DROP FUNCTION eventstream.fence_subscription(text);
+DROP FUNCTION
+    eventstream.delete_subscription, eventstream.replace_subscription, eventstream.pause_subscription,
+    eventstream.reset_subscription, eventstream.reshard_subscription, eventstream.subscribe,
+    eventstream.create_subscription, eventstream.remove_shards, eventstream.lay_out_shards,
+    eventstream.partition_checkpoints, eventstream.fence_subscription;

@@ -2,6 +2,7 @@
 -- Who owns which shard, and moving its checkpoint. An owner is known by the epoch that it claimed the shard in: whoever
 -- claims it later raises the epoch, and the earlier owner's checkpoint no longer moves, however late it wakes up.
 -- Locks: none at install. At run time rows of subscription_shards; a claim waits for no other claim.
+-- +goose StatementBegin
 
 -- A process that runs subscriptions holds the lock of this key ('EM', then the member id) in an open transaction. It ends
 -- with the connection, so that the death of the process is seen at once; one that hangs is found by its lease.
@@ -10,10 +11,9 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN 4993647561823748096 | (p_member_id & 281474976710655);
 
-COMMENT ON FUNCTION eventstream.member_key(bigint) IS
+COMMENT ON FUNCTION eventstream.member_key IS
     'Key of the advisory lock that a process holds, for a transaction, while it runs subscriptions.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.live_members() RETURNS TABLE (
     member_id bigint,
     subscriptions text[]
@@ -38,15 +38,13 @@ BEGIN
                 AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.live_members() IS
+COMMENT ON FUNCTION eventstream.live_members IS
     'Processes that run subscriptions, without those that have died or hang.';
 
 -- Each process gets the same number of shards, and the first ones one more. Who comes first differs from one
 -- subscription to the next, so that many subscriptions of a single shard spread over all processes. One call answers
 -- for all subscriptions of a process: each process asks every second.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.fair_shares(
     p_member_id bigint,
     p_live bigint[],
@@ -87,14 +85,11 @@ BEGIN
     GROUP BY s.name, s.shard_count;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) IS
+COMMENT ON FUNCTION eventstream.fair_shares IS
     'How many shards of each subscription a process may own, and which of the live processes run it; no row for one '
     'that is paused, or a projection without complete tables.';
-REVOKE EXECUTE ON FUNCTION eventstream.fair_shares(bigint, bigint[], text[]) FROM PUBLIC;
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.claim_shards(
     p_member_id bigint,
     p_application text,
@@ -170,15 +165,11 @@ BEGIN
     ORDER BY h.subscription, h.shard;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) IS
+COMMENT ON FUNCTION eventstream.claim_shards IS
     'Says that a process is alive, claims free shards up to its fair share, and returns all that it owns, with its '
     'share of each subscription; what it owns above its share, it gives to others with release_shard().';
 
-REVOKE EXECUTE ON FUNCTION eventstream.claim_shards(bigint, text, text[], interval) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.release_shard(p_subscription text, p_shard integer, p_epoch bigint) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -192,14 +183,11 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.release_shard(text, integer, bigint) IS
+COMMENT ON FUNCTION eventstream.release_shard IS
     'Gives a shard back if it is still owned in p_epoch. Returns whether it was.';
-REVOKE EXECUTE ON FUNCTION eventstream.release_shard(text, integer, bigint) FROM PUBLIC;
 
 -- So that a shard that is stuck does not look healthy to those who have psql alone.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.record_failure(
     p_subscription text,
     p_shard integer,
@@ -227,15 +215,11 @@ BEGIN
     WHERE h.subscription = p_subscription AND h.shard = p_shard AND h.epoch = p_epoch AND h.position < p_position;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text) IS
+COMMENT ON FUNCTION eventstream.record_failure IS
     'Says what the handler of a shard fails on, for audit_subscriptions; without effect for anyone but the owner of '
     'p_epoch. It is forgotten once the checkpoint has passed it.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.forget_failure(p_subscription text, p_shard integer) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -247,15 +231,10 @@ BEGIN
     WHERE h.subscription = p_subscription AND h.shard = p_shard;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.forget_failure(text, integer) IS
-    'Forgets what a shard failed on: its checkpoint has passed it.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.forget_failure(text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION eventstream.forget_failure IS 'Forgets what a shard failed on: its checkpoint has passed it.';
 
 -- The moment that decides: whatever the handler did stays only if this goes through.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.move_checkpoint(
     p_subscription text,
     p_shard integer,
@@ -325,16 +304,13 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) IS
+COMMENT ON FUNCTION eventstream.move_checkpoint IS
     'Moves a shard''s checkpoint forward for its owner of p_epoch, whose member''s lock is held on this server; ES012 '
-    'for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set in.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text) FROM PUBLIC;
+    'for anyone else, ES013 beyond the end of the log, ES014 if the transaction is not the one that p_token was set '
+    'in.';
 
 -- Checkpoints of shards that got nothing need not be exact: those of all idle shards of a process move at once.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.move_idle_checkpoints(
     p_subscriptions text[],
     p_shards integer[],
@@ -380,21 +356,19 @@ BEGIN
     RETURN v_reached;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.move_idle_checkpoints IS
+    'Moves checkpoints past events that were not for their subscription; a shard that has another owner, or is locked, '
+    'stays. Returns how many have got there.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.fair_shares, eventstream.claim_shards, eventstream.release_shard, eventstream.record_failure,
+    eventstream.forget_failure, eventstream.move_checkpoint, eventstream.move_idle_checkpoints
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) IS
-    'Moves checkpoints past events that were not for their subscription; a shard that has another owner, or is '
-    'locked, stays. Returns how many have got there.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.move_idle_checkpoints(text[], integer[], bigint[], bigint[]);
-DROP FUNCTION eventstream.move_checkpoint(text, integer, bigint, bigint, bigint, text);
-DROP FUNCTION eventstream.forget_failure(text, integer);
-DROP FUNCTION eventstream.record_failure(text, integer, bigint, bigint, uuid, integer, text);
-DROP FUNCTION eventstream.release_shard(text, integer, bigint);
-DROP FUNCTION eventstream.claim_shards(bigint, text, text[], interval);
-DROP FUNCTION eventstream.fair_shares(bigint, bigint[], text[]);
-DROP FUNCTION eventstream.live_members();
-DROP FUNCTION eventstream.member_key(bigint);
+DROP FUNCTION
+    eventstream.move_idle_checkpoints, eventstream.move_checkpoint, eventstream.forget_failure,
+    eventstream.record_failure, eventstream.release_shard, eventstream.claim_shards, eventstream.fair_shares,
+    eventstream.live_members, eventstream.member_key;

@@ -1,8 +1,8 @@
 -- +goose Up
 -- Putting events aside, and deciding about them by hand.
 -- Locks: none at install. At run time rows of parked_events.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.park_events(
     p_subscription text,
     p_positions bigint[],
@@ -23,15 +23,11 @@ BEGIN
     SET tries = parked_events.tries + EXCLUDED.tries, error = EXCLUDED.error;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.park_events(text, bigint[], integer, text) IS
+COMMENT ON FUNCTION eventstream.park_events IS
     'Puts events aside for a subscription; for one that is parked already, adds the tries.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.park_events(text, bigint[], integer, text) FROM PUBLIC;
-
 -- An owner that may be handling the event right now loses the shard; whoever claims it next knows of the skip.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.fence_shard_of(p_name text, p_position bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -45,16 +41,12 @@ BEGIN
         AND h.subscription = p_name AND h.shard = e.partition_id % s.shard_count AND h.position < p_position;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.fence_shard_of(text, bigint) IS
+COMMENT ON FUNCTION eventstream.fence_shard_of IS
     'Takes the shard of an event from its owner, unless it is past the event.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.fence_shard_of(text, bigint) FROM PUBLIC;
 
 -- A rebuild heeds what is skipped for its projection. One that runs and is past the event has applied it to the new
 -- tables, where a skip would not undo it. One that was interrupted does not go on.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.fence_rebuild_of(p_name text, p_position bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -82,14 +74,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.fence_rebuild_of(text, bigint) IS
+COMMENT ON FUNCTION eventstream.fence_rebuild_of IS
     'Makes a rebuild that runs heed a skip; ES016 if it is past the event.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.fence_rebuild_of(text, bigint) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.skip_event(p_subscription text, p_position bigint, p_reason text) RETURNS void
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -126,16 +114,15 @@ BEGIN
     WHERE v_name IN (s.name, s.rebuilds) AND h.failing_position = p_position;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.skip_event(text, bigint, text) IS
+COMMENT ON FUNCTION eventstream.skip_event IS
     'Decides that a subscription shall not handle an event, parked or still to come, and records who did and why. For '
     'a projection, its rebuilds leave the event out too.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.skip_event(text, bigint, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.park_events, eventstream.fence_shard_of, eventstream.fence_rebuild_of, eventstream.skip_event
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.skip_event(text, bigint, text);
-DROP FUNCTION eventstream.fence_rebuild_of(text, bigint);
-DROP FUNCTION eventstream.fence_shard_of(text, bigint);
-DROP FUNCTION eventstream.park_events(text, bigint[], integer, text);
+DROP FUNCTION eventstream.skip_event, eventstream.fence_rebuild_of, eventstream.fence_shard_of, eventstream.park_events;

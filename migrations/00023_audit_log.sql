@@ -2,6 +2,7 @@
 -- Watching and auditing the log: how far it is stable and who holds it back, whether sequence numbers are right, how
 -- far subscriptions are.
 -- Locks: none.
+-- +goose StatementBegin
 
 CREATE VIEW eventstream.audit_log AS
 SELECT
@@ -103,13 +104,12 @@ CROSS JOIN LATERAL (
 WHERE m.next_position IS NOT NULL AND c.events + r.events <> m.next_sequence - m.sequence;
 
 COMMENT ON VIEW eventstream.audit_sequences IS
-    'Marks whose sequence numbers do not fit the events; partition_id is NULL for the whole log. Empty when nothing '
-    'is wrong.';
+    'Marks whose sequence numbers do not fit the events; partition_id is NULL for the whole log. Empty when nothing is '
+    'wrong.';
 
 -- A function for the sake of its settings: compiling the query takes longer than running it, and every look at events
 -- is one at an index. Backlogs are differences of sequence numbers, which marks give: they cost the same however large
 -- they are.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.subscription_lag() RETURNS TABLE (
     subscription text,
     shard integer,
@@ -209,9 +209,8 @@ BEGIN
     WHERE s.rebuilds IS NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.subscription_lag() IS 'The rows of audit_subscriptions.';
+COMMENT ON FUNCTION eventstream.subscription_lag IS 'The rows of audit_subscriptions.';
 
 CREATE VIEW eventstream.audit_subscriptions AS
 SELECT * FROM eventstream.subscription_lag();
@@ -219,9 +218,10 @@ SELECT * FROM eventstream.subscription_lag();
 COMMENT ON VIEW eventstream.audit_subscriptions IS
     'How far each shard of each subscription is: events of its partitions not handled yet, whatever its filter, the '
     'age of the oldest of them in seconds, what is parked, who owns it, and what its handler fails on.';
+-- +goose StatementEnd
 
 -- +goose Down
 DROP VIEW eventstream.audit_subscriptions;
-DROP FUNCTION eventstream.subscription_lag();
+DROP FUNCTION eventstream.subscription_lag;
 DROP VIEW eventstream.audit_sequences;
 DROP VIEW eventstream.audit_log;

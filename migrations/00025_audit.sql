@@ -1,9 +1,9 @@
 -- +goose Up
 -- Whether what holds the rules is as it was installed, and audit(), which puts everything together.
 -- Locks: none.
+-- +goose StatementBegin
 
 -- What everybody may do. Rights of roles are for whoever runs the store to give; those of PUBLIC are the migrations'.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.print_public_rights() RETURNS TABLE (kind text, name text, definition text)
 LANGUAGE plpgsql
 STABLE
@@ -41,15 +41,13 @@ BEGIN
     WHERE n.oid = to_regnamespace('eventstream');
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.print_public_rights() IS
-    'What PUBLIC may do with each object of the schema, and whether functions belong to the owner of the schema; part of '
-    'schema_objects.';
+COMMENT ON FUNCTION eventstream.print_public_rights IS
+    'What PUBLIC may do with each object of the schema, and whether functions belong to the owner of the schema; part '
+    'of schema_objects.';
 
 -- What holds the rules: triggers, constraints, columns, functions, views, the sequence and switches of the tables, each
 -- as one text. A function for the sake of its settings: PostgreSQL prints names, times and bytes as the session has it.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.print_objects() RETURNS TABLE (
     kind text,
     name text,
@@ -129,9 +127,8 @@ BEGIN
     SELECT g.kind, g.name, g.definition, NULL FROM eventstream.print_public_rights() AS g;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.print_objects() IS 'The rows of schema_objects.';
+COMMENT ON FUNCTION eventstream.print_objects IS 'The rows of schema_objects.';
 
 CREATE VIEW eventstream.schema_objects AS
 SELECT p.kind::text AS kind, p.name::text AS name, p.definition::text AS definition, p.fault::text AS fault
@@ -154,7 +151,8 @@ COMMENT ON TABLE eventstream.schema_record IS
     'What holds the rules, as each migration left it. Rows are added, never changed: whoever replaces a function and '
     'records that leaves a trace.';
 COMMENT ON COLUMN eventstream.schema_record.recorded_at IS 'When it was recorded.';
-COMMENT ON COLUMN eventstream.schema_record.kind IS 'trigger, constraint, column, function, view, sequence, table, policy or privilege.';
+COMMENT ON COLUMN eventstream.schema_record.kind IS
+    'trigger, constraint, column, function, view, sequence, table, policy or privilege.';
 COMMENT ON COLUMN eventstream.schema_record.name IS 'The object.';
 COMMENT ON COLUMN eventstream.schema_record.digest IS
     'SHA-256 of its definition in schema_objects; NULL if it was dropped.';
@@ -206,10 +204,8 @@ COMMENT ON VIEW eventstream.audit_privileges IS
 
 COMMENT ON VIEW eventstream.audit_triggers IS
     'Triggers, constraints, columns, functions, views and settings that are missing, disabled, or not as they were '
-    'installed. Empty when '
-    'nothing is wrong.';
+    'installed. Empty when nothing is wrong.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.record_schema() RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -232,14 +228,11 @@ BEGIN
     RETURN v_changed;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.record_schema() IS
+COMMENT ON FUNCTION eventstream.record_schema IS
     'Records what holds the rules as it is now, for audit_triggers; how much had changed. A migration calls it last. '
-    'After an upgrade of '
-    'PostgreSQL, which may print definitions in another way, call it once the audit has been read.';
+    'After an upgrade of PostgreSQL, which may print definitions in another way, call it once the audit has been read.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.audit_objects() RETURNS TABLE (
     check_name text,
     severity text,
@@ -266,12 +259,10 @@ BEGIN
     SELECT 'subject_keys', 'error', NULL::text, NULL::bigint, to_jsonb(k) FROM eventstream.audit_subject_keys AS k;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.audit_objects() IS
+COMMENT ON FUNCTION eventstream.audit_objects IS
     'The part of audit() that does not grow with the log: what holds the rules, what waits, checkpoints and keys.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.audit() RETURNS TABLE (
     check_name text,
     severity text,
@@ -313,22 +304,20 @@ BEGIN
     SELECT 'clocks', 'warning', k.stream_id, k.version, to_jsonb(k) FROM eventstream.audit_clocks AS k;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.audit IS
+    'Everything that is wrong with the store: no row means clean. severity: error for damage; warning for what '
+    'somebody should look at, as a hole that events wait behind. Reads the tables whole; run_audit() goes on from the '
+    'last one.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.record_schema FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.audit() IS
-    'Everything that is wrong with the store: no row means clean. severity: error for damage; warning for what somebody '
-    'should look at, as a hole that events wait behind. Reads the tables whole; run_audit() goes on from the last one.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.record_schema() FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.audit();
-DROP FUNCTION eventstream.audit_objects();
-DROP FUNCTION eventstream.record_schema();
+DROP FUNCTION eventstream.audit, eventstream.audit_objects, eventstream.record_schema;
 DROP VIEW eventstream.audit_privileges;
 DROP VIEW eventstream.audit_triggers;
 DROP VIEW eventstream.schema_changes;
 DROP TABLE eventstream.schema_record;
 DROP VIEW eventstream.schema_objects;
-DROP FUNCTION eventstream.print_objects();
-DROP FUNCTION eventstream.print_public_rights();
+DROP FUNCTION eventstream.print_objects, eventstream.print_public_rights;

@@ -4,6 +4,7 @@
 -- carries the same id in its comment. What has no such comment is somebody else's, and is never dropped, renamed or
 -- adopted.
 -- Locks: none at install. At run time the rows of one projection; a rebuild also holds an advisory lock while it runs.
+-- +goose StatementBegin
 
 -- 'ER', then 48 bits of the name: it must not look like the key of a writer in flight or of a member.
 CREATE FUNCTION eventstream.rebuild_key(p_name text) RETURNS bigint
@@ -11,10 +12,9 @@ LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN 4995054936707301376 | (hashtextextended(p_name COLLATE "C", 0) & 281474976710655);
 
-COMMENT ON FUNCTION eventstream.rebuild_key(text) IS
+COMMENT ON FUNCTION eventstream.rebuild_key IS
     'Key of the advisory lock that a process holds, for a transaction, while it rebuilds a projection.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.is_rebuilding(p_name text) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -27,20 +27,18 @@ BEGIN
             AND k.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database()));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.is_rebuilding(text) IS 'Whether somebody rebuilds a projection at this moment.';
+COMMENT ON FUNCTION eventstream.is_rebuilding IS 'Whether somebody rebuilds a projection at this moment.';
 
 CREATE FUNCTION eventstream.projection_mark(p_name text, p_tables_id uuid) RETURNS text
 LANGUAGE sql
 IMMUTABLE PARALLEL SAFE
 RETURN 'Gapless projection ' || p_name || ', tables ' || p_tables_id::text;
 
-COMMENT ON FUNCTION eventstream.projection_mark(text, uuid) IS
+COMMENT ON FUNCTION eventstream.projection_mark IS
     'The comment of a schema that holds tables of a projection: whose, and which.';
 
 -- In the snapshot of the calling query, so that a schema and the row that belongs to it are seen as of one moment.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.projection_schema(p_schema text, p_name text) RETURNS TABLE (
     found boolean,
     tables_id uuid
@@ -66,13 +64,11 @@ BEGIN
     ) AS m ON true;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.projection_schema(text, text) IS
+COMMENT ON FUNCTION eventstream.projection_schema IS
     'Whether a schema exists, and which tables of a projection it holds by its mark; NULL if it is not marked as that '
     'projection''s.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_tables(p_name text, p_problem text, p_advice text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -85,14 +81,10 @@ BEGIN
         p_advice);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_tables(text, text, text) IS
+COMMENT ON FUNCTION eventstream.refuse_tables IS
     'Raises ES016: tables and checkpoint of a projection do not belong together. Never returns.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_tables(text, text, text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_strange_schema(p_schema text, p_name text, p_tables_id uuid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -111,14 +103,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_strange_schema(text, text, uuid) IS
+COMMENT ON FUNCTION eventstream.refuse_strange_schema IS
     'Raises ES016 if a schema exists that is not marked as a projection''s.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_strange_schema(text, text, uuid) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_unfit_tables(p_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -154,16 +142,11 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_unfit_tables(text) IS
+COMMENT ON FUNCTION eventstream.refuse_unfit_tables IS
     'Raises ES016 unless the tables of a projection are those that its checkpoint is about, or a rebuild runs that '
-    'makes '
-    'them.';
+    'makes them.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_unfit_tables(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.create_projection(
     p_name text,
     p_shard_count integer,
@@ -196,18 +179,13 @@ BEGIN
     RETURN v_tables_id;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.create_projection(text, integer, jsonb, jsonb) IS
+COMMENT ON FUNCTION eventstream.create_projection IS
     'Creates the subscription of a projection, and returns the id of the tables that the caller makes in the same '
     'transaction; or finds one as described, with its tables, and returns NULL. ES011 if it differs, ES016 if its '
-    'tables '
-    'are not those of its checkpoint.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.create_projection(text, integer, jsonb, jsonb) FROM PUBLIC;
+    'tables are not those of its checkpoint.';
 
 -- The live subscription first: everybody who works on a projection locks that row first.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_projection(p_name text, p_shard_count integer, p_filter jsonb) RETURNS eventstream.subscriptions
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -230,17 +208,13 @@ BEGIN
     RETURN v_is;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_projection(text, integer, jsonb) IS
+COMMENT ON FUNCTION eventstream.lock_projection IS
     'Keeps the subscription of a projection from everybody else until the transaction ends; makes one if there is '
     'none.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lock_projection(text, integer, jsonb) FROM PUBLIC;
-
 -- Committed before the tables of earlier attempts are dropped: who still writes to one of them waits for a row that
 -- this locks, and a DROP would wait for them in turn.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.begin_rebuild(
     p_name text,
     p_shard_count integer,
@@ -284,17 +258,13 @@ BEGIN
     RETURN QUERY SELECT v_rebuild, v_tables_id;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.begin_rebuild(text, integer, integer, jsonb, boolean) IS
+COMMENT ON FUNCTION eventstream.begin_rebuild IS
     'Creates the subscription that a projection is rebuilt through, and returns its name and the id of the new tables. '
     'Forgets earlier attempts. Where the live tables are emptied, or do not fit their checkpoint, the projection is '
     'owned by nobody until the rebuild is done.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.begin_rebuild(text, integer, integer, jsonb, boolean) FROM PUBLIC;
-
 -- The subscription first and its shards second, as everybody else locks them.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.hold_projection(p_name text) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -312,16 +282,11 @@ BEGIN
     RETURN v_furthest;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.hold_projection(text) IS
+COMMENT ON FUNCTION eventstream.hold_projection IS
     'Keeps a projection where it is until the transaction ends, and returns how far its furthest shard has come. ES010 '
-    'if '
-    'it is unknown.';
+    'if it is unknown.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.hold_projection(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_foreign_tables(p_name text, p_by text, p_rebuilds text, p_tables_id uuid) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -339,23 +304,20 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid) IS
+COMMENT ON FUNCTION eventstream.refuse_foreign_tables IS
     'Raises ES016 unless p_by is the rebuild of a projection, and its tables are in place.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.refuse_tables, eventstream.refuse_strange_schema, eventstream.refuse_unfit_tables,
+    eventstream.create_projection, eventstream.lock_projection, eventstream.begin_rebuild, eventstream.hold_projection,
+    eventstream.refuse_foreign_tables
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.refuse_foreign_tables(text, text, text, uuid);
-DROP FUNCTION eventstream.hold_projection(text);
-DROP FUNCTION eventstream.begin_rebuild(text, integer, integer, jsonb, boolean);
-DROP FUNCTION eventstream.lock_projection(text, integer, jsonb);
-DROP FUNCTION eventstream.create_projection(text, integer, jsonb, jsonb);
-DROP FUNCTION eventstream.refuse_unfit_tables(text);
-DROP FUNCTION eventstream.refuse_strange_schema(text, text, uuid);
-DROP FUNCTION eventstream.refuse_tables(text, text, text);
-DROP FUNCTION eventstream.projection_schema(text, text);
-DROP FUNCTION eventstream.projection_mark(text, uuid);
-DROP FUNCTION eventstream.is_rebuilding(text);
-DROP FUNCTION eventstream.rebuild_key(text);
+DROP FUNCTION
+    eventstream.refuse_foreign_tables, eventstream.hold_projection, eventstream.begin_rebuild,
+    eventstream.lock_projection, eventstream.create_projection, eventstream.refuse_unfit_tables,
+    eventstream.refuse_strange_schema, eventstream.refuse_tables, eventstream.projection_schema,
+    eventstream.projection_mark, eventstream.is_rebuilding, eventstream.rebuild_key;

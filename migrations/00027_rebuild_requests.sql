@@ -4,6 +4,7 @@
 -- open until it has ended, and the process that holds the lock of rebuild_key() works on it. So a process that dies
 -- gives its request back by that.
 -- Locks: none at install. At run time the row of the projection in subscriptions, and that of its request after it.
+-- +goose StatementBegin
 
 CREATE TABLE eventstream.rebuild_requests (
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -53,7 +54,6 @@ COMMENT ON COLUMN eventstream.rebuild_requests.outcome IS
     'done: the new tables are live; failed: see error; canceled: by cancel_rebuild(). NULL while it is open.';
 COMMENT ON COLUMN eventstream.rebuild_requests.error IS 'Why it failed.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_known_projection(p_name text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -75,14 +75,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_known_projection(text) IS
+COMMENT ON FUNCTION eventstream.lock_known_projection IS
     'Keeps a projection from everybody else until the transaction ends; ES010 if it is unknown, ES011 if it is none.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lock_known_projection(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.request_rebuild(
     p_name text,
     p_in_place boolean DEFAULT false,
@@ -123,16 +119,12 @@ BEGIN
     RETURN QUERY SELECT 'requested', v_id;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.request_rebuild(text, boolean, integer) IS
+COMMENT ON FUNCTION eventstream.request_rebuild IS
     'Asks for a rebuild of a projection, which a process that runs it takes up. outcome: requested; open, if one was '
-    'requested before and has not ended: request_id is that one''s; rebuilding, if one runs that nobody requested. ES010 '
-    'for an unknown projection, ES011 for a subscription that is none.';
+    'requested before and has not ended: request_id is that one''s; rebuilding, if one runs that nobody requested. '
+    'ES010 for an unknown projection, ES011 for a subscription that is none.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.request_rebuild(text, boolean, integer) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.cancel_rebuild(p_name text) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -156,15 +148,11 @@ BEGIN
     RETURN true;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.cancel_rebuild(text) IS
+COMMENT ON FUNCTION eventstream.cancel_rebuild IS
     'Takes back a request to rebuild a projection, and ends the rebuild if a process is at it; whether one was open. '
     'Tables that were being filled in place stay incomplete, until a rebuild is done.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.cancel_rebuild(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.take_rebuild(p_name text, p_application text) RETURNS TABLE (
     request_id uuid,
     in_place boolean,
@@ -188,14 +176,10 @@ BEGIN
     RETURNING q.request_id, q.in_place, q.shard_count, q.requested_by;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.take_rebuild(text, text) IS
+COMMENT ON FUNCTION eventstream.take_rebuild IS
     'Takes up a request, for the process that holds the lock of rebuild_key(); no row if none is open.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.take_rebuild(text, text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.end_rebuild(p_name text, p_request_id uuid, p_error text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -210,13 +194,10 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.end_rebuild(text, uuid, text) IS
+COMMENT ON FUNCTION eventstream.end_rebuild IS
     'Says that a request is done, in the transaction that makes the new tables live, or why it failed; false if it is '
     'not open any more, so that the caller gives its work up.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.end_rebuild(text, uuid, text) FROM PUBLIC;
 
 CREATE VIEW eventstream.audit_projections AS
 SELECT
@@ -273,11 +254,15 @@ COMMENT ON VIEW eventstream.audit_projections IS
     'or was interrupted; how many processes run it; and what became of the last request to rebuild it (request_state: '
     'waiting, running, done, failed or canceled).';
 
+REVOKE EXECUTE ON FUNCTION
+    eventstream.lock_known_projection, eventstream.request_rebuild, eventstream.cancel_rebuild,
+    eventstream.take_rebuild, eventstream.end_rebuild
+FROM PUBLIC;
+-- +goose StatementEnd
+
 -- +goose Down
 DROP VIEW eventstream.audit_projections;
-DROP FUNCTION eventstream.end_rebuild(text, uuid, text);
-DROP FUNCTION eventstream.take_rebuild(text, text);
-DROP FUNCTION eventstream.cancel_rebuild(text);
-DROP FUNCTION eventstream.request_rebuild(text, boolean, integer);
-DROP FUNCTION eventstream.lock_known_projection(text);
+DROP FUNCTION
+    eventstream.end_rebuild, eventstream.take_rebuild, eventstream.cancel_rebuild, eventstream.request_rebuild,
+    eventstream.lock_known_projection;
 DROP TABLE eventstream.rebuild_requests;

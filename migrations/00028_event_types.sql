@@ -14,15 +14,15 @@ RETURN CASE
         THEN (p_metadata ->> 'schema_version')::integer
     ELSE 0
 END;
+-- +goose StatementBegin
 
-COMMENT ON FUNCTION eventstream.event_schema_version(jsonb) IS
-    'Schema version of an event, from its metadata: schema_version, 1 if there is none, and 0 for anything that is not a '
-    'whole number from 1 to 999999999.';
+COMMENT ON FUNCTION eventstream.event_schema_version IS
+    'Schema version of an event, from its metadata: schema_version, 1 if there is none, and 0 for anything that is not '
+    'a whole number from 1 to 999999999.';
 
 -- One look at the table, or, where the index is there, one at the index for each type and schema version, and at the
 -- events of those that are unknown. The index is made when somebody asks for it; without it, going from one type to the
 -- next would read the table each time.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.unknown_event_types(p_types text[], p_oldest integer[], p_newest integer[])
 RETURNS TABLE (
     type text,
@@ -100,13 +100,12 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.unknown_event_types(text[], integer[], integer[]) IS
+COMMENT ON FUNCTION eventstream.unknown_event_types IS
     'Types and schema versions of events that are not among the given ones, with how many there are and the first of '
     'them. Reads the table, unless it finds index events_type_schema_idx on (type, event_schema_version(metadata), '
     'position); where events were archived, one like it on archived_events too.';
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.unknown_event_types(text[], integer[], integer[]);
-DROP FUNCTION eventstream.event_schema_version(jsonb);
+DROP FUNCTION eventstream.unknown_event_types, eventstream.event_schema_version;

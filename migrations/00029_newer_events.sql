@@ -1,12 +1,12 @@
 -- +goose Up
 -- What a writer missed who was refused with version_conflict, so that it decides anew without reading again.
 -- Locks: none.
+-- +goose StatementBegin
 
 -- Beside append_batch() in one statement, and not inside: append_batch() runs with the rights of the owner, and cannot know
 -- who calls it. session_user is not who: autovacuum evaluates the indexes of anybody's table in a superuser's session, so
 -- a role that may append and not read could have its index function called there. This runs with the caller's rights.
 -- VOLATILE, so that its query sees what append_batch() waited for, which the statement around both does not.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.newer_events(
     p_stream_id text,
     p_after bigint,
@@ -41,12 +41,12 @@ BEGIN
     ORDER BY w.version;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.newer_events IS
+    'The events of a stream after a version, oldest first: p_limit and 1000 at most, of about p_max_bytes at most, '
+    'none for who may not read eventstream.events. Beside append_batch in one statement, it gives what an append '
+    'missed that is refused with version_conflict.';
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.newer_events(text, bigint, integer, bigint) IS
-    'The events of a stream after a version, oldest first: p_limit and 1000 at most, of about p_max_bytes at most, none '
-    'for who may not read eventstream.events. Beside append_batch in one statement, it gives what an append missed that '
-    'is refused with version_conflict.';
-
 -- +goose Down
-DROP FUNCTION eventstream.newer_events(text, bigint, integer, bigint);
+DROP FUNCTION eventstream.newer_events;

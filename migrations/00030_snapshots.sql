@@ -3,6 +3,7 @@
 -- They are a cache: each names the event that it was made at, is believed only where that event is, and can be deleted
 -- at any time.
 -- Locks: none at install. At run time the row of one snapshot.
+-- +goose StatementBegin
 
 CREATE TABLE eventstream.snapshots (
     version bigint NOT NULL,
@@ -45,7 +46,6 @@ COMMENT ON COLUMN eventstream.snapshots.state IS
     'The state, as the code that made it encodes it; JSON unless it chose otherwise.';
 
 -- A state that grows is compressed by lz4 in a fifth of the time, where the server was built with it.
--- +goose StatementBegin
 DO $$
 BEGIN
     ALTER TABLE eventstream.snapshots ALTER COLUMN state SET COMPRESSION lz4;
@@ -53,13 +53,11 @@ EXCEPTION WHEN feature_not_supported THEN
     RAISE NOTICE 'this server has no lz4: snapshots are compressed by pglz';
 END;
 $$;
--- +goose StatementEnd
 
 -- No copies of states in pg_statistic, where no erasure reaches them.
 ALTER TABLE eventstream.snapshots ALTER COLUMN state SET STATISTICS 0;
 
 -- Whoever may read the first event of a stream may read all of it: tenant and partition are the stream's.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.shows_stream(p_stream_id text) RETURNS boolean
 LANGUAGE plpgsql
 STABLE
@@ -70,9 +68,8 @@ BEGIN
     RETURN EXISTS (SELECT FROM ONLY eventstream.events AS e WHERE e.stream_id = p_stream_id AND e.version = 1);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.shows_stream(text) IS
+COMMENT ON FUNCTION eventstream.shows_stream IS
     'Whether the caller may see the events of a stream, and there are any; an error if it may read no events at all.';
 
 ALTER TABLE eventstream.snapshots ENABLE ROW LEVEL SECURITY;
@@ -83,7 +80,6 @@ CREATE POLICY snapshots_of_visible_streams ON eventstream.snapshots
 COMMENT ON POLICY snapshots_of_visible_streams ON eventstream.snapshots IS
     'A snapshot tells what its events tell, so it is for those alone who may read them.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.snapshot_holds(p_stream_id text, p_version bigint, p_event_id uuid) RETURNS boolean
 LANGUAGE plpgsql
 STABLE
@@ -96,13 +92,11 @@ BEGIN
         WHERE e.stream_id = p_stream_id AND e.version = p_version AND e.event_id = p_event_id);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.snapshot_holds(text, bigint, uuid) IS
+COMMENT ON FUNCTION eventstream.snapshot_holds IS
     'Whether a stream has this event at this version. Where it does not, a snapshot that was made there is of another '
     'history: a failover or a restore lost the end of the stream, or the row is another stream''s.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_snapshot(p_name text, p_schema_version integer, p_state bytea) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -119,14 +113,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_snapshot(text, integer, bytea) IS
+COMMENT ON FUNCTION eventstream.refuse_snapshot IS
     'Raises ES008 for a snapshot with a value that the table would refuse.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_snapshot(text, integer, bytea) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.save_snapshot(
     p_stream_id text,
     p_name text,
@@ -173,20 +163,15 @@ BEGIN
     END LOOP;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.save_snapshot(text, text, bigint, uuid, integer, bytea) IS
-    'Keeps the state of a stream at one of its events, in place of an older one, of one at the same version, and of one '
-    'that is of another history. Returns saved; older if a newer one is there, or one of a newer schema version at the same '
-    'version of the stream; contradicted if the stream has no such '
-    'event at that version.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.save_snapshot(text, text, bigint, uuid, integer, bytea) FROM PUBLIC;
+COMMENT ON FUNCTION eventstream.save_snapshot IS
+    'Keeps the state of a stream at one of its events, in place of an older one, of one at the same version, and of '
+    'one that is of another history. Returns saved; older if a newer one is there, or one of a newer schema version at '
+    'the same version of the stream; contradicted if the stream has no such event at that version.';
 
 -- Both queries see the same moment, since the function is STABLE. The settings leave the planner the primary key, in
 -- its order, whatever statistics say: a plan made while the tables were empty is kept. The first row is the event that
 -- the snapshot was made at, which costs one look and says what the events after it may not be there to say.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.load_snapshot(
     p_stream_id text,
     p_name text,
@@ -261,15 +246,14 @@ BEGIN
     ORDER BY e.version;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.load_snapshot(text, text, integer, uuid) IS
-    'A stream on top of a snapshot: its events after that, behind the event at which the snapshot was made (without its '
-    'content), which carries state and digest. All events where no snapshot can be used. head, beside the first row: '
-    'version of the snapshot or 0; why one was not used (0 there is none, 1 other schema version, 2 of another history, '
-    '3 made after p_before_event, if the stream has that); '
-    'when it was made; when the stream was; its last version; the highest version that waits and when it arrived (times '
-    'in microseconds since 1970, 0 for none); the partitions of the store.';
+COMMENT ON FUNCTION eventstream.load_snapshot IS
+    'A stream on top of a snapshot: its events after that, behind the event at which the snapshot was made (without '
+    'its content), which carries state and digest. All events where no snapshot can be used. head, beside the first '
+    'row: version of the snapshot or 0; why one was not used (0 there is none, 1 other schema version, 2 of another '
+    'history, 3 made after p_before_event, if the stream has that); when it was made; when the stream was; its last '
+    'version; the highest version that waits and when it arrived (times in microseconds since 1970, 0 for none); the '
+    'partitions of the store.';
 
 CREATE VIEW eventstream.audit_snapshots AS
 SELECT s.stream_id, s.name, s.version, l.version AS watermark, s.schema_version, s.created_at, p.problem
@@ -295,11 +279,12 @@ COMMENT ON VIEW eventstream.audit_snapshots IS
     'Snapshots that contradict the events, or whose state is damaged. They are not used, and the next one takes the '
     'place of each; but one that is ahead of its stream says that the stream once had more events. Reads every state.';
 
+REVOKE EXECUTE ON FUNCTION eventstream.refuse_snapshot, eventstream.save_snapshot FROM PUBLIC;
+-- +goose StatementEnd
+
 -- +goose Down
 DROP VIEW eventstream.audit_snapshots;
-DROP FUNCTION eventstream.load_snapshot(text, text, integer, uuid);
-DROP FUNCTION eventstream.save_snapshot(text, text, bigint, uuid, integer, bytea);
-DROP FUNCTION eventstream.refuse_snapshot(text, integer, bytea);
-DROP FUNCTION eventstream.snapshot_holds(text, bigint, uuid);
+DROP FUNCTION
+    eventstream.load_snapshot, eventstream.save_snapshot, eventstream.refuse_snapshot, eventstream.snapshot_holds;
 DROP TABLE eventstream.snapshots;
-DROP FUNCTION eventstream.shows_stream(text);
+DROP FUNCTION eventstream.shows_stream;

@@ -9,8 +9,8 @@
 -- Locks: none at install. At run time, advisory locks of the tags and types in hand, in order of their keys. For
 -- decisions on positions far back, the operator makes the index that docs/modelling-tags.md gives, with CREATE INDEX
 -- CONCURRENTLY.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.refuse_query(p_query jsonb, p_rule text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -19,11 +19,9 @@ BEGIN
     PERFORM eventstream.refuse_value('query', p_query::text, p_rule);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_query(jsonb, text) IS 'Raises ES008: a query is none. Never returns.';
+COMMENT ON FUNCTION eventstream.refuse_query IS 'Raises ES008: a query is none. Never returns.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.check_query(p_query jsonb) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -53,14 +51,12 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.check_query(jsonb) IS
+COMMENT ON FUNCTION eventstream.check_query IS
     'Raises ES008 for what is not a query: an array of 1 to 32 alternatives, each with types, tags, or both.';
 
 -- What a query locks. A matching event carries all tags of an alternative, and its writer holds the lock of each: one is
 -- enough, so it is the first, and who asks puts the tag first that the fewest events carry. Without tags, the types.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.query_keys(p_query jsonb) RETURNS integer[]
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -76,9 +72,8 @@ BEGIN
         ) AS k);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.query_keys(jsonb) IS
+COMMENT ON FUNCTION eventstream.query_keys IS
     'Keys that a decision on a query holds: the first tag of each alternative, or its types if it has no tags.';
 
 -- What was archived is searched by tags for as long as the store lives, and an index on a table that nobody appends to costs
@@ -91,7 +86,6 @@ COMMENT ON INDEX eventstream.archived_events_tags_idx IS 'Archived events by the
 
 -- By the index of tags. The position is no condition that an index serves here (+ 0), and enable_indexscan is off, so
 -- that the planner has one way left for any statistics.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.find_by_tags(p_query jsonb, p_after bigint, p_until bigint, p_limit integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
 STABLE
@@ -117,14 +111,11 @@ BEGIN
     LIMIT p_limit;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.find_by_tags(jsonb, bigint, bigint, integer) IS
-    'find_matching() by the index events_tags_idx.';
+COMMENT ON FUNCTION eventstream.find_by_tags IS 'find_matching() by the index events_tags_idx.';
 
 -- A decision on a recent position goes through what came after it, which is little. Further back, the index of tags is
 -- used if the operator has made it, and every alternative has a tag.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.find_matching(p_query jsonb, p_after bigint, p_until bigint, p_limit integer) RETURNS SETOF bigint
 LANGUAGE plpgsql
 STABLE
@@ -152,12 +143,10 @@ BEGIN
     LIMIT p_limit;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.find_matching(jsonb, bigint, bigint, integer) IS
+COMMENT ON FUNCTION eventstream.find_matching IS
     'Positions above p_after, up to p_until, of events that carry tags and match a query, in order.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.read_query(p_query jsonb, p_after bigint, p_until bigint, p_limit integer) RETURNS SETOF eventstream.events
 LANGUAGE plpgsql
 STABLE
@@ -174,15 +163,13 @@ BEGIN
     ORDER BY e.position;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.read_query(jsonb, bigint, bigint, integer) IS
+COMMENT ON FUNCTION eventstream.read_query IS
     'Events above p_after, up to p_until, that carry tags and match a query, in order of position. p_until is a stable '
     'position that an earlier statement read: the position to decide on.';
 
 -- A later statement reads the events, as with stable_position(). What is committed above the stable position would make
 -- a decision fail that is made up to it: who reads may want to wait for a moment.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.query_position(p_query jsonb, OUT read_until bigint, OUT is_ahead boolean, OUT is_kept boolean)
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -195,16 +182,13 @@ BEGIN
     is_ahead := EXISTS (SELECT FROM eventstream.find_matching(p_query, read_until, read_until + 1000, 1));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.query_position(jsonb) IS
-    'The stable position, up to which a later statement reads what a decision is made on; and whether an event above it '
-    'matches the query already; and whether it is the position that log_state keeps, as in a transaction of one snapshot.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.query_keys(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION eventstream.query_position IS
+    'The stable position, up to which a later statement reads what a decision is made on; and whether an event above '
+    'it matches the query already; and whether it is the position that log_state keeps, as in a transaction of one '
+    'snapshot.';
 
 -- Where the note of a decision goes: its last event in order of position, which is that of stream and version.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.note_decision(
     p_query jsonb,
     p_position bigint,
@@ -235,12 +219,10 @@ BEGIN
     RETURN v_metadata;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], text[], jsonb[]) IS
+COMMENT ON FUNCTION eventstream.note_decision IS
     'Metadata of a batch with a decision noted in its last event, under the key decided: its query and its position.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.check_decision(p_position bigint, p_event_ids uuid[], p_events integer) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -273,14 +255,12 @@ BEGIN
     RETURN v_existing > 0;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.check_decision(bigint, uuid[], integer) IS
+COMMENT ON FUNCTION eventstream.check_decision IS
     'Whether a decision was made before, by the ids of its events; raises ES008, ES013, ES005 or 40001 if it cannot be '
     'judged. For append_if alone, once it holds its tags.';
 
 -- Hold the tags, look, append. The locks are taken by a statement of its own: the next one sees what they waited for.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.append_if(
     p_query jsonb,
     p_position bigint,
@@ -341,11 +321,8 @@ BEGIN
         p_occurred_at, p_tenant_ids, p_partition_ids) AS b;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.append_if(
-    jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
-) IS
+COMMENT ON FUNCTION eventstream.append_if IS
     'append_batch, all or nothing, if no event that carries tags and matches p_query came after p_position; else the '
     'outcome is decision_conflict, and found_position the first such event. p_query: an array of alternatives like '
     '{"types": [...], "tags": [...]}, of which an event has one of the types and all of the tags. p_position: up to '
@@ -354,7 +331,6 @@ COMMENT ON FUNCTION eventstream.append_if(
 -- Decide under the lock, where many want to decide the same: nobody's work is lost, and waiters get in in order of arrival.
 -- The position is the sequence's: who has drawn below it and is not committed cannot pass the gate while the tags are
 -- held, and is refused there if something is appended on the ground of this.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_query(p_query jsonb) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -370,31 +346,20 @@ BEGIN
     RETURN v_last;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.lock_query IS
+    'Keeps others from appending what matches the query until the transaction ends, and returns the position to read '
+    'up to, in a later statement, and to decide on with append_if.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.query_keys, eventstream.lock_query, eventstream.append_if, eventstream.check_decision,
+    eventstream.note_decision
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_query(jsonb) IS
-    'Keeps others from appending what matches the query until the transaction ends, and returns the position to read up '
-    'to, in a later statement, and to decide on with append_if.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.lock_query(jsonb) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.append_if(
-    jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.check_decision(bigint, uuid[], integer) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], text[], jsonb[]) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.append_if(
-    jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
-);
-DROP FUNCTION eventstream.lock_query(jsonb);
-DROP FUNCTION eventstream.check_decision(bigint, uuid[], integer);
-DROP FUNCTION eventstream.note_decision(jsonb, bigint, text[], integer[], text[], jsonb[]);
-DROP FUNCTION eventstream.query_position(jsonb);
-DROP FUNCTION eventstream.read_query(jsonb, bigint, bigint, integer);
-DROP FUNCTION eventstream.find_matching(jsonb, bigint, bigint, integer);
-DROP FUNCTION eventstream.find_by_tags(jsonb, bigint, bigint, integer);
+DROP FUNCTION
+    eventstream.append_if, eventstream.lock_query, eventstream.check_decision, eventstream.note_decision,
+    eventstream.query_position, eventstream.read_query, eventstream.find_matching, eventstream.find_by_tags;
 DROP INDEX eventstream.archived_events_tags_idx;
-DROP FUNCTION eventstream.query_keys(jsonb);
-DROP FUNCTION eventstream.check_query(jsonb);
-DROP FUNCTION eventstream.refuse_query(jsonb, text);
+DROP FUNCTION eventstream.query_keys, eventstream.check_query, eventstream.refuse_query;

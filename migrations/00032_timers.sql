@@ -6,6 +6,7 @@
 -- Who needs both locks the state first and the timer second: the handler of an event cancels timers, and that of a
 -- timer writes the state.
 -- Locks: none, everything here is new.
+-- +goose StatementBegin
 
 CREATE TABLE eventstream.timers (
     next_at timestamptz NOT NULL,
@@ -55,15 +56,13 @@ CREATE TABLE eventstream.process_states (
     CONSTRAINT process_states_pkey PRIMARY KEY (process, key)
 ) WITH (fillfactor = 80);
 
-COMMENT ON TABLE eventstream.process_states IS
-    'What process managers know of each key that they are not done with.';
+COMMENT ON TABLE eventstream.process_states IS 'What process managers know of each key that they are not done with.';
 COMMENT ON COLUMN eventstream.process_states.created_at IS 'When the process began for this key.';
 COMMENT ON COLUMN eventstream.process_states.updated_at IS 'When the state changed last.';
 COMMENT ON COLUMN eventstream.process_states.process IS 'The process manager: the name of its subscription.';
 COMMENT ON COLUMN eventstream.process_states.key IS 'What the state is about, as the id of an order.';
 COMMENT ON COLUMN eventstream.process_states.state IS 'What the process manager knows.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_timer(
     p_process text,
     p_key text,
@@ -96,14 +95,9 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb, jsonb) IS
-    'Raises ES008 for a value that a timer cannot have; returns otherwise.';
+COMMENT ON FUNCTION eventstream.refuse_timer IS 'Raises ES008 for a value that a timer cannot have; returns otherwise.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb, jsonb) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.set_timer(
     p_process text,
     p_key text,
@@ -133,15 +127,11 @@ BEGIN
     RETURN v_due_at;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid, jsonb) IS
+COMMENT ON FUNCTION eventstream.set_timer IS
     'Sets a timer, at a time or after an interval from now on, and returns when it is due. One of this name takes its '
     'place.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid, jsonb) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.cancel_timers(p_process text, p_key text, p_name text DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -156,16 +146,12 @@ BEGIN
     RETURN v_cancelled;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.cancel_timers(text, text, text) IS
+COMMENT ON FUNCTION eventstream.cancel_timers IS
     'Removes a timer, or all of a key, and returns how many there were. Waits for one that is being handled: it has '
     'fired, or is still there and removed.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.cancel_timers(text, text, text) FROM PUBLIC;
-
 -- The clock is read once: a condition on clock_timestamp() itself could not use the index.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.due_timers(
     p_process text,
     p_after_at timestamptz,
@@ -189,16 +175,14 @@ BEGIN
     LIMIT p_limit;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.due_timers(text, timestamptz, text, text, integer) IS
-    'Timers of a process whose time has come, behind one of them, in order of time, and which of them failed before. Locks '
-    'none.';
+COMMENT ON FUNCTION eventstream.due_timers IS
+    'Timers of a process whose time has come, behind one of them, in order of time, and which of them failed before. '
+    'Locks none.';
 
 -- Whoever takes timers has them until the end of the transaction, and others pass them over. The states of their keys
 -- come first, in order, as they do for who handles events, so that the two never wait for each other. The settings
 -- leave the planner the primary keys.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.take_timers(p_process text, p_keys text[], p_names text[]) RETURNS TABLE (
     key text,
     name text,
@@ -240,15 +224,11 @@ BEGIN
     END LOOP;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.take_timers(text, text[], text[]) IS
+COMMENT ON FUNCTION eventstream.take_timers IS
     'Takes timers out, for who handles them in the same transaction; no row for one that is not due, gone, or in other '
     'hands.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.take_timers(text, text[], text[]) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.fail_timer(
     p_process text,
     p_key text,
@@ -274,14 +254,10 @@ BEGIN
         AND t.timer_id = p_timer_id AND t.parked_at IS NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.fail_timer(text, text, text, uuid, text, integer, interval, boolean) IS
+COMMENT ON FUNCTION eventstream.fail_timer IS
     'Notes that the handler of a timer failed: it is tried again after a pause, or parked.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.fail_timer(text, text, text, uuid, text, integer, interval, boolean) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.retry_timer(p_process text, p_key text, p_name text) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -294,15 +270,11 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.retry_timer(text, text, text) IS
+COMMENT ON FUNCTION eventstream.retry_timer IS
     'Lets a timer that is parked be tried again, and returns whether there was one.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.retry_timer(text, text, text) FROM PUBLIC;
-
 -- In order of the key, so that two who lock several never wait for each other.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_process_states(p_process text, p_keys text[]) RETURNS TABLE (key text, state jsonb)
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -317,15 +289,11 @@ BEGIN
     FOR UPDATE;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_process_states(text, text[]) IS
+COMMENT ON FUNCTION eventstream.lock_process_states IS
     'What a process manager knows of these keys, held until the end of the transaction. A key without a state has no '
     'row.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lock_process_states(text, text[]) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.save_process_states(
     p_process text,
     p_new_keys text[],
@@ -362,23 +330,21 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[], jsonb[], text[]) IS
+COMMENT ON FUNCTION eventstream.save_process_states IS
     'Writes what a process manager knows of keys that it has locked: new ones, changed ones, and those that it is done '
     'with. 40001 if somebody else began one of the new ones meanwhile.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[], jsonb[], text[]) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.refuse_timer, eventstream.set_timer, eventstream.cancel_timers, eventstream.take_timers,
+    eventstream.fail_timer, eventstream.retry_timer, eventstream.lock_process_states, eventstream.save_process_states
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.save_process_states(text, text[], jsonb[], text[], jsonb[], text[]);
-DROP FUNCTION eventstream.lock_process_states(text, text[]);
-DROP FUNCTION eventstream.retry_timer(text, text, text);
-DROP FUNCTION eventstream.fail_timer(text, text, text, uuid, text, integer, interval, boolean);
-DROP FUNCTION eventstream.take_timers(text, text[], text[]);
-DROP FUNCTION eventstream.due_timers(text, timestamptz, text, text, integer);
-DROP FUNCTION eventstream.cancel_timers(text, text, text);
-DROP FUNCTION eventstream.set_timer(text, text, text, timestamptz, interval, jsonb, uuid, jsonb);
-DROP FUNCTION eventstream.refuse_timer(text, text, text, timestamptz, jsonb, jsonb);
+DROP FUNCTION
+    eventstream.save_process_states, eventstream.lock_process_states, eventstream.retry_timer, eventstream.fail_timer,
+    eventstream.take_timers, eventstream.due_timers, eventstream.cancel_timers, eventstream.set_timer,
+    eventstream.refuse_timer;
 DROP TABLE eventstream.process_states;
 DROP TABLE eventstream.timers;

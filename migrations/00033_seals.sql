@@ -2,6 +2,7 @@
 -- Seals: a proof that history is as it was. Each one closes a block of the stable log and covers the seal before it, so
 -- the newest one, kept elsewhere, stands for all of it. docs/seals.md has every hashed byte, for other verifiers.
 -- Locks: none at install. At run time seal() locks table seals against itself; writers of events never look at it.
+-- +goose StatementBegin
 
 -- Each column as its length (4 bytes, big-endian; -1 for NULL) and its bytes in the server's own binary format. What an
 -- event holds goes in as digests, so that it can be taken away and the event's digest stays: those of an erased event
@@ -124,7 +125,6 @@ COMMENT ON TRIGGER seals_append_only ON eventstream.seals IS 'Seals are never ch
 
 -- Level by level, all nodes of one in a statement: the last of an odd number goes up as it is, which is the tree of
 -- RFC 6962. Joining pairs in bytes takes no row or array for a node.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.merkle_root(p_leaves bytea) RETURNS bytea
 LANGUAGE plpgsql
 IMMUTABLE
@@ -145,9 +145,8 @@ BEGIN
     RETURN v_nodes;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.merkle_root(bytea) IS
+COMMENT ON FUNCTION eventstream.merkle_root IS
     'Root of the Merkle tree (RFC 6962) over digests of 32 bytes that follow each other.';
 
 CREATE FUNCTION eventstream.seal_digest(
@@ -169,8 +168,7 @@ RETURN sha256(
     || int8send(p_last_sequence) || timestamptz_send(p_sealed_at) || int4send(p_event_count)
     || p_previous_seal || p_skipped_seal || p_merkle_root);
 
-COMMENT ON FUNCTION eventstream.seal_digest(uuid, bigint, bigint, bigint, bigint, timestamptz, integer, bytea, bytea, bytea) IS
-    'What the seal of a block with these columns must be.';
+COMMENT ON FUNCTION eventstream.seal_digest IS 'What the seal of a block with these columns must be.';
 
 CREATE FUNCTION eventstream.print_seal(
     p_store_id uuid,
@@ -184,10 +182,9 @@ IMMUTABLE
 RETURN 'gapless-seal:1:' || p_store_id::text || ':' || p_block::text || ':' || p_to_position::text || ':'
     || p_last_sequence::text || ':' || encode(p_seal, 'hex');
 
-COMMENT ON FUNCTION eventstream.print_seal(uuid, bigint, bigint, bigint, bytea) IS
+COMMENT ON FUNCTION eventstream.print_seal IS
     'A seal as text to keep elsewhere: gapless-seal:1:store_id:block:to_position:last_sequence:seal.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.kept_seal(p_block bigint DEFAULT NULL) RETURNS text
 LANGUAGE plpgsql
 STABLE
@@ -204,13 +201,11 @@ BEGIN
     );
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.kept_seal(bigint) IS
-    'A seal as text to keep elsewhere, and to give to verify_seals() later: the newest one, or that of p_block; NULL if '
-    'there is none.';
+COMMENT ON FUNCTION eventstream.kept_seal IS
+    'A seal as text to keep elsewhere, and to give to verify_seals() later: the newest one, or that of p_block; NULL '
+    'if there is none.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.seal(p_max_events integer DEFAULT 10000) RETURNS TABLE (
     block bigint,
     from_position bigint,
@@ -280,19 +275,17 @@ BEGIN
         eventstream.print_seal(v_store_id, v_new.block, v_new.to_position, v_new.last_sequence, v_new.seal);
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.seal IS
+    'Seals the next block: up to p_max_events (1 to 1,000,000) of the stable log that have no seal yet. Returns it '
+    'with the text to keep elsewhere; no row if there is nothing to seal. A second call waits for the transaction of '
+    'the first.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.seal FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.seal(integer) IS
-    'Seals the next block: up to p_max_events (1 to 1,000,000) of the stable log that have no seal yet. Returns it with '
-    'the text to keep elsewhere; no row if there is nothing to seal. A second call waits for the transaction of the first.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.seal(integer) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.seal(integer);
-DROP FUNCTION eventstream.kept_seal(bigint);
-DROP FUNCTION eventstream.print_seal(uuid, bigint, bigint, bigint, bytea);
-DROP FUNCTION eventstream.seal_digest(uuid, bigint, bigint, bigint, bigint, timestamptz, integer, bytea, bytea, bytea);
-DROP FUNCTION eventstream.merkle_root(bytea);
+DROP FUNCTION
+    eventstream.seal, eventstream.kept_seal, eventstream.print_seal, eventstream.seal_digest, eventstream.merkle_root;
 DROP TABLE eventstream.seals;
 DROP VIEW eventstream.event_digests;

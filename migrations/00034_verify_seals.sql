@@ -1,6 +1,7 @@
 -- +goose Up
--- Seals: is history as it was when it was sealed. Reads only; what is sealed, and how, is in 00032_seals.sql.
+-- Seals: is history as it was when it was sealed. Reads only; what is sealed, and how, is in 00033_seals.sql.
 -- Locks: none.
+-- +goose StatementBegin
 
 -- What each seal says of itself and of those before it, without a look at the events.
 CREATE VIEW eventstream.seal_links AS
@@ -39,10 +40,9 @@ FROM eventstream.seals AS s
 WHERE NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.position = s.to_position);
 
 COMMENT ON VIEW eventstream.audit_seals IS
-    'Seals that do not fit their columns or those before them, or whose last event is gone. A cheap look: whether events '
-    'changed is for verify_seals() to say. Empty when nothing is wrong.';
+    'Seals that do not fit their columns or those before them, or whose last event is gone. A cheap look: whether '
+    'events changed is for verify_seals() to say. Empty when nothing is wrong.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.verify_block(p_block bigint) RETURNS TABLE (
     event_position bigint,
     stream_id text,
@@ -119,12 +119,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.verify_block(bigint) IS
+COMMENT ON FUNCTION eventstream.verify_block IS
     'The first event of a sealed block that is not as it was sealed; no row if all are. Called by verify_seals().';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.verify_kept(p_kept text) RETURNS TABLE (
     block bigint,
     to_position bigint,
@@ -156,13 +154,11 @@ BEGIN
     RETURN NEXT;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.verify_kept(text) IS
+COMMENT ON FUNCTION eventstream.verify_kept IS
     'The block that a kept seal is about, and what is wrong with it: it is missing, or another one is in its place. '
     'Called by verify_seals().';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.verify_seals(
     p_from_block bigint DEFAULT 1,
     p_to_block bigint DEFAULT NULL,
@@ -217,16 +213,14 @@ BEGIN
     END IF;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.verify_seals IS
+    'Blocks from p_from_block up to p_to_block (the last one by default) that are not as they were sealed, each with '
+    'the first event that is not; no row if all are. With p_kept, a seal as seal() or kept_seal() gave it, also '
+    'whether these blocks lead to it: then history up to it is the same, and none of it was removed.';
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.verify_seals(bigint, bigint, text) IS
-    'Blocks from p_from_block up to p_to_block (the last one by default) that are not as they were sealed, each with the '
-    'first event that is not; no row if all are. With p_kept, a seal as seal() or kept_seal() gave it, also whether these '
-    'blocks lead to it: then history up to it is the same, and none of it was removed.';
-
 -- +goose Down
-DROP FUNCTION eventstream.verify_seals(bigint, bigint, text);
-DROP FUNCTION eventstream.verify_kept(text);
-DROP FUNCTION eventstream.verify_block(bigint);
+DROP FUNCTION eventstream.verify_seals, eventstream.verify_kept, eventstream.verify_block;
 DROP VIEW eventstream.audit_seals;
 DROP VIEW eventstream.seal_links;

@@ -3,9 +3,9 @@
 -- record of it (table erasures) is written by the very statement that takes the content away, and keeps the digests.
 -- Locks: SHARE ROW EXCLUSIVE on events and discarded_events for the moment of CREATE TRIGGER. At run time the advisory
 -- lock of the stream in hand; appends to it wait until the transaction ends.
+-- +goose StatementBegin
 
 -- What an erased event held is known by its digests: who repeats an append, or delivers the event again, is recognised.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.held_content(
     p_stream_id text,
     p_version bigint,
@@ -26,16 +26,14 @@ BEGIN
             AND x.data_digest IS NOT DISTINCT FROM sha256(p_data));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.held_content(text, bigint, uuid, jsonb, bytea) IS
+COMMENT ON FUNCTION eventstream.held_content IS
     'Whether an event that was erased held this payload and these data, by their digests.';
 
 -- The one UPDATE that events take. The guard does not ask who updates, or what a setting says: it looks whether each row
 -- is what it was but for its content, has nothing left, and is on record with the digests of what it had, by this
 -- statement: rows that one statement writes have one xmin. Sets are compared rather than joined, which would be quadratic
 -- under a plan that was made for one row.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.events_erase_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -75,9 +73,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.events_erase_gate() IS
+COMMENT ON FUNCTION eventstream.events_erase_gate IS
     'Trigger, after UPDATE on events: demands that each row loses its content and nothing else, and is on record in '
     'erasures by the same statement (ES004).';
 
@@ -89,7 +86,6 @@ CREATE TRIGGER events_erase_gate
 COMMENT ON TRIGGER events_erase_gate ON eventstream.events IS
     'Events are never changed, but that their content is taken away, on record.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.discarded_events_erase_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -127,9 +123,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.discarded_events_erase_gate() IS
+COMMENT ON FUNCTION eventstream.discarded_events_erase_gate IS
     'Trigger, after UPDATE on discarded_events: demands that each row loses its content and nothing else, and is on '
     'record in erasures (ES004).';
 
@@ -142,7 +137,6 @@ COMMENT ON TRIGGER discarded_events_erase_gate ON eventstream.discarded_events I
     'What was discarded is never changed, but that its content is taken away, on record.';
 
 -- A record without its erasure would be a lie, and its digests would pass for those of an event.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.erasures_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -181,10 +175,10 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.erasures_gate() IS
-    'Trigger, after INSERT on erasures: demands that the same statement erased the event, by this user and now (ES004).';
+COMMENT ON FUNCTION eventstream.erasures_gate IS
+    'Trigger, after INSERT on erasures: demands that the same statement erased the event, by this user and now '
+    '(ES004).';
 
 CREATE TRIGGER erasures_gate
     AFTER INSERT ON eventstream.erasures
@@ -206,7 +200,6 @@ COMMENT ON TRIGGER erasures_append_only ON eventstream.erasures IS 'Erasures sta
 COMMENT ON TRIGGER erasures_no_truncate ON eventstream.erasures IS 'Erasures stay on record.';
 
 -- The versions in hand, as two numbers. Under the lock of the stream.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.versions_to_erase(
     p_stream_id text,
     p_versions int8range,
@@ -238,14 +231,12 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.versions_to_erase(text, int8range, text) IS
-    'The first and the last version that erase() is asked for; ES008 for what a stream does not have, ES018 if there is none. '
-    'For erase() alone.';
+COMMENT ON FUNCTION eventstream.versions_to_erase IS
+    'The first and the last version that erase() is asked for; ES008 for what a stream does not have, ES018 if there '
+    'is none. For erase() alone.';
 
 -- Subscriptions that ask for it learn of an erasure as of everything else: by an event, in its place in the log.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tell_erasure(p_stream_id text, p_from_version bigint, p_to_version bigint, p_events bigint) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -264,12 +255,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tell_erasure(text, bigint, bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.tell_erasure IS
     'Appends the event $erased to the stream $erasures-<tenant>-<partition>. For erase() alone.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.erase(
     p_stream_id text,
     p_versions int8range,
@@ -354,32 +343,26 @@ EXCEPTION WHEN unique_violation THEN
     RAISE;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.erase IS
+    'Takes payload, data and metadata away from events of a stream, and from what was discarded of these versions; '
+    'keeps their digests in erasures, with who, when and why; deletes the stream''s snapshots. Returns how many it '
+    'erased: 0 for what is erased already. p_versions: [2,5], or [2,] to the last one. p_tell: whether the log gets an '
+    'event $erased; by default if a subscription asks for it.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.held_content, eventstream.events_erase_gate, eventstream.discarded_events_erase_gate,
+    eventstream.erasures_gate, eventstream.versions_to_erase, eventstream.tell_erasure, eventstream.erase
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.erase(text, int8range, text, boolean) IS
-    'Takes payload, data and metadata away from events of a stream, and from what was discarded of these versions; keeps '
-    'their digests in erasures, with who, when and why; deletes the stream''s snapshots. Returns how many it erased: 0 for '
-    'what is erased already. p_versions: [2,5], or [2,] to the last one. p_tell: whether the log gets an event $erased; by '
-    'default if a subscription asks for it.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.held_content(text, bigint, uuid, jsonb, bytea) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.events_erase_gate() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.discarded_events_erase_gate() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.erasures_gate() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.versions_to_erase(text, int8range, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tell_erasure(text, bigint, bigint, bigint) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.erase(text, int8range, text, boolean) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.erase(text, int8range, text, boolean);
-DROP FUNCTION eventstream.tell_erasure(text, bigint, bigint, bigint);
-DROP FUNCTION eventstream.versions_to_erase(text, int8range, text);
+DROP FUNCTION eventstream.erase, eventstream.tell_erasure, eventstream.versions_to_erase;
 DROP TRIGGER erasures_no_truncate ON eventstream.erasures;
 DROP TRIGGER erasures_append_only ON eventstream.erasures;
 DROP TRIGGER erasures_gate ON eventstream.erasures;
-DROP FUNCTION eventstream.erasures_gate();
+DROP FUNCTION eventstream.erasures_gate;
 DROP TRIGGER discarded_events_erase_gate ON eventstream.discarded_events;
-DROP FUNCTION eventstream.discarded_events_erase_gate();
+DROP FUNCTION eventstream.discarded_events_erase_gate;
 DROP TRIGGER events_erase_gate ON eventstream.events;
-DROP FUNCTION eventstream.events_erase_gate();
-DROP FUNCTION eventstream.held_content(text, bigint, uuid, jsonb, bytea);
+DROP FUNCTION eventstream.events_erase_gate, eventstream.held_content;

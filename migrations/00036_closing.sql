@@ -3,8 +3,8 @@
 -- writes, and a copy of the events is as closed as they are. It costs an append a look at a column of the row that it
 -- reads anyway.
 -- Locks: none at install. At run time those of an append.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.close_stream(
     p_stream_id text,
     p_reason text,
@@ -35,13 +35,13 @@ BEGIN
     END IF;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.close_stream IS
+    'Closes a stream for good by an event of the type $closed. Returns its version, and whether it is new: a stream '
+    'that is closed already stays as it is. p_expected: as for append(); a stream that has events, by default.';
+
+REVOKE EXECUTE ON FUNCTION eventstream.close_stream FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.close_stream(text, text, bigint, text) IS
-    'Closes a stream for good by an event of the type $closed. Returns its version, and whether it is new: a stream that is '
-    'closed already stays as it is. p_expected: as for append(); a stream that has events, by default.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.close_stream(text, text, bigint, text) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.close_stream(text, text, bigint, text);
+DROP FUNCTION eventstream.close_stream;

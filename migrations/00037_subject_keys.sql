@@ -4,6 +4,7 @@
 -- by a master key that the database never sees, and what was forgotten stays on record, so that it can be forgotten again
 -- after the restore of an older backup.
 -- Locks: none at install. At run time an advisory lock on the subject, for who creates its key or forgets it.
+-- +goose StatementBegin
 
 CREATE TABLE eventstream.subject_keys (
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -78,7 +79,6 @@ COMMENT ON TRIGGER subject_keys_frozen ON eventstream.subject_keys IS
 
 -- A key that is deleted without a record looks like one that was lost. The rule looks at the record rather than at who
 -- asks.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.subject_keys_leave() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -104,12 +104,9 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.subject_keys_leave() IS
+COMMENT ON FUNCTION eventstream.subject_keys_leave IS
     'Trigger, after DELETE on subject_keys: what leaves must be on record in forgotten_subjects (ES004).';
-
-REVOKE EXECUTE ON FUNCTION eventstream.subject_keys_leave() FROM PUBLIC;
 
 CREATE TRIGGER subject_keys_leave
     AFTER DELETE ON eventstream.subject_keys
@@ -118,7 +115,6 @@ CREATE TRIGGER subject_keys_leave
 
 COMMENT ON TRIGGER subject_keys_leave ON eventstream.subject_keys IS 'A key leaves on record, or not at all.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.lock_subject(p_subject text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -136,14 +132,10 @@ BEGIN
     PERFORM pg_advisory_xact_lock(1163096939, eventstream.stream_key(p_subject));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.lock_subject(text) IS
+COMMENT ON FUNCTION eventstream.lock_subject IS
     'Waits for its turn with the key of a subject, until the end of the transaction. ES008 for what cannot be one.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.lock_subject(text) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.create_subject_key(
     p_subject text,
     p_key_id uuid,
@@ -181,15 +173,11 @@ BEGIN
     RETURN QUERY SELECT p_key_id, p_wrapped_key;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.create_subject_key(text, uuid, bytea, boolean) IS
-    'The key of a subject: the one that it has, else the one that is given. ES020 if it was forgotten, unless p_again says '
-    'that it may have a new key.';
+COMMENT ON FUNCTION eventstream.create_subject_key IS
+    'The key of a subject: the one that it has, else the one that is given. ES020 if it was forgotten, unless p_again '
+    'says that it may have a new key.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.create_subject_key(text, uuid, bytea, boolean) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.forget_subject(p_subject text, p_reason text, p_by text DEFAULT NULL)
 RETURNS TABLE (
     key_id uuid,
@@ -231,16 +219,12 @@ BEGIN
     DELETE FROM eventstream.subject_keys AS k WHERE k.key_id = v_key_id;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.forget_subject(text, text, text) IS
-    'Deletes the key of a subject, on record: what was encrypted with it cannot be read any more. A subject without a key '
-    'is forgotten, too, so that it gets none. Of one that was forgotten before, the record of that.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.forget_subject(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION eventstream.forget_subject IS
+    'Deletes the key of a subject, on record: what was encrypted with it cannot be read any more. A subject without a '
+    'key is forgotten, too, so that it gets none. Of one that was forgotten before, the record of that.';
 
 -- By the keys that were forgotten, and not by subject: a subject that is back has a key of its own.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.replay_forgotten(
     p_key_ids uuid[],
     p_subjects text[],
@@ -271,15 +255,11 @@ BEGIN
     RETURN v_deleted;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.replay_forgotten(uuid[], text[], timestamptz[], text[], text[]) IS
-    'Forgets again what was forgotten after a backup was made, from a record that was kept elsewhere; how many keys that '
-    'deleted. May be repeated.';
+COMMENT ON FUNCTION eventstream.replay_forgotten IS
+    'Forgets again what was forgotten after a backup was made, from a record that was kept elsewhere; how many keys '
+    'that deleted. May be repeated.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.replay_forgotten(uuid[], text[], timestamptz[], text[], text[]) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.rewrap_subject_key(p_key_id uuid, p_old bytea, p_new bytea) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -290,12 +270,9 @@ BEGIN
     RETURN FOUND;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.rewrap_subject_key(uuid, bytea, bytea) IS
+COMMENT ON FUNCTION eventstream.rewrap_subject_key IS
     'Replaces the wrapping of a key by that of a new master key; false if the key is gone, or wrapped anew already.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.rewrap_subject_key(uuid, bytea, bytea) FROM PUBLIC;
 
 CREATE VIEW eventstream.audit_subject_keys AS
 SELECT k.key_id, k.subject, f.forgotten_at, 'key of a forgotten subject is back' AS problem
@@ -305,13 +282,17 @@ JOIN eventstream.forgotten_subjects AS f ON f.key_id = k.key_id;
 COMMENT ON VIEW eventstream.audit_subject_keys IS
     'Keys that were forgotten and are there again, as after the restore of a table. Empty when nothing is wrong.';
 
+REVOKE EXECUTE ON FUNCTION
+    eventstream.subject_keys_leave, eventstream.lock_subject, eventstream.create_subject_key,
+    eventstream.forget_subject, eventstream.replay_forgotten, eventstream.rewrap_subject_key
+FROM PUBLIC;
+-- +goose StatementEnd
+
 -- +goose Down
 DROP VIEW eventstream.audit_subject_keys;
-DROP FUNCTION eventstream.rewrap_subject_key(uuid, bytea, bytea);
-DROP FUNCTION eventstream.replay_forgotten(uuid[], text[], timestamptz[], text[], text[]);
-DROP FUNCTION eventstream.forget_subject(text, text, text);
-DROP FUNCTION eventstream.create_subject_key(text, uuid, bytea, boolean);
-DROP FUNCTION eventstream.lock_subject(text);
+DROP FUNCTION
+    eventstream.rewrap_subject_key, eventstream.replay_forgotten, eventstream.forget_subject,
+    eventstream.create_subject_key, eventstream.lock_subject;
 DROP TABLE eventstream.subject_keys;
-DROP FUNCTION eventstream.subject_keys_leave();
+DROP FUNCTION eventstream.subject_keys_leave;
 DROP TABLE eventstream.forgotten_subjects;

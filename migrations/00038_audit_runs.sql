@@ -2,8 +2,8 @@
 -- Audits on record, and from one to the next: what a clean one has seen is not read again by the one after it, so that a
 -- job can look every hour at a store of any size. What checks a whole store is in 00024 and 00025.
 -- Locks: none at install. At run time none but that of a row that is inserted.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.clock_steps(p_position bigint) RETURNS TABLE (
     "position" bigint,
     stream_id text,
@@ -31,17 +31,17 @@ BEGIN
     WHERE e.recorded_at < e.before - interval '1 minute';
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.clock_steps(bigint) IS
+COMMENT ON FUNCTION eventstream.clock_steps IS
     'Events after a position whose recorded_at is more than a minute below that of the event before them in the log.';
 
 CREATE VIEW eventstream.audit_clocks AS
 SELECT * FROM eventstream.clock_steps(-9223372036854775808);
 
 COMMENT ON VIEW eventstream.audit_clocks IS
-    'Where the database''s clock went back along the log by more than a minute: a clock that was set, another server, or '
-    'times that somebody wrote. Nothing of the store rests on it, but times of its events do. Empty when nothing is wrong.';
+    'Where the database''s clock went back along the log by more than a minute: a clock that was set, another server, '
+    'or times that somebody wrote. Nothing of the store rests on it, but times of its events do. Empty when nothing is '
+    'wrong.';
 
 CREATE VIEW eventstream.audit_checkpoints AS
 SELECT h.subscription, h.shard, h.position, s.stable_position, 'beyond the stable position' AS problem
@@ -59,10 +59,9 @@ CROSS JOIN (
 WHERE h.position > s.stable_position;
 
 COMMENT ON VIEW eventstream.audit_checkpoints IS
-    'Shards of subscriptions that claim to have read what cannot be read yet: a restore that lost the end of the log, or '
-    'somebody who wrote checkpoints. They will miss events. Empty when nothing is wrong.';
+    'Shards of subscriptions that claim to have read what cannot be read yet: a restore that lost the end of the log, '
+    'or somebody who wrote checkpoints. They will miss events. Empty when nothing is wrong.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.verify_newest_block() RETURNS TABLE (
     block bigint,
     stream_id text,
@@ -81,16 +80,15 @@ BEGIN
     CROSS JOIN LATERAL eventstream.verify_block(n.block) AS b;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.verify_newest_block() IS 'The rows of audit_newest_block.';
+COMMENT ON FUNCTION eventstream.verify_newest_block IS 'The rows of audit_newest_block.';
 
 CREATE VIEW eventstream.audit_newest_block AS
 SELECT * FROM eventstream.verify_newest_block();
 
 COMMENT ON VIEW eventstream.audit_newest_block IS
-    'Whether the events of the newest sealed block are as they were sealed. Empty when nothing is wrong; all blocks are '
-    'for verify_seals().';
+    'Whether the events of the newest sealed block are as they were sealed. Empty when nothing is wrong; all blocks '
+    'are for verify_seals().';
 
 CREATE TABLE eventstream.audit_runs (
     run bigint GENERATED ALWAYS AS IDENTITY,
@@ -142,7 +140,6 @@ COMMENT ON TRIGGER audit_runs_frozen ON eventstream.audit_runs IS 'The record is
 
 -- Each new event is compared with its predecessor, which is one look at the primary key; what a clean audit has seen is
 -- not read but for those. Settings, so that a plan that was made for a small store is that of a large one.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.audit_events_after(p_position bigint) RETURNS TABLE (
     check_name text,
     stream_id text,
@@ -187,15 +184,11 @@ BEGIN
     WHERE e.position > p_position AND c.fails;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.audit_events_after(bigint) IS
+COMMENT ON FUNCTION eventstream.audit_events_after IS
     'What is wrong with events after a position, each compared with its predecessor. Called by audit_since().';
 
-REVOKE EXECUTE ON FUNCTION eventstream.audit_events_after(bigint) FROM PUBLIC;
-
 -- What was numbered since then must be as many events as numbers; in partitions, from one mark to the next.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.audit_numbers_after(p_position bigint, p_sequence bigint) RETURNS TABLE (problem text, detail jsonb)
 LANGUAGE plpgsql
 STABLE
@@ -250,15 +243,11 @@ BEGIN
     WHERE m.position > p_position AND c.events <> m.sequence - coalesce(m.before_sequence, 0);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.audit_numbers_after(bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.audit_numbers_after IS
     'Whether what was numbered after a position is there, as audit_sequences says of the whole log. Called by '
     'audit_since().';
 
-REVOKE EXECUTE ON FUNCTION eventstream.audit_numbers_after(bigint, bigint) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.audit_since(p_run bigint) RETURNS TABLE (
     check_name text,
     severity text,
@@ -303,15 +292,11 @@ BEGIN
     FROM eventstream.audit_moved_since(r.archiving, r.erasure) AS m;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.audit_since(bigint) IS
-    'What audit() finds, as far as it was written, archived or erased after an audit on record, and all that does not grow '
-    'with the log.';
+COMMENT ON FUNCTION eventstream.audit_since IS
+    'What audit() finds, as far as it was written, archived or erased after an audit on record, and all that does not '
+    'grow with the log.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.audit_since(bigint) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.run_audit(p_full boolean DEFAULT false) RETURNS TABLE (
     check_name text,
     severity text,
@@ -367,23 +352,23 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.run_audit(boolean) IS
+COMMENT ON FUNCTION eventstream.run_audit IS
     'Audits the store and puts that on record in audit_runs: all of it the first time, after that what came since the '
     'last one without an error, unless p_full. No row means clean. p_full also compares every sealed block with its '
     'events. Covers what advance_stable_position() has numbered: call that before, in a transaction of its own.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.run_audit(boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.audit_events_after, eventstream.audit_numbers_after, eventstream.audit_since, eventstream.run_audit
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.run_audit(boolean);
-DROP FUNCTION eventstream.audit_since(bigint);
-DROP FUNCTION eventstream.audit_numbers_after(bigint, bigint);
-DROP FUNCTION eventstream.audit_events_after(bigint);
+DROP FUNCTION
+    eventstream.run_audit, eventstream.audit_since, eventstream.audit_numbers_after, eventstream.audit_events_after;
 DROP TABLE eventstream.audit_runs;
 DROP VIEW eventstream.audit_newest_block;
-DROP FUNCTION eventstream.verify_newest_block();
+DROP FUNCTION eventstream.verify_newest_block;
 DROP VIEW eventstream.audit_checkpoints;
 DROP VIEW eventstream.audit_clocks;
-DROP FUNCTION eventstream.clock_steps(bigint);
+DROP FUNCTION eventstream.clock_steps;

@@ -5,8 +5,8 @@
 -- Roles belong to the cluster, not to the database: another database of it may have made them, another session may make
 -- them at this moment, and Down leaves them. Where the installer may not create roles, the install goes on without, and
 -- docs/security.md has the statements for who may.
-
 -- +goose StatementBegin
+
 DO $$
 DECLARE
     v_role text;
@@ -45,7 +45,6 @@ BEGIN
     END LOOP;
 END;
 $$;
--- +goose StatementEnd
 
 CREATE TABLE eventstream.tenant_roles (
     role_name name COLLATE "C" NOT NULL,
@@ -67,11 +66,10 @@ LANGUAGE sql
 STABLE
 RETURN coalesce(nullif(current_setting('role'), 'none')::name, session_user);
 
-COMMENT ON FUNCTION eventstream.calling_role() IS
+COMMENT ON FUNCTION eventstream.calling_role IS
     'The role of the session: the one that was set, else the one that logged in. Not who calls where a function of '
     'somebody''s runs in between, or where PostgreSQL itself calls, as autovacuum does in a superuser''s session.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.is_bound(p_role text) RETURNS boolean
 LANGUAGE plpgsql
 STABLE
@@ -84,9 +82,8 @@ BEGIN
         OR (SELECT r.rolbypassrls FROM pg_roles AS r WHERE r.rolname = p_role));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.is_bound(text) IS
+COMMENT ON FUNCTION eventstream.is_bound IS
     'Whether row security holds a role to one tenant: false for superusers, the owner, members of '
     'eventstream_all_tenants, and roles with BYPASSRLS.';
 
@@ -95,7 +92,6 @@ COMMENT ON FUNCTION eventstream.is_bound(text) IS
 -- that are listed are few, and what they cost is a function's: in the view, it would be set up for every statement of anybody.
 -- It runs with the rights of who reads, and sees what tenant_roles shows to that role: its own rows, and the login's. For
 -- PUBLIC, since the right to call it is looked at before it is known whether it is called.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.bound_tenant() RETURNS text
 LANGUAGE plpgsql
 STABLE PARALLEL SAFE
@@ -112,11 +108,10 @@ BEGIN
         HAVING count(DISTINCT r.role_name) = count(*) FILTER (WHERE r.tenant_id = v_tenant_id));
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.bound_tenant() IS
-    'The tenant that the session names, if those of its login and its current role that tenant_roles lists are both bound '
-    'to it, else NULL. For session_tenant.';
+COMMENT ON FUNCTION eventstream.bound_tenant IS
+    'The tenant that the session names, if those of its login and its current role that tenant_roles lists are both '
+    'bound to it, else NULL. For session_tenant.';
 
 -- It looks whether the login is listed with the rights of its owner, whom no policy of that table holds: such a policy would
 -- be a part of each plan, and planned and set up each time.
@@ -135,7 +130,6 @@ COMMENT ON VIEW eventstream.session_tenant IS
 -- it is evaluated once a statement. For those who are for all tenants, a policy that is true makes the planner drop it.
 -- Tables that do not say whose their rows are show them to nobody else, or to those who see the stream. Never FORCE: the
 -- functions that write, the gate among them, must see every event.
--- +goose StatementBegin
 DO $$
 DECLARE
     v_table text;
@@ -169,14 +163,11 @@ BEGIN
     END LOOP;
 END;
 $$;
--- +goose StatementEnd
-
 
 -- append_batch and its like run with the owner's rights, which no policy holds, and cannot know who calls them: current_user
 -- is the owner by then, and the session's user is a superuser while autovacuum evaluates anybody's index function. So they
 -- are for who is for all tenants, and a bound role has functions of its own, which act for one tenant whoever calls.
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.admit_tenant(p_tenant_id text) RETURNS text
 LANGUAGE plpgsql
 STABLE
@@ -216,9 +207,8 @@ BEGIN
     RETURN v_tenant_id;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.admit_tenant(text) IS
+COMMENT ON FUNCTION eventstream.admit_tenant IS
     'The tenant that a writing call acts for: the given one, which must be that of the session if that names one, else '
     'the session''s. Raises 42501 or ES003 if the caller may not. For the functions that write for one tenant.';
 
@@ -233,11 +223,10 @@ RETURN CASE
     ELSE 'tenant_mismatch'
 END;
 
-COMMENT ON FUNCTION eventstream.judge_unseen(bigint) IS
-    'Outcome of a request to a stream of another tenant: that of a stream that does not exist; tenant_mismatch where the '
-    'request would have begun it.';
+COMMENT ON FUNCTION eventstream.judge_unseen IS
+    'Outcome of a request to a stream of another tenant: that of a stream that does not exist; tenant_mismatch where '
+    'the request would have begun it.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tenant_ingest(
     p_stream_id text,
     p_versions bigint[],
@@ -268,15 +257,11 @@ BEGIN
         eventstream.admit_tenant(p_tenant_id), p_partition_id, p_max_ahead) AS i;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tenant_ingest(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-) IS
+COMMENT ON FUNCTION eventstream.tenant_ingest IS
     'ingest for one tenant, the session''s; ES003 for a stream that another one uses, without a word of it.';
 
 -- Whose a stream is: its first event says so, or, as long as that has not come, those that wait.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.is_of_tenant(p_stream_id text, p_tenant_id text) RETURNS boolean
 LANGUAGE plpgsql
 STABLE
@@ -290,11 +275,9 @@ BEGIN
         SELECT FROM eventstream.pending_events AS p WHERE p.stream_id = p_stream_id AND p.tenant_id = p_tenant_id);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.is_of_tenant(text, text) IS 'Whether a stream exists and is of this tenant.';
+COMMENT ON FUNCTION eventstream.is_of_tenant IS 'Whether a stream exists and is of this tenant.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tenant_advance_watermark(p_stream_id text) RETURNS bigint
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -307,12 +290,10 @@ BEGIN
     RETURN eventstream.advance_watermark(p_stream_id);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tenant_advance_watermark(text) IS
+COMMENT ON FUNCTION eventstream.tenant_advance_watermark IS
     'advance_watermark for a stream of the session''s tenant; 0 for any other, as for an unknown one.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tenant_save_snapshot(
     p_stream_id text,
     p_name text,
@@ -335,27 +316,20 @@ BEGIN
     RETURN eventstream.save_snapshot(p_stream_id, p_name, p_version, p_event_id, p_schema_version, p_state);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tenant_save_snapshot(text, text, bigint, uuid, integer, bytea) IS
+COMMENT ON FUNCTION eventstream.tenant_save_snapshot IS
     'save_snapshot for a stream of the session''s tenant; contradicted for any other, as for an unknown one.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.admit_tenant(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.judge_unseen(bigint) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.is_of_tenant(text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tenant_advance_watermark(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tenant_save_snapshot(text, text, bigint, uuid, integer, bytea) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tenant_ingest(
-    text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint
-) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.admit_tenant, eventstream.judge_unseen, eventstream.is_of_tenant, eventstream.tenant_advance_watermark,
+    eventstream.tenant_save_snapshot, eventstream.tenant_ingest
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.tenant_save_snapshot(text, text, bigint, uuid, integer, bytea);
-DROP FUNCTION eventstream.tenant_advance_watermark(text);
-DROP FUNCTION eventstream.is_of_tenant(text, text);
-DROP FUNCTION eventstream.tenant_ingest(text, bigint[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text, integer, bigint);
-DROP FUNCTION eventstream.judge_unseen(bigint);
-DROP FUNCTION eventstream.admit_tenant(text);
+DROP FUNCTION
+    eventstream.tenant_save_snapshot, eventstream.tenant_advance_watermark, eventstream.is_of_tenant,
+    eventstream.tenant_ingest, eventstream.judge_unseen, eventstream.admit_tenant;
 -- The roles stay: other databases may use them.
 -- +goose StatementBegin
 DO $$
@@ -382,8 +356,7 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-DROP FUNCTION eventstream.is_bound(text);
-DROP FUNCTION eventstream.calling_role();
+DROP FUNCTION eventstream.is_bound, eventstream.calling_role;
 DROP VIEW eventstream.session_tenant;
-DROP FUNCTION eventstream.bound_tenant();
+DROP FUNCTION eventstream.bound_tenant;
 DROP TABLE eventstream.tenant_roles;

@@ -1,8 +1,8 @@
 -- +goose Up
 -- Appending for one tenant, and what each role may do.
 -- Locks: for a moment on each table that a right is granted on. At run time those of append_batch.
-
 -- +goose StatementBegin
+
 CREATE FUNCTION eventstream.tenant_append_event(
     p_stream_id text,
     p_expected bigint,
@@ -42,14 +42,10 @@ BEGIN
     END IF;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tenant_append_event(
-    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
-) IS
+COMMENT ON FUNCTION eventstream.tenant_append_event IS
     'append_event for one tenant, the session''s: a stream of another is refused as one that does not exist.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tenant_append_batch(
     p_stream_ids text[],
     p_expected bigint[],
@@ -105,15 +101,11 @@ BEGIN
     CROSS JOIN LATERAL (SELECT b.outcome IS NOT DISTINCT FROM 'tenant_mismatch' AS is_unseen) AS u;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tenant_append_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
-) IS
-    'append_batch for the tenant of the session, or for those that the requests name where it names none and may act for '
-    'them: a stream of another tenant is refused as one that does not exist.';
+COMMENT ON FUNCTION eventstream.tenant_append_batch IS
+    'append_batch for the tenant of the session, or for those that the requests name where it names none and may act '
+    'for them: a stream of another tenant is refused as one that does not exist.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.tenant_append_if(
     p_query jsonb,
     p_position bigint,
@@ -186,24 +178,10 @@ BEGIN
         p_occurred_at, array_fill(v_tenant_id, ARRAY[cardinality(p_stream_ids)]), p_partition_ids) AS b;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.tenant_append_if(
-    jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
-) IS
+COMMENT ON FUNCTION eventstream.tenant_append_if IS
     'append_if for one tenant, the session''s: events of others match no query, and their streams do not exist.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.tenant_append_event(
-    text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tenant_append_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
-) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.tenant_append_if(
-    jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
-) FROM PUBLIC;
-
--- +goose StatementBegin
 CREATE FUNCTION eventstream.grant_roles() RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -275,20 +253,18 @@ BEGIN
     RETURN v_granted;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.grant_roles() IS
+COMMENT ON FUNCTION eventstream.grant_roles IS
     'Gives the roles of docs/security.md their rights, and eventstream_all_tenants its policies, as far as these roles '
     'exist. Again whenever roles were created after the install; how many statements that took.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.grant_roles() FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.tenant_append_event, eventstream.tenant_append_batch, eventstream.tenant_append_if,
+    eventstream.grant_roles
+FROM PUBLIC;
+-- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.grant_roles();
-DROP FUNCTION eventstream.tenant_append_if(
-    jsonb, bigint, text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[]
-);
-DROP FUNCTION eventstream.tenant_append_batch(
-    text[], bigint[], integer[], uuid[], text[], jsonb[], bytea[], jsonb[], timestamptz[], text[], integer[], boolean, integer[]
-);
-DROP FUNCTION eventstream.tenant_append_event(text, bigint, uuid, text, jsonb, bytea, jsonb, timestamptz, text, integer);
+DROP FUNCTION
+    eventstream.grant_roles, eventstream.tenant_append_if, eventstream.tenant_append_batch,
+    eventstream.tenant_append_event;

@@ -6,10 +6,10 @@
 -- lock of the stream in hand: appends to it wait until the transaction ends. One transaction archives at a time. The
 -- first one of all takes ACCESS EXCLUSIVE on events until it ends, to attach the archive: attach_archive() does that
 -- alone, ahead of it.
+-- +goose StatementBegin
 
 -- In a snapshot from before events were archived, they are where they were, and the keys of events do not know them any
 -- more: whether a row repeats one of them cannot be said.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.refuse_unseen_archive() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -34,16 +34,14 @@ BEGIN
         HINT = 'Run the transaction again: a new snapshot sees where they are.';
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.refuse_unseen_archive() IS
+COMMENT ON FUNCTION eventstream.refuse_unseen_archive IS
     'Raises 40001 if events were archived since the snapshot of this transaction was taken; returns otherwise. For '
     'transactions that keep one.';
 
 -- What was archived is taken, as much as what is not, and the keys of events do not know it: the same error as that of
 -- a key. Triggers fire in order of their names: this one before events_gate, which would say that a version has no
 -- predecessor. Scalar subqueries and a setting, as there.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.events_archive_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -83,15 +81,13 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.events_archive_gate() IS
+COMMENT ON FUNCTION eventstream.events_archive_gate IS
     'Trigger, after INSERT on events, once the archive is attached: refuses a version or an event id that is archived '
     '(23505), and a snapshot that cannot see what is (40001).';
 
 -- Whoever reads events reads both tables from here on. No plan may be left that reads one of them: whoever has one has
 -- locked events, and is waited for; whoever comes after that plans anew.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.attach_archive() RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -119,15 +115,13 @@ BEGIN
     RETURN true;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.attach_archive() IS
+COMMENT ON FUNCTION eventstream.attach_archive IS
     'Makes archived_events a part of events for all readers; returns whether it was not yet. archive() does it the '
     'first time. Locks events until the transaction ends: call it ahead, in a transaction of its own, at a quiet time.';
 
 -- The one DELETE that events take. The guard does not ask who deletes: it looks whether each row is in the archive, as
 -- it was, byte for byte (*=). A row that was deleted from the archive is not, whatever table the statement named.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.events_leave() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -156,9 +150,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.events_leave() IS
+COMMENT ON FUNCTION eventstream.events_leave IS
     'Trigger, after DELETE on events: what leaves must be in archived_events by now, unchanged (ES004).';
 
 CREATE TRIGGER events_append_only
@@ -173,7 +166,6 @@ COMMENT ON TRIGGER events_append_only ON eventstream.events IS
 -- in none. Each row must be an event as it is, follow what is archived of its stream, and have one after it that
 -- stays. Planner settings: rows of a transition table are looked up one by one, whatever their number was when the
 -- plan was made.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.archived_events_gate() RETURNS trigger
 LANGUAGE plpgsql
 SECURITY DEFINER
@@ -232,9 +224,8 @@ BEGIN
     RETURN NULL;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.archived_events_gate() IS
+COMMENT ON FUNCTION eventstream.archived_events_gate IS
     'Trigger, after INSERT on archived_events: demands that each row is an event of the middle of its stream, '
     'unchanged and next in order, and takes it out of events (ES004).';
 
@@ -259,7 +250,6 @@ COMMENT ON TRIGGER archived_events_append_only ON eventstream.archived_events IS
     'Archived events are never changed or removed.';
 COMMENT ON TRIGGER archived_events_no_truncate ON eventstream.archived_events IS 'Archived events are never removed.';
 
--- +goose StatementBegin
 CREATE FUNCTION eventstream.archive(
     p_stream_id text,
     p_before_version bigint,
@@ -322,29 +312,25 @@ EXCEPTION WHEN unique_violation OR duplicate_table THEN
     RAISE;
 END;
 $$;
+
+COMMENT ON FUNCTION eventstream.archive IS
+    'Moves events of a stream below a version to archived_events, oldest first, p_max_events (1 to 1,000,000) at most; '
+    'the first and the last event of the stream stay. Returns how many it moved: fewer than p_max_events, or 0, once '
+    'there are no more. Call it again until then, each time in a transaction of its own.';
+
+REVOKE EXECUTE ON FUNCTION
+    eventstream.refuse_unseen_archive, eventstream.events_archive_gate, eventstream.attach_archive,
+    eventstream.events_leave, eventstream.archived_events_gate, eventstream.archive
+FROM PUBLIC;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.archive(text, bigint, integer) IS
-    'Moves events of a stream below a version to archived_events, oldest first, p_max_events (1 to 1,000,000) at '
-    'most; the first and the last event of the stream stay. Returns how many it moved: fewer than p_max_events, or 0, '
-    'once there are no more. Call it again until then, each time in a transaction of its own.';
-
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_unseen_archive() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.events_archive_gate() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.attach_archive() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.events_leave() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.archived_events_gate() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.archive(text, bigint, integer) FROM PUBLIC;
-
 -- +goose Down
-DROP FUNCTION eventstream.archive(text, bigint, integer);
+DROP FUNCTION eventstream.archive;
 DROP TRIGGER IF EXISTS events_archive_gate ON eventstream.events;
-DROP FUNCTION eventstream.attach_archive();
-DROP FUNCTION eventstream.events_archive_gate();
-DROP FUNCTION eventstream.refuse_unseen_archive();
+DROP FUNCTION eventstream.attach_archive, eventstream.events_archive_gate, eventstream.refuse_unseen_archive;
 DROP TRIGGER archived_events_no_truncate ON eventstream.archived_events;
 DROP TRIGGER archived_events_append_only ON eventstream.archived_events;
 DROP TRIGGER archived_events_gate ON eventstream.archived_events;
-DROP FUNCTION eventstream.archived_events_gate();
+DROP FUNCTION eventstream.archived_events_gate;
 DROP TRIGGER events_append_only ON eventstream.events;
-DROP FUNCTION eventstream.events_leave();
+DROP FUNCTION eventstream.events_leave;

@@ -4,6 +4,7 @@
 -- whole, each move and each erasure has a number of its own, and it looks at those that came since.
 -- Locks: none at install. At run time run_audit() takes SHARE on erasures for the moment of a look, if nobody writes
 -- there.
+-- +goose StatementBegin
 
 CREATE TABLE eventstream.archivings (
     archiving bigint GENERATED ALWAYS AS IDENTITY,
@@ -74,7 +75,6 @@ COMMENT ON VIEW eventstream.audit_archive IS
     'events are not in the archive. Empty when nothing is wrong. Reads the archive whole.';
 
 -- What a block says of one event, without a look at the others: positions are sorted, so it is found in a few steps.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.sealed_digest(p_position bigint) RETURNS bytea
 LANGUAGE plpgsql
 STABLE
@@ -118,9 +118,8 @@ BEGIN
     RETURN (SELECT substr(q.leaves, v_from * 32 + 1, 32) FROM eventstream.seals AS q WHERE q.block = s.block);
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.sealed_digest(bigint) IS
+COMMENT ON FUNCTION eventstream.sealed_digest IS
     'The digest that an event at a position was sealed with; NULL if no block reaches so far, and no bytes if the '
     'block that does has no such event.';
 
@@ -162,7 +161,6 @@ ALTER VIEW eventstream.audit_erasures SET (security_invoker = true);
 -- the table holds ROW EXCLUSIVE on it until then; so who gets SHARE knows that nobody is about to, and what is there
 -- is all. The lock is not waited for, and goes with the subtransaction, long before the audit ends. Where somebody
 -- does write, or where the snapshot is older than this look, the number stays that of the audit before.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.settled_erasure() RETURNS bigint
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -183,14 +181,12 @@ BEGIN
     END;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.settled_erasure() IS
+COMMENT ON FUNCTION eventstream.settled_erasure IS
     'The highest number of an erasure below which none can appear any more. Called by run_audit().';
 
 -- The look at the archive and at erasures that does not grow with either. What was archived is compared with its seals
 -- as well: it was moved, which is when something may have happened to it.
--- +goose StatementBegin
 CREATE FUNCTION eventstream.audit_moved_since(p_archiving bigint, p_erasure bigint) RETURNS TABLE (
     check_name text,
     stream_id text,
@@ -227,13 +223,11 @@ BEGIN
     WHERE r.erasure > p_erasure;
 END;
 $$;
--- +goose StatementEnd
 
-COMMENT ON FUNCTION eventstream.audit_moved_since(bigint, bigint) IS
+COMMENT ON FUNCTION eventstream.audit_moved_since IS
     'What is wrong with what was archived, and erased, after these numbers. Called by audit_since().';
 
-REVOKE EXECUTE ON FUNCTION eventstream.settled_erasure() FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION eventstream.audit_moved_since(bigint, bigint) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.settled_erasure, eventstream.audit_moved_since FROM PUBLIC;
 
 SELECT eventstream.grant_roles();
 
@@ -241,6 +235,7 @@ SELECT eventstream.grant_roles();
 SELECT eventstream.declare_version(42, 42);
 
 SELECT eventstream.record_schema();
+-- +goose StatementEnd
 
 -- +goose Down
 SELECT eventstream.refuse_to_drop_events();
@@ -273,9 +268,8 @@ BEGIN
 END;
 $$;
 -- +goose StatementEnd
-DROP FUNCTION eventstream.audit_moved_since(bigint, bigint);
-DROP FUNCTION eventstream.settled_erasure();
+DROP FUNCTION eventstream.audit_moved_since, eventstream.settled_erasure;
 DROP VIEW eventstream.audit_erasures;
 DROP VIEW eventstream.audit_archive;
-DROP FUNCTION eventstream.sealed_digest(bigint);
+DROP FUNCTION eventstream.sealed_digest;
 DROP TABLE eventstream.archivings;

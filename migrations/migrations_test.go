@@ -37,6 +37,25 @@ func TestEmbeddedFilesAreNumberedWithoutAGapAndGoBothWays(t *testing.T) {
 	require.Equal(t, int64(len(sources)), Latest())
 }
 
+// A file that a comment sends to is there, under that number.
+func TestFilesThatCommentsNameExist(t *testing.T) {
+	t.Parallel()
+	sources, err := list(files)
+	require.NoError(t, err)
+	named := regexp.MustCompile(`\d{5}_\w+\.sql`)
+	found := 0
+	for _, s := range sources {
+		text, err := fs.ReadFile(files, s.name)
+		require.NoError(t, err)
+		for _, name := range named.FindAllString(string(text), -1) {
+			found++
+			_, err := fs.Stat(files, name)
+			require.NoError(t, err, "in %s", s.name)
+		}
+	}
+	require.NotZero(t, found)
+}
+
 // Who looks for a rule reads one file of one subject, and a function of which the whole is in view.
 func TestFilesAndFunctionsAreShort(t *testing.T) {
 	t.Parallel()

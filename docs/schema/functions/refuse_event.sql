@@ -68,8 +68,7 @@ BEGIN
             jsonb_build_object('stream_id', p_event.stream_id, 'version', p_event.version, 'position', p_event.position,
                 'last_position', v_before.position),
             'Insert the rows of a stream in order of version. If another writer drew in between, try again, or use '
-            'eventstream.append, '
-            'which locks first.');
+            'eventstream.append, which locks first.');
     END IF;
     IF NOT EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_event.stream_id) THEN
         PERFORM eventstream.refuse(

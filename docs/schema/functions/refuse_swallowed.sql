@@ -28,8 +28,7 @@ BEGIN
             'the rows',
             jsonb_build_object('inserted', 0, 'drawn_position', v_drawn),
             'Leave ON CONFLICT out: eventstream.append recognises an event that was appended before. Remove a trigger '
-            'on '
-            'eventstream.events that returns NULL.');
+            'on eventstream.events that returns NULL.');
     END IF;
 END;
 $function$;
