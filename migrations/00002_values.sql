@@ -138,6 +138,20 @@ COMMENT ON FUNCTION eventstream.is_content IS
     'Whether an event may have this id, which is not the nil UUID, this payload, at most 128000000 bytes of data, and '
     'these metadata, a JSON object, with the key $erased in an erased event alone.';
 
+CREATE FUNCTION eventstream.check_name(p_field text, p_value text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF eventstream.is_name(p_value) IS NOT TRUE THEN
+        PERFORM eventstream.refuse_value(p_field, p_value,
+            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION eventstream.check_name IS 'Raises ES008 for a text that is_name() refuses, and for NULL.';
+
 -- Of the values of an event, which one breaks its rule, and what the rule is. Slow, and called only when one does.
 CREATE FUNCTION eventstream.refuse_values(
     p_stream_id text,
@@ -151,10 +165,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventstream.is_name(p_stream_id) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('stream_id', p_stream_id,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    ELSIF NOT eventstream.is_tenant_id(p_tenant_id) THEN
+    PERFORM eventstream.check_name('stream_id', p_stream_id);
+    IF NOT eventstream.is_tenant_id(p_tenant_id) THEN
         PERFORM eventstream.refuse_value('tenant_id', p_tenant_id, '1 to 64 of the characters A-Z a-z 0-9 _ -');
     ELSIF NOT eventstream.is_partition(p_partition_id) THEN
         PERFORM eventstream.refuse(
@@ -162,10 +174,9 @@ BEGIN
             format('partition %s does not exist: this store has partitions 0 to %s', p_partition_id, eventstream.partition_count() - 1),
             jsonb_build_object('partition_id', p_partition_id, 'partition_count', eventstream.partition_count()),
             'Leave the partition out, or take one from 0 to partition_count - 1.');
-    ELSIF eventstream.is_name(p_type) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('event_type', p_type,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    ELSIF jsonb_typeof(p_metadata) <> 'object' THEN
+    END IF;
+    PERFORM eventstream.check_name('event_type', p_type);
+    IF jsonb_typeof(p_metadata) <> 'object' THEN
         PERFORM eventstream.refuse_value('metadata', p_metadata::text, 'a JSON object');
     ELSIF NOT eventstream.is_time(p_occurred_at) THEN
         PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text,
@@ -291,7 +302,9 @@ $$;
 COMMENT ON FUNCTION eventstream.uuid_v7 IS
     'A new time-ordered UUID (RFC 9562, version 7), for events whose writer brings none.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.refuse_values, eventstream.refuse_json, eventstream.refuse_content FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    eventstream.check_name, eventstream.refuse_values, eventstream.refuse_json, eventstream.refuse_content
+FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
@@ -299,4 +312,4 @@ DROP FUNCTION
     eventstream.uuid_v7, eventstream.stream_key, eventstream.partition_of, eventstream.refuse_partition_count,
     eventstream.refuse_content, eventstream.refuse_json, eventstream.refuse_values, eventstream.is_content,
     eventstream.is_erased, eventstream.is_json, eventstream.json_fault, eventstream.is_now, eventstream.is_time,
-    eventstream.is_partition, eventstream.is_tenant_id, eventstream.is_name;
+    eventstream.is_partition, eventstream.is_tenant_id, eventstream.is_name, eventstream.check_name;

@@ -138,7 +138,11 @@ $$;
 COMMENT ON FUNCTION eventstream.hold_tags IS
     'Keeps decisions on these tags and types waiting until the transaction ends; other writers of them do not wait.';
 
-CREATE FUNCTION eventstream.hold_tags_of_batch(p_types text[], p_metadata jsonb[]) RETURNS void
+CREATE FUNCTION eventstream.hold_tags_of_batch(
+    p_types text[],
+    p_metadata jsonb[],
+    p_decide integer[] DEFAULT NULL
+) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -149,13 +153,14 @@ BEGIN
     SELECT array_agg(u.type), array_agg(u.metadata -> 'tags') INTO v_types, v_tags
     FROM (SELECT unnest(p_types) AS type, unnest(p_metadata) AS metadata) AS u
     WHERE u.metadata ? 'tags';
-    IF v_tags IS NOT NULL THEN
-        PERFORM eventstream.hold_tags(v_types, v_tags);
+    IF v_tags IS NOT NULL OR p_decide IS NOT NULL THEN
+        PERFORM eventstream.lock_tags(p_decide, eventstream.tag_keys(v_types, v_tags));
     END IF;
 END;
 $$;
 
-COMMENT ON FUNCTION eventstream.hold_tags_of_batch IS 'hold_tags() for those events of a batch that carry tags.';
+COMMENT ON FUNCTION eventstream.hold_tags_of_batch IS
+    'hold_tags() for those events of a batch that carry tags, together with the keys that a decision holds (query_keys).';
 
 -- An alternative matches an event that is of one of its types and carries all of its tags. One expression, so that
 -- PostgreSQL inlines it; what is not a query, as in metadata that somebody forged, matches or does not, and is no error.

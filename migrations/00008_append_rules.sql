@@ -99,63 +99,22 @@ CREATE TYPE eventstream.verdicts AS (
 COMMENT ON TYPE eventstream.verdicts IS
     'What becomes of the requests of a batch: an array a column, an element a request.';
 
--- One request by itself, without what it takes to tell several apart.
-CREATE FUNCTION eventstream.judge_one(
-    p_stream_id text,
-    p_expected bigint,
-    p_events integer,
-    p_tenant_id text,
-    p_partition_id integer
-) RETURNS eventstream.verdicts
+-- By itself, for one plan whatever the length of the array.
+CREATE FUNCTION eventstream.any_exists(p_event_ids uuid[]) RETURNS boolean
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
-DECLARE
-    v eventstream.verdicts;
-    v_version bigint;
-    v_tenant_id text;
-    v_partition_id integer;
-    v_type text;
-    v_waits boolean;
 BEGIN
-    SELECT l.version, l.tenant_id, l.partition_id, l.type,
-        EXISTS (SELECT FROM eventstream.pending_events AS w WHERE w.stream_id = p_stream_id)
-    INTO v_version, v_tenant_id, v_partition_id, v_type, v_waits
-    FROM (SELECT) AS one
-    LEFT JOIN LATERAL (
-        SELECT e.version, e.tenant_id, e.partition_id, e.type
-        FROM ONLY eventstream.events AS e
-        WHERE e.stream_id = p_stream_id
-        ORDER BY e.version DESC
-        LIMIT 1
-    ) AS l ON true;
-    IF v_version IS NULL THEN
-        v_version := 0;
-        v_tenant_id := coalesce(p_tenant_id, 'default');
-        v_partition_id := coalesce(p_partition_id, eventstream.partition_of(p_stream_id, eventstream.partition_count()));
-    END IF;
-    IF NOT v_waits AND eventstream.judge(p_expected, p_tenant_id, v_tenant_id, v_version, v_version, v_type) IS NULL
-        AND (p_partition_id = v_partition_id) IS NOT FALSE
-    THEN
-        v.first_versions := ARRAY[v_version + 1];
-        v.last_versions := ARRAY[v_version + p_events];
-        v.current_versions := v.last_versions;
-        v.watermarks := v.last_versions;
-        v.tenant_ids := ARRAY[v_tenant_id];
-        v.partition_ids := ARRAY[v_partition_id];
-        v.ends := ARRAY[p_events];
-        v.events := p_events;
-        RETURN v;
-    END IF;
-    RETURN NULL;
+    RETURN EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids));
 END;
 $$;
 
-COMMENT ON FUNCTION eventstream.judge_one IS 'judge_together() for a batch of one request.';
+COMMENT ON FUNCTION eventstream.any_exists IS 'Whether one of these events is stored.';
 
--- Several requests to one stream, each on its own, as they come together where a stream is hot: one look, and then each
--- after what those before it will have done. NULL if judge_closely() has to: something waits, or a request that is
--- refused may be a repetition.
+-- One request, or several to one stream, each on its own, as they come together where a stream is hot: one look, and then
+-- each after what those before it will have done. NULL if judge_closely() has to: something waits, or a request that is
+-- refused may be a repetition, or would have been the first of its stream.
 CREATE FUNCTION eventstream.judge_run(
     p_stream_id text,
     p_expected bigint[],
@@ -179,6 +138,7 @@ DECLARE
     v_partition_id integer;
     v_type text;
     v_waits boolean;
+    v_new boolean := false;
     v_refused boolean := false;
     v_applied integer := 0;
 BEGIN
@@ -193,9 +153,14 @@ BEGIN
         ORDER BY e.version DESC
         LIMIT 1
     ) AS l ON true;
-    -- What a new stream is, is for its first request to say: that is rare here.
-    IF v_waits OR v_tenant_id IS NULL THEN
+    IF v_waits THEN
         RETURN NULL;
+    ELSIF v_now = 0 THEN
+        -- What a new stream is, is for its first request to say.
+        v_new := true;
+        v_tenant_id := coalesce(nullif(p_tenant_ids[1], ''), 'default');
+        v_partition_id := coalesce(nullif(p_partition_ids[1], -1),
+            eventstream.partition_of(p_stream_id, eventstream.partition_count()));
     END IF;
     FOR i IN 1 .. cardinality(p_expected) LOOP
         IF nullif(p_partition_ids[i], -1) <> v_partition_id THEN
@@ -215,7 +180,7 @@ BEGIN
         v_ends[i] := v_applied;
     END LOOP;
     IF v_refused THEN
-        IF EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+        IF v_new OR eventstream.any_exists(p_event_ids) THEN
             RETURN NULL;
         END IF;
         v.outcomes := v_outcomes;
@@ -233,8 +198,7 @@ END;
 $$;
 
 COMMENT ON FUNCTION eventstream.judge_run IS
-    'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. '
-    'For append_batch alone.';
+    'Verdicts for requests to one stream, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
 
 -- The common case in one statement: every request can be applied. Ids that exist are found by the INSERT. Each stream
 -- is looked up by LATERAL with LIMIT, which leaves the planner one way: the key, backwards. Where each stream comes
@@ -372,12 +336,13 @@ COMMENT ON FUNCTION eventstream.judge_together IS
     'alone.';
 
 REVOKE EXECUTE ON FUNCTION
-    eventstream.judge, eventstream.judge_one, eventstream.judge_run, eventstream.judge_distinct,
+    eventstream.any_exists, eventstream.judge, eventstream.judge_run, eventstream.judge_distinct,
     eventstream.judge_together
 FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.judge_together, eventstream.judge_distinct, eventstream.judge_run, eventstream.judge_one;
+DROP FUNCTION
+    eventstream.judge_together, eventstream.judge_distinct, eventstream.judge_run, eventstream.any_exists;
 DROP TYPE eventstream.verdicts;
 DROP FUNCTION eventstream.judge, eventstream.lock_streams, eventstream.may_lock, eventstream.lock_stream;

@@ -25,7 +25,7 @@ DECLARE
     v_streams text[];
     r record;
 BEGIN
-    IF NOT EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+    IF NOT eventstream.any_exists(p_event_ids) THEN
         RETURN;
     END IF;
     SELECT array_agg(q.ordinality::integer ORDER BY q.ordinality, k), array_agg(q.stream_id ORDER BY q.ordinality, k)

@@ -158,7 +158,7 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    v_again boolean := EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids))
+    v_again boolean := eventstream.any_exists(p_event_ids)
         OR EXISTS (
             SELECT FROM unnest(p_stream_ids, p_first_versions) AS u (stream_id, first_version)
             CROSS JOIN LATERAL (
@@ -195,10 +195,6 @@ BEGIN
     IF p_stream_ids[1] = ALL (p_stream_ids) AND (cardinality(p_stream_ids) = 1 OR p_each_alone) THEN
         IF eventstream.may_lock(1) THEN
             v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_ids[1]));
-        END IF;
-        IF cardinality(p_stream_ids) = 1 THEN
-            RETURN eventstream.judge_one(p_stream_ids[1], p_expected[1], p_event_counts[1], nullif(p_tenant_ids[1], ''),
-                nullif(p_partition_ids[1], -1));
         END IF;
         RETURN eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
     END IF;

@@ -4,19 +4,6 @@
 -- Locks: none at install. At run time, the advisory lock of the stream, and the in-flight lock of the gate.
 -- +goose StatementBegin
 
--- By itself, for one plan whatever the length of the array.
-CREATE FUNCTION eventstream.any_exists(p_event_ids uuid[]) RETURNS boolean
-LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan
-AS $$
-BEGIN
-    RETURN EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids));
-END;
-$$;
-
-COMMENT ON FUNCTION eventstream.any_exists IS 'Whether one of these events is stored. For append_event alone.';
-
 -- One event, the common case: two statements without arrays. Whatever is not common, a refusal, a hole, an event that
 -- exists already, another writer who took the version, is left to append_batch, which looks again.
 CREATE FUNCTION eventstream.append_event(
@@ -163,8 +150,8 @@ COMMENT ON FUNCTION eventstream.append IS
     'Appends one event and returns its version; a refusal is an error. p_expected: n exactly, -1 any, -2 exists, -3 '
     'empty.';
 
-REVOKE EXECUTE ON FUNCTION eventstream.any_exists, eventstream.append_event FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION eventstream.append_event FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION eventstream.append, eventstream.append_event, eventstream.any_exists;
+DROP FUNCTION eventstream.append, eventstream.append_event;

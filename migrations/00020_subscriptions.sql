@@ -95,6 +95,21 @@ $$;
 COMMENT ON FUNCTION eventstream.remove_shards IS
     'Removes the shards of a fenced subscription. Returns their highest epoch.';
 
+CREATE FUNCTION eventstream.check_shard_count(p_shard_count integer) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
+        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
+            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
+    END IF;
+END;
+$$;
+
+COMMENT ON FUNCTION eventstream.check_shard_count IS
+    'Raises ES008 for a number of shards that is below 1 or above partition_count(); NULL is none given.';
+
 CREATE FUNCTION eventstream.create_subscription(
     p_name text,
     p_shard_count integer,
@@ -110,10 +125,7 @@ AS $$
 DECLARE
     v_stable bigint;
 BEGIN
-    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
-    END IF;
+    PERFORM eventstream.check_shard_count(p_shard_count);
     -- Two processes may create it at once: the second one waits here, and is told that it was not the first.
     INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start, tables_id, rebuilds)
     VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start, p_tables_id, p_rebuilds)
@@ -203,10 +215,7 @@ DECLARE
     v_is eventstream.subscriptions;
     v_positions jsonb;
 BEGIN
-    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
-    END IF;
+    PERFORM eventstream.check_shard_count(p_shard_count);
     v_is := eventstream.fence_subscription(p_name);
     v_positions := eventstream.partition_checkpoints(p_name);
     UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;
@@ -324,10 +333,10 @@ COMMENT ON FUNCTION eventstream.delete_subscription IS
     'unknown.';
 
 REVOKE EXECUTE ON FUNCTION
-    eventstream.fence_subscription, eventstream.partition_checkpoints, eventstream.lay_out_shards,
-    eventstream.remove_shards, eventstream.create_subscription, eventstream.subscribe, eventstream.reshard_subscription,
-    eventstream.reset_subscription, eventstream.pause_subscription, eventstream.replace_subscription,
-    eventstream.delete_subscription
+    eventstream.check_shard_count, eventstream.fence_subscription, eventstream.partition_checkpoints,
+    eventstream.lay_out_shards, eventstream.remove_shards, eventstream.create_subscription, eventstream.subscribe,
+    eventstream.reshard_subscription, eventstream.reset_subscription, eventstream.pause_subscription,
+    eventstream.replace_subscription, eventstream.delete_subscription
 FROM PUBLIC;
 -- +goose StatementEnd
 
@@ -336,4 +345,4 @@ DROP FUNCTION
     eventstream.delete_subscription, eventstream.replace_subscription, eventstream.pause_subscription,
     eventstream.reset_subscription, eventstream.reshard_subscription, eventstream.subscribe,
     eventstream.create_subscription, eventstream.remove_shards, eventstream.lay_out_shards,
-    eventstream.partition_checkpoints, eventstream.fence_subscription;
+    eventstream.partition_checkpoints, eventstream.fence_subscription, eventstream.check_shard_count;

@@ -102,10 +102,8 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF eventstream.is_name(p_name) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('snapshot name', p_name,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    ELSIF (p_schema_version >= 1) IS NOT TRUE THEN
+    PERFORM eventstream.check_name('snapshot name', p_name);
+    IF (p_schema_version >= 1) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('snapshot schema version', p_schema_version::text, '1 or more');
     ELSIF (octet_length(p_state) <= 128000000) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('snapshot state', coalesce(octet_length(p_state) || ' bytes', 'NULL'),

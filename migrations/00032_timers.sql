@@ -75,16 +75,10 @@ LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    IF (eventstream.is_name(p_process)) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('timer process', p_process,
-            '1 to 128 bytes, no control characters, no white space at either end');
-    ELSIF (eventstream.is_name(p_key)) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('timer key', p_key,
-            '1 to 128 bytes, no control characters, no white space at either end');
-    ELSIF (eventstream.is_name(p_name)) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('timer name', p_name,
-            '1 to 128 bytes, no control characters, no white space at either end');
-    ELSIF (eventstream.is_time(p_due_at)) IS NOT TRUE THEN
+    PERFORM eventstream.check_name('timer process', p_process);
+    PERFORM eventstream.check_name('timer key', p_key);
+    PERFORM eventstream.check_name('timer name', p_name);
+    IF (eventstream.is_time(p_due_at)) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('timer time', p_due_at::text, 'a time in the years 1 to 9999');
     ELSIF (eventstream.is_json(p_payload)) IS NOT TRUE THEN
         PERFORM eventstream.refuse_value('timer payload', eventstream.json_fault(p_payload),

@@ -11,6 +11,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.any_exists(uuid[]) IS 'Whether one of these events is stored. For append_event alone.';
+COMMENT ON FUNCTION eventstream.any_exists(uuid[]) IS 'Whether one of these events is stored.';
 
 REVOKE ALL ON FUNCTION eventstream.any_exists(uuid[]) FROM PUBLIC;

@@ -11,16 +11,11 @@ CREATE OR REPLACE FUNCTION eventstream.append_if(p_query jsonb, p_position bigin
 AS $function$
 DECLARE
     v_found bigint;
-    v_types text[];
-    v_tags jsonb[];
 BEGIN
     PERFORM eventstream.check_query(p_query);
     PERFORM eventstream.check_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
         p_occurred_at, p_tenant_ids, p_partition_ids, NULL);
-    SELECT array_agg(u.type), array_agg(u.metadata -> 'tags') INTO v_types, v_tags
-    FROM (SELECT unnest(p_types) AS type, unnest(p_metadata) AS metadata) AS u
-    WHERE u.metadata ? 'tags';
-    PERFORM eventstream.lock_tags(eventstream.query_keys(p_query), eventstream.tag_keys(v_types, v_tags));
+    PERFORM eventstream.hold_tags_of_batch(p_types, p_metadata, eventstream.query_keys(p_query));
     IF NOT eventstream.check_decision(p_position, p_event_ids, cardinality(p_types)) THEN
         SELECT f INTO v_found FROM eventstream.find_matching(p_query, p_position,
             pg_sequence_last_value('eventstream.events_position_seq'::regclass), 1) AS f;

@@ -13,10 +13,7 @@ DECLARE
     v_fits boolean;
 BEGIN
     -- Judged again by the last step, which may be hours away.
-    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
-    END IF;
+    PERFORM eventstream.check_shard_count(p_shard_count);
     PERFORM eventstream.refuse_strange_schema(p.schema, p_name, CASE WHEN p.schema = p_name THEN v_is.tables_id END)
     FROM unnest(ARRAY[p_name, '_' || p_name || '_rebuild', '_' || p_name || '_old']) AS p (schema);
     -- Earlier attempts, which nobody works on: the caller holds the lock.

@@ -8,10 +8,7 @@ AS $function$
 DECLARE
     v_stable bigint;
 BEGIN
-    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
-    END IF;
+    PERFORM eventstream.check_shard_count(p_shard_count);
     -- Two processes may create it at once: the second one waits here, and is told that it was not the first.
     INSERT INTO eventstream.subscriptions AS s (name, shard_count, delivery, filter, start, tables_id, rebuilds)
     VALUES (p_name, p_shard_count, p_delivery, p_filter, p_start, p_tables_id, p_rebuilds)

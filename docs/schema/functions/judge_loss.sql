@@ -6,7 +6,7 @@ CREATE OR REPLACE FUNCTION eventstream.judge_loss(p_stream_ids text[], p_event_i
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 DECLARE
-    v_again boolean := EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids))
+    v_again boolean := eventstream.any_exists(p_event_ids)
         OR EXISTS (
             SELECT FROM unnest(p_stream_ids, p_first_versions) AS u (stream_id, first_version)
             CROSS JOIN LATERAL (

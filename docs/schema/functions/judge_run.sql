@@ -17,6 +17,7 @@ DECLARE
     v_partition_id integer;
     v_type text;
     v_waits boolean;
+    v_new boolean := false;
     v_refused boolean := false;
     v_applied integer := 0;
 BEGIN
@@ -31,9 +32,14 @@ BEGIN
         ORDER BY e.version DESC
         LIMIT 1
     ) AS l ON true;
-    -- What a new stream is, is for its first request to say: that is rare here.
-    IF v_waits OR v_tenant_id IS NULL THEN
+    IF v_waits THEN
         RETURN NULL;
+    ELSIF v_now = 0 THEN
+        -- What a new stream is, is for its first request to say.
+        v_new := true;
+        v_tenant_id := coalesce(nullif(p_tenant_ids[1], ''), 'default');
+        v_partition_id := coalesce(nullif(p_partition_ids[1], -1),
+            eventstream.partition_of(p_stream_id, eventstream.partition_count()));
     END IF;
     FOR i IN 1 .. cardinality(p_expected) LOOP
         IF nullif(p_partition_ids[i], -1) <> v_partition_id THEN
@@ -53,7 +59,7 @@ BEGIN
         v_ends[i] := v_applied;
     END LOOP;
     IF v_refused THEN
-        IF EXISTS (SELECT FROM eventstream.events AS e WHERE e.event_id = ANY (p_event_ids)) THEN
+        IF v_new OR eventstream.any_exists(p_event_ids) THEN
             RETURN NULL;
         END IF;
         v.outcomes := v_outcomes;
@@ -70,6 +76,6 @@ BEGIN
 END;
 $function$;
 
-COMMENT ON FUNCTION eventstream.judge_run(text,bigint[],integer[],text[],integer[],uuid[]) IS 'Verdicts for several requests to one stream that exists, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
+COMMENT ON FUNCTION eventstream.judge_run(text,bigint[],integer[],text[],integer[],uuid[]) IS 'Verdicts for requests to one stream, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
 
 REVOKE ALL ON FUNCTION eventstream.judge_run(text,bigint[],integer[],text[],integer[],uuid[]) FROM PUBLIC;

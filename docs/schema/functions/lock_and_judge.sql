@@ -14,10 +14,6 @@ BEGIN
         IF eventstream.may_lock(1) THEN
             v_ignored := pg_advisory_xact_lock(1163097202, eventstream.stream_key(p_stream_ids[1]));
         END IF;
-        IF cardinality(p_stream_ids) = 1 THEN
-            RETURN eventstream.judge_one(p_stream_ids[1], p_expected[1], p_event_counts[1], nullif(p_tenant_ids[1], ''),
-                nullif(p_partition_ids[1], -1));
-        END IF;
         RETURN eventstream.judge_run(p_stream_ids[1], p_expected, p_event_counts, p_tenant_ids, p_partition_ids, p_event_ids);
     END IF;
     v_streams := ARRAY(SELECT DISTINCT unnest(p_stream_ids) COLLATE "C" ORDER BY 1);

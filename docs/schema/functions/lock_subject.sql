@@ -6,10 +6,8 @@ CREATE OR REPLACE FUNCTION eventstream.lock_subject(p_subject text)
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
-    IF eventstream.is_name(p_subject) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('subject', p_subject,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    ELSIF current_setting('transaction_isolation') <> 'read committed' THEN
+    PERFORM eventstream.check_name('subject', p_subject);
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
         -- What another transaction did while this one waited would not be seen: a key after it was forgotten.
         PERFORM eventstream.refuse_value('transaction_isolation', current_setting('transaction_isolation'), 'read committed');
     END IF;

@@ -6,10 +6,7 @@ CREATE OR REPLACE FUNCTION eventstream.refuse_unknown_stream(p_stream_id text, p
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
-    IF eventstream.is_name(p_stream_id) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('stream_id', p_stream_id,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    END IF;
+    PERFORM eventstream.check_name('stream_id', p_stream_id);
     PERFORM eventstream.refuse('ES018', format('stream %L not found', p_stream_id),
         jsonb_build_object('stream_id', p_stream_id), p_hint);
 END;

@@ -6,10 +6,8 @@ CREATE OR REPLACE FUNCTION eventstream.refuse_values(p_stream_id text, p_tenant_
  SET search_path TO 'pg_catalog', 'pg_temp'
 AS $function$
 BEGIN
-    IF eventstream.is_name(p_stream_id) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('stream_id', p_stream_id,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    ELSIF NOT eventstream.is_tenant_id(p_tenant_id) THEN
+    PERFORM eventstream.check_name('stream_id', p_stream_id);
+    IF NOT eventstream.is_tenant_id(p_tenant_id) THEN
         PERFORM eventstream.refuse_value('tenant_id', p_tenant_id, '1 to 64 of the characters A-Z a-z 0-9 _ -');
     ELSIF NOT eventstream.is_partition(p_partition_id) THEN
         PERFORM eventstream.refuse(
@@ -17,10 +15,9 @@ BEGIN
             format('partition %s does not exist: this store has partitions 0 to %s', p_partition_id, eventstream.partition_count() - 1),
             jsonb_build_object('partition_id', p_partition_id, 'partition_count', eventstream.partition_count()),
             'Leave the partition out, or take one from 0 to partition_count - 1.');
-    ELSIF eventstream.is_name(p_type) IS NOT TRUE THEN
-        PERFORM eventstream.refuse_value('event_type', p_type,
-            '1 to 128 bytes of UTF-8, without control characters, and without white space at either end');
-    ELSIF jsonb_typeof(p_metadata) <> 'object' THEN
+    END IF;
+    PERFORM eventstream.check_name('event_type', p_type);
+    IF jsonb_typeof(p_metadata) <> 'object' THEN
         PERFORM eventstream.refuse_value('metadata', p_metadata::text, 'a JSON object');
     ELSIF NOT eventstream.is_time(p_occurred_at) THEN
         PERFORM eventstream.refuse_value('occurred_at', p_occurred_at::text,

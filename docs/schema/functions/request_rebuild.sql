@@ -9,10 +9,7 @@ AS $function$
 DECLARE
     v_id uuid;
 BEGIN
-    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
-    END IF;
+    PERFORM eventstream.check_shard_count(p_shard_count);
     PERFORM eventstream.lock_known_projection(p_name);
     SELECT q.request_id INTO v_id
     FROM eventstream.rebuild_requests AS q

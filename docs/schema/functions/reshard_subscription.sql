@@ -10,10 +10,7 @@ DECLARE
     v_is eventstream.subscriptions;
     v_positions jsonb;
 BEGIN
-    IF p_shard_count NOT BETWEEN 1 AND eventstream.partition_count() THEN
-        PERFORM eventstream.refuse_value('shard count', p_shard_count::text,
-            format('from 1 to %s, the store''s partition count', eventstream.partition_count()));
-    END IF;
+    PERFORM eventstream.check_shard_count(p_shard_count);
     v_is := eventstream.fence_subscription(p_name);
     v_positions := eventstream.partition_checkpoints(p_name);
     UPDATE eventstream.subscriptions AS s SET shard_count = p_shard_count WHERE s.name = p_name;

@@ -12,8 +12,6 @@ DECLARE
     -- A decision is of one tenant: on its events, and for its streams.
     v_tenant_id text := eventstream.admit_tenant(p_tenant_ids[1]);
     v_found bigint;
-    v_types text[];
-    v_tags jsonb[];
 BEGIN
     PERFORM eventstream.check_query(p_query);
     PERFORM eventstream.check_batch(p_stream_ids, p_expected, p_event_counts, p_event_ids, p_types, p_payloads, p_data, p_metadata,
@@ -21,10 +19,7 @@ BEGIN
     IF EXISTS (SELECT FROM unnest(p_tenant_ids) AS t WHERE t <> '' AND t <> v_tenant_id) THEN
         PERFORM eventstream.refuse_value('tenants', p_tenant_ids::text, 'one for all requests of a decision');
     END IF;
-    SELECT array_agg(u.type), array_agg(u.metadata -> 'tags') INTO v_types, v_tags
-    FROM (SELECT unnest(p_types) AS type, unnest(p_metadata) AS metadata) AS u
-    WHERE u.metadata ? 'tags';
-    PERFORM eventstream.lock_tags(eventstream.query_keys(p_query), eventstream.tag_keys(v_types, v_tags));
+    PERFORM eventstream.hold_tags_of_batch(p_types, p_metadata, eventstream.query_keys(p_query));
     IF NOT eventstream.check_decision(p_position, p_event_ids, cardinality(p_types)) THEN
         -- Of every tenant's, since the function does not know one, and then this tenant's first.
         SELECT f.position INTO v_found
