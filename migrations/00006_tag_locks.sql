@@ -160,7 +160,8 @@ END;
 $$;
 
 COMMENT ON FUNCTION eventstream.hold_tags_of_batch IS
-    'hold_tags() for those events of a batch that carry tags, together with the keys that a decision holds (query_keys).';
+    'hold_tags() for those events of a batch that carry tags, together with the keys that a decision holds '
+    '(query_keys).';
 
 -- An alternative matches an event that is of one of its types and carries all of its tags. One expression, so that
 -- PostgreSQL inlines it; what is not a query, as in metadata that somebody forged, matches or does not, and is no error.

@@ -112,9 +112,9 @@ $$;
 
 COMMENT ON FUNCTION eventstream.any_exists IS 'Whether one of these events is stored.';
 
--- One request, or several to one stream, each on its own, as they come together where a stream is hot: one look, and then
--- each after what those before it will have done. NULL if judge_closely() has to: something waits, or a request that is
--- refused may be a repetition, or would have been the first of its stream.
+-- One request, or several to one stream, each on its own, as they come together where a stream is hot: one look, and
+-- then each after what those before it will have done. NULL if judge_closely() has to: something waits, or a request
+-- that is refused may be a repetition, or would have been the first of its stream.
 CREATE FUNCTION eventstream.judge_run(
     p_stream_id text,
     p_expected bigint[],
@@ -138,7 +138,6 @@ DECLARE
     v_partition_id integer;
     v_type text;
     v_waits boolean;
-    v_new boolean := false;
     v_applied integer := 0;
 BEGIN
     SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id, l.type,
@@ -156,7 +155,6 @@ BEGIN
         RETURN NULL;
     ELSIF v_now = 0 THEN
         -- What a new stream is, is for its first request to say.
-        v_new := true;
         v_tenant_id := coalesce(nullif(p_tenant_ids[1], ''), 'default');
         v_partition_id := coalesce(nullif(p_partition_ids[1], -1),
             eventstream.partition_of(p_stream_id, eventstream.partition_count()));
@@ -188,16 +186,19 @@ BEGIN
         v_watermarks[i] := v_now;
         v_ends[i] := v_applied;
     END LOOP;
-    IF v_outcomes IS NOT NULL AND (v_new OR eventstream.any_exists(p_event_ids)) THEN
+    -- Without a last event the stream is new.
+    IF v_outcomes IS NOT NULL AND (v_type IS NULL OR eventstream.any_exists(p_event_ids)) THEN
         RETURN NULL;
     END IF;
-    RETURN (v_outcomes, v_first, v_last, NULL, v_watermarks, v_watermarks, array_fill(v_tenant_id, ARRAY[cardinality(p_expected)]),
+    RETURN (v_outcomes, v_first, v_last, NULL, v_watermarks, v_watermarks,
+        array_fill(v_tenant_id, ARRAY[cardinality(p_expected)]),
         array_fill(v_partition_id, ARRAY[cardinality(p_expected)]), v_ends, v_applied::bigint)::eventstream.verdicts;
 END;
 $$;
 
 COMMENT ON FUNCTION eventstream.judge_run IS
-    'Verdicts for requests to one stream, each on its own; NULL if judge_closely() has to look. For append_batch alone.';
+    'Verdicts for requests to one stream, each on its own; NULL if judge_closely() has to look. For append_batch '
+    'alone.';
 
 -- The common case in one statement: every request can be applied. Ids that exist are found by the INSERT. Each stream
 -- is looked up by LATERAL with LIMIT, which leaves the planner one way: the key, backwards. Where each stream comes
@@ -341,7 +342,6 @@ FROM PUBLIC;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP FUNCTION
-    eventstream.judge_together, eventstream.judge_distinct, eventstream.judge_run, eventstream.any_exists;
+DROP FUNCTION eventstream.judge_together, eventstream.judge_distinct, eventstream.judge_run, eventstream.any_exists;
 DROP TYPE eventstream.verdicts;
 DROP FUNCTION eventstream.judge, eventstream.lock_streams, eventstream.may_lock, eventstream.lock_stream;

@@ -17,7 +17,6 @@ DECLARE
     v_partition_id integer;
     v_type text;
     v_waits boolean;
-    v_new boolean := false;
     v_applied integer := 0;
 BEGIN
     SELECT coalesce(l.version, 0), l.tenant_id, l.partition_id, l.type,
@@ -35,7 +34,6 @@ BEGIN
         RETURN NULL;
     ELSIF v_now = 0 THEN
         -- What a new stream is, is for its first request to say.
-        v_new := true;
         v_tenant_id := coalesce(nullif(p_tenant_ids[1], ''), 'default');
         v_partition_id := coalesce(nullif(p_partition_ids[1], -1),
             eventstream.partition_of(p_stream_id, eventstream.partition_count()));
@@ -67,10 +65,12 @@ BEGIN
         v_watermarks[i] := v_now;
         v_ends[i] := v_applied;
     END LOOP;
-    IF v_outcomes IS NOT NULL AND (v_new OR eventstream.any_exists(p_event_ids)) THEN
+    -- Without a last event the stream is new.
+    IF v_outcomes IS NOT NULL AND (v_type IS NULL OR eventstream.any_exists(p_event_ids)) THEN
         RETURN NULL;
     END IF;
-    RETURN (v_outcomes, v_first, v_last, NULL, v_watermarks, v_watermarks, array_fill(v_tenant_id, ARRAY[cardinality(p_expected)]),
+    RETURN (v_outcomes, v_first, v_last, NULL, v_watermarks, v_watermarks,
+        array_fill(v_tenant_id, ARRAY[cardinality(p_expected)]),
         array_fill(v_partition_id, ARRAY[cardinality(p_expected)]), v_ends, v_applied::bigint)::eventstream.verdicts;
 END;
 $function$;
